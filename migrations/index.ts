@@ -1,0 +1,9 @@
+/** Every migration, in the order in which they are applied. A released one is never changed: a new one follows it. */
+import type { Migration } from 'kysely/migration'
+import * as jobs from './0001_jobs.ts'
+import * as nodes from './0002_nodes.ts'
+
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001_jobs': jobs,
+  '0002_nodes': nodes,
+}

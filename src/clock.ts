@@ -1,0 +1,70 @@
+/**
+ * The time, handed to whoever needs it. Dates are milliseconds since the epoch, as `Date.now()` gives them.
+ * B25 was a timer set once and trusted: here an alarm looks at the clock each time it wakes, and a jump of the clock
+ * wakes it.
+ */
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Milliseconds that only grow, whatever happens to the date. */
+  monotonic(): number
+}
+
+export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+
+/** setTimeout over 2^31 ms fires at once; an hour is far below and bounds what a missed jump can cost. */
+const LONGEST_SLEEP = 3_600_000
+
+/** One timer for the nearest of all due times. */
+export class Alarm {
+  readonly #clock: Clock
+  readonly #ring: () => void
+  #timer: NodeJS.Timeout | undefined
+  #at: number | undefined
+
+  constructor(clock: Clock, ring: () => void) {
+    this.#clock = clock
+    this.#ring = ring
+  }
+
+  /** Rings at `at` (epoch ms), or an hour from now if that is sooner; `undefined` silences it. */
+  set(at: number | undefined): void {
+    if (at === this.#at && this.#timer !== undefined) return
+    this.stop()
+    if (at === undefined) return
+    this.#at = at
+    const sleep = Math.min(Math.max(0, at - this.#clock.now()), LONGEST_SLEEP)
+    this.#timer = setTimeout(() => {
+      this.stop()
+      this.#ring()
+    }, sleep)
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#at = undefined
+  }
+}
+
+/** A difference below this is the jitter of a busy event loop and of a clock that is being slewed. */
+const JUMP = 200
+
+/**
+ * Compares the date with the monotonic clock each second, and calls `onJump` with the milliseconds by which the date
+ * moved on its own: a suspend, or a clock that was set.
+ *
+ * @returns what stops it
+ */
+export const watchJumps = (clock: Clock, onJump: (by: number) => void): (() => void) => {
+  let offset = clock.now() - clock.monotonic()
+  const timer = setInterval(() => {
+    const by = clock.now() - clock.monotonic() - offset
+    if (Math.abs(by) < JUMP) return
+    offset += by
+    onJump(by)
+  }, 1000)
+  timer.unref()
+  return () => clearInterval(timer)
+}

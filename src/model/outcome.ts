@@ -1,0 +1,47 @@
+/** How a run ended, as plain data. */
+
+/** An error as it is kept: what a person needs to find its cause. */
+export interface Failure {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+  readonly cause?: Failure
+}
+
+export type Outcome =
+  | { readonly kind: 'succeeded' }
+  | { readonly kind: 'threw'; readonly failure: Failure }
+
+/** Longer texts are cut: a row should not grow with what a task throws. */
+const LONGEST_TEXT = 16_384
+/** Deeper chains of causes are cut; a cause may also be its own cause. */
+const DEEPEST_CAUSE = 4
+
+const cut = (value: string): string => (value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}…` : value)
+
+/** A getter or a `toString` that throws must not hide that the task failed. */
+const attempt = (read: () => unknown): string => {
+  try {
+    return cut(String(read()))
+  } catch {
+    return '(unreadable)'
+  }
+}
+
+/**
+ * @param thrown whatever a task threw: an error, or any other value
+ * @returns its name, message and stack, and those of its causes, four deep
+ */
+export const failureOf = (thrown: unknown, depth = 0): Failure => {
+  if (!(thrown instanceof Error)) {
+    const message = attempt(() => (typeof thrown === 'object' ? JSON.stringify(thrown) : thrown))
+    return { name: 'NonErrorThrown', message, stack: '' }
+  }
+  const failure = {
+    name: attempt(() => thrown.name),
+    message: attempt(() => thrown.message),
+    stack: attempt(() => thrown.stack ?? ''),
+  }
+  if (thrown.cause === undefined || depth >= DEEPEST_CAUSE) return failure
+  return { ...failure, cause: failureOf(thrown.cause, depth + 1) }
+}

@@ -1,0 +1,61 @@
+/**
+ * One daemon a database: an exclusive transaction held on a file beside it. The kernel frees it however its holder
+ * dies, and readers of the database itself are not shut out. (B15: two daemons ran everything twice.)
+ */
+import { mkdirSync, statfsSync } from 'node:fs'
+import { dirname, join, parse } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { DatabaseLockedError } from '../model/errors.ts'
+
+/** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
+const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0x6969: 'NFS',
+  0x517b: 'SMB',
+  0xfe534d42: 'SMB2',
+  0xff534d42: 'CIFS',
+  0x5346414f: 'AFS',
+  0x00c36400: 'Ceph',
+  0x0bd00bd0: 'Lustre',
+}
+
+const refuseNetwork = (folder: string): void => {
+  if (process.platform !== 'linux') return
+  const kind = NETWORK_FILE_SYSTEMS[statfsSync(folder).type >>> 0]
+  if (kind !== undefined)
+    throw new DatabaseLockedError(
+      `${folder} is on a network file system (${kind}), where SQLite's locks do not hold. Put the database on a local disk: ZTASKD_DATABASE=sqlite:/var/lib/ztask/ztask.db.`,
+      { folder, kind },
+    )
+}
+
+/** @returns the file that the lock is held on: `ztask.lock` beside `ztask.db`. */
+export const lockFile = (database: string): string => {
+  const { dir, name } = parse(database)
+  return join(dir, `${name}.lock`)
+}
+
+export interface DatabaseLock {
+  release(): void
+}
+
+/**
+ * Takes the lock of a database.
+ *
+ * @param wait ms to wait for a holder that is just going
+ * @returns the lock, or `undefined` where another process holds it
+ * @throws DatabaseLockedError on a network file system
+ */
+export const takeLock = (database: string, wait: number): DatabaseLock | undefined => {
+  mkdirSync(dirname(database), { recursive: true })
+  refuseNetwork(dirname(database))
+  const db = new DatabaseSync(lockFile(database), { timeout: wait })
+  try {
+    db.exec('begin exclusive')
+  } catch (error) {
+    db.close()
+    // SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy
+    if ((error as { errcode?: number }).errcode === 5) return undefined
+    throw error
+  }
+  return { release: () => db.close() }
+}

@@ -1,0 +1,86 @@
+/** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { type Compilable, type Kysely, sql } from 'kysely'
+import type { Job, NewJob } from '../model/job.ts'
+import type { JobRow, Schema } from './schema.ts'
+
+/** A parameter's place; its value comes with each run. */
+const later = <T>() => sql<T>`${null}`
+
+const prepare = (db: DatabaseSync, query: Compilable): StatementSync => db.prepare(query.compile().sql)
+
+export class SqliteStatements {
+  readonly #insert: StatementSync
+  readonly #save: StatementSync
+  readonly #remove: StatementSync
+  readonly #nearest: StatementSync
+
+  constructor(db: DatabaseSync, kysely: Kysely<Schema>) {
+    const row = {
+      id: later<string>(),
+      task: later<string>(),
+      args: later<string>(),
+      state: later<never>(),
+      due: later<number>(),
+      created: later<number>(),
+      attempts: sql<number>`0`,
+      reason: later<string>(),
+    }
+    this.#insert = prepare(
+      db,
+      kysely
+        .insertInto('jobs')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doNothing()),
+    )
+    this.#save = prepare(
+      db,
+      kysely
+        .updateTable('jobs')
+        .set({
+          state: later<never>(),
+          due: later<number>(),
+          attempts: later<number>(),
+          failed_at: later<number>(),
+          failure: later<string>(),
+          reason: later<string>(),
+        })
+        .where('seq', '=', later<number>()),
+    )
+    this.#remove = prepare(db, kysely.deleteFrom('jobs').where('seq', '=', later<number>()))
+    this.#nearest = prepare(
+      db,
+      kysely
+        .selectFrom('jobs')
+        .selectAll()
+        .where('state', '=', sql.lit('queued'))
+        .orderBy('due')
+        .orderBy('seq')
+        .limit(later<number>()),
+    )
+  }
+
+  /** @returns the job with its sequence number, or `undefined` where its id was there already */
+  insert(job: NewJob): Job | undefined {
+    const { id, task, args, state, due, created, reason } = job
+    const { changes, lastInsertRowid } = this.#insert.run(id, task, args, state, due, created, reason)
+    if (changes === 0) return undefined
+    // Spelt out: a spread costs several times as much, and this is once a job.
+    const seq = Number(lastInsertRowid)
+    return { id, task, args, state, due, created, reason, seq, attempts: 0, failure: null, failedAt: null }
+  }
+
+  save(job: Job): void {
+    const failure = job.failure === null ? null : JSON.stringify(job.failure)
+    this.#save.run(job.state, job.due, job.attempts, job.failedAt, failure, job.reason, job.seq)
+  }
+
+  remove(job: Job): void {
+    this.#remove.run(job.seq)
+  }
+
+  nearest(limit: number): JobRow[] {
+    const parameters: SQLInputValue[] = [limit]
+    return this.#nearest.all(...parameters) as unknown as JobRow[]
+  }
+}

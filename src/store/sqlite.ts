@@ -1,0 +1,150 @@
+/** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Kysely } from 'kysely'
+import type { Job } from '../model/job.ts'
+import { kyselyOver, openFile } from './node-sqlite.ts'
+import { type Schema, toJob } from './schema.ts'
+import { SqliteStatements } from './sqlite-statements.ts'
+import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.ts'
+
+/** The only row of `nodes`: on SQLite one daemon owns the database. */
+const NODE = 1
+/** SQLite's own limit is 32,766 parameters a statement. */
+const IDS_A_STATEMENT = 10_000
+
+export class SqliteStore implements Store {
+  /** For migrations, before any verb is used. */
+  readonly kysely: Kysely<Schema>
+  readonly #db: DatabaseSync
+  #prepared: SqliteStatements | undefined
+
+  constructor(file: string) {
+    this.#db = openFile(file)
+    this.kysely = kyselyOver(this.#db)
+  }
+
+  /** Prepared at the first use: the tables may come only with the migrations. */
+  get #statements(): SqliteStatements {
+    this.#prepared ??= new SqliteStatements(this.#db, this.kysely)
+    return this.#prepared
+  }
+
+  async commit(batch: Batch): Promise<readonly Job[]> {
+    const statements = this.#statements
+    const inserted: Job[] = []
+    this.#db.exec('begin immediate')
+    try {
+      for (const job of batch.insert) {
+        const stored = statements.insert(job)
+        if (stored !== undefined) inserted.push(stored)
+      }
+      for (const job of batch.save) statements.save(job)
+      for (const job of batch.remove) statements.remove(job)
+      this.#db.exec('commit')
+    } catch (error) {
+      // Some errors (a full disk among them) have rolled back by themselves.
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+      throw error
+    }
+    return inserted
+  }
+
+  async nearest(limit: number): Promise<readonly Job[]> {
+    return this.#statements.nearest(limit).map(toJob)
+  }
+
+  async find(id: string): Promise<Job | undefined> {
+    const row = await this.kysely.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
+    return row === undefined ? undefined : toJob(row)
+  }
+
+  async list({ state, due, limit }: Selection): Promise<readonly Job[]> {
+    let query = this.kysely.selectFrom('jobs').selectAll()
+    if (state !== undefined) query = query.where('state', '=', state)
+    if (due !== undefined) query = query.where('due', due.past ? '<=' : '>', due.now)
+    const rows = await query.orderBy('due').orderBy('seq').limit(limit).execute()
+    return rows.map(toJob)
+  }
+
+  async counts(now: number): Promise<StoredCounts> {
+    const { fn } = this.kysely
+    const queued = this.kysely.selectFrom('jobs').select(fn.countAll<number>().as('n')).where('state', '=', 'queued')
+    const { n: waiting } = await queued.where('due', '<=', now).executeTakeFirstOrThrow()
+    const { n: scheduled } = await queued.where('due', '>', now).executeTakeFirstOrThrow()
+    const atRest = await this.kysely
+      .selectFrom('jobs')
+      .select(['state', fn.countAll<number>().as('n')])
+      .where('state', '!=', 'queued')
+      .groupBy('state')
+      .execute()
+    const of = (state: string): number => atRest.find((row) => row.state === state)?.n ?? 0
+    return { waiting, scheduled, held: of('held'), failed: of('failed') }
+  }
+
+  async retryFailed(now: number, ids?: readonly string[]): Promise<number> {
+    return this.#inParts(ids, async (part) => {
+      const all = this.kysely
+        .updateTable('jobs')
+        .set({ state: 'queued', attempts: 0, due: now, failed_at: null })
+        .where('state', '=', 'failed')
+      const { numUpdatedRows } = await (part === undefined ? all : all.where('id', 'in', part)).executeTakeFirst()
+      return Number(numUpdatedRows)
+    })
+  }
+
+  async deleteFailed(ids?: readonly string[]): Promise<number> {
+    return this.#inParts(ids, async (part) => {
+      const all = this.kysely.deleteFrom('jobs').where('state', '=', 'failed')
+      const { numDeletedRows } = await (part === undefined ? all : all.where('id', 'in', part)).executeTakeFirst()
+      return Number(numDeletedRows)
+    })
+  }
+
+  async free(tasks: readonly string[]): Promise<number> {
+    return this.#inParts(tasks, async (part) => {
+      const { numUpdatedRows } = await this.kysely
+        .updateTable('jobs')
+        .set({ state: 'queued', reason: null })
+        .where('state', '=', 'held')
+        .where('task', 'in', part ?? [])
+        .executeTakeFirst()
+      return Number(numUpdatedRows)
+    })
+  }
+
+  async boot(pid: number, url: string, now: number): Promise<number> {
+    const row = { id: NODE, boot: 1, pid, url, started: now }
+    const { boot } = await this.kysely
+      .insertInto('nodes')
+      .values(row)
+      .onConflict((conflict) =>
+        conflict.column('id').doUpdateSet(({ eb }) => ({ boot: eb('nodes.boot', '+', 1), pid, url, started: now })),
+      )
+      .returning('boot')
+      .executeTakeFirstOrThrow()
+    return boot
+  }
+
+  async node(): Promise<NodeRecord | undefined> {
+    return this.kysely
+      .selectFrom('nodes')
+      .select(['boot', 'pid', 'url', 'started'])
+      .where('id', '=', NODE)
+      .executeTakeFirst()
+  }
+
+  async close(): Promise<void> {
+    await this.kysely.destroy()
+  }
+
+  async #inParts(
+    list: readonly string[] | undefined,
+    run: (part: readonly string[] | undefined) => Promise<number>,
+  ): Promise<number> {
+    if (list === undefined) return run(undefined)
+    let total = 0
+    for (let at = 0; at < list.length; at += IDS_A_STATEMENT)
+      total += await run(list.slice(at, at + IDS_A_STATEMENT))
+    return total
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What the rest of ztask asks of a database, in the language of jobs. One implementation a database; nothing above this
+ * line sees SQL.
+ */
+import type { Job, NewJob, StoredState } from '../model/job.ts'
+
+/** What happened since the last commit; it becomes durable as one. */
+export interface Batch {
+  readonly insert: readonly NewJob[]
+  /** Jobs that go on in another state. */
+  readonly save: readonly Job[]
+  /** Jobs that are no more. */
+  readonly remove: readonly Job[]
+}
+
+/** Jobs by where they stand in their life, the running ones among the waiting: only the master knows those. */
+export interface StoredCounts {
+  readonly waiting: number
+  readonly scheduled: number
+  readonly held: number
+  readonly failed: number
+}
+
+/** Which jobs a list holds, by the row; `due` narrows the queued ones. */
+export interface Selection {
+  readonly state?: StoredState
+  readonly due?: { readonly now: number; readonly past: boolean }
+  readonly limit: number
+}
+
+/** Where a daemon can be found. */
+export interface NodeRecord {
+  readonly boot: number
+  readonly pid: number
+  readonly url: string
+  readonly started: number
+}
+
+export interface MigrationState {
+  readonly name: string
+  readonly applied: boolean
+}
+
+export interface Store {
+  /**
+   * Makes a batch durable, all of it or nothing.
+   *
+   * @returns the inserted jobs as they now are; a job whose id was there already is not among them
+   * @throws the database's own error; nothing of the batch is then stored
+   */
+  commit(batch: Batch): Promise<readonly Job[]>
+  /** @returns queued jobs in the order of their turn, the first `limit` */
+  nearest(limit: number): Promise<readonly Job[]>
+  find(id: string): Promise<Job | undefined>
+  /** @returns jobs in the order of their turn */
+  list(selection: Selection): Promise<readonly Job[]>
+  counts(now: number): Promise<StoredCounts>
+  /** Gives failed jobs, all or those named, their attempts back, due now. @returns how many */
+  retryFailed(now: number, ids?: readonly string[]): Promise<number>
+  /** Deletes failed jobs, all or those named. @returns how many */
+  deleteFailed(ids?: readonly string[]): Promise<number>
+  /** Queues held jobs of these tasks again. @returns how many */
+  free(tasks: readonly string[]): Promise<number>
+  /** Counts one more start of this daemon. @returns its number */
+  boot(pid: number, url: string, now: number): Promise<number>
+  /** @returns the daemon that last started on this database */
+  node(): Promise<NodeRecord | undefined>
+  close(): Promise<void>
+}

@@ -1,0 +1,33 @@
+/** What travels between the master and its workers, over the cluster's own channel. */
+import type { Failure, Outcome } from '../model/outcome.ts'
+import type { TaskSpec } from '../model/task-spec.ts'
+
+/** A job handed to a worker: the run's number, the job's id, task, arguments. */
+export type Handing = readonly [run: number, id: string, task: string, args: string]
+
+export type MasterMessage =
+  | { readonly kind: 'jobs'; readonly jobs: readonly Handing[] }
+  /** Finish what runs, run onExit, end. */
+  | { readonly kind: 'retire' }
+
+export type WorkerMessage =
+  /** What this worker's code can run. */
+  | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
+  /** The code cannot be loaded, or onLoad threw; the worker ends. */
+  | { readonly kind: 'broken'; readonly failure: Failure }
+  | { readonly kind: 'ended'; readonly ended: readonly (readonly [run: number, Outcome])[] }
+
+/** What a worker is told in its environment, as JSON, before it runs a line. */
+export interface WorkerBrief {
+  readonly root: string
+  readonly project: string
+  readonly registry: string
+  readonly loader: string | undefined
+  readonly onLoad: readonly string[]
+  readonly onExit: readonly string[]
+}
+
+/** The environment variable that holds the brief. */
+export const BRIEF = 'ZTASK_WORKER'
+/** The file descriptor whose other end only the master holds: its end of file is the master's death. */
+export const LIFELINE_FD = 3

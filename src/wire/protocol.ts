@@ -1,0 +1,102 @@
+/**
+ * What travels between client and daemon: a DEALER and a ROUTER, two frames a message, the protocol's name with its
+ * version and a JSON object.
+ *
+ * JSON and not MessagePack: on batches of 64 jobs of 146 bytes JSON took 0.24 µs a job to write and 0.22 to read,
+ * msgpackr 0.54 and 0.10 (Node 24); at 20 µs that a job costs in all, a format that any language speaks wins.
+ */
+import type { ErrorRecord } from '../model/errors.ts'
+import { ProtocolError, toRecord } from '../model/errors.ts'
+
+/** The first frame. A daemon answers another version with a ProtocolError that names both. */
+export const PROTOCOL = 'ztask/1'
+
+/**
+ * A job on its way: id, task, encoded arguments, then milliseconds from its arrival (`after`), or a date in epoch
+ * milliseconds (`at`), or neither.
+ */
+export type WireJob =
+  | readonly [id: string, task: string, args: string]
+  | readonly [id: string, task: string, args: string, after: number]
+  | readonly [id: string, task: string, args: string, after: null, at: number]
+
+/** The questions and orders that commands send. */
+export const VERBS = ['status', 'list', 'show', 'retry', 'cancel', 'delete'] as const
+export type Verb = (typeof VERBS)[number]
+
+export type ClientMessage =
+  | { readonly kind: 'hello'; readonly project: string }
+  | { readonly kind: 'enqueue'; readonly project: string; readonly seq: number; readonly jobs: readonly WireJob[] }
+  | { readonly kind: 'ask'; readonly project: string; readonly seq: number; readonly verb: Verb; readonly params: unknown }
+
+export type DaemonMessage =
+  /** `link` names this connection to this daemon: while it stays the same, nothing that was sent is lost. */
+  | { readonly kind: 'welcome'; readonly link: string }
+  /** All jobs of the message are on disk but for the refused, each named by its place in the message. */
+  | { readonly kind: 'stored'; readonly seq: number; readonly refused?: readonly (readonly [number, ErrorRecord])[] }
+  | { readonly kind: 'answer'; readonly seq: number; readonly value: unknown }
+  /** The message as a whole, or without `seq` whatever the client may send, is refused. */
+  | { readonly kind: 'refused'; readonly seq?: number; readonly error: ErrorRecord }
+
+export const encode = (message: ClientMessage | DaemonMessage): [string, string] => [PROTOCOL, JSON.stringify(message)]
+
+const parse = (frames: readonly Uint8Array[]): Record<string, unknown> => {
+  const [name, body] = frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength))
+  if (name === undefined || body === undefined || frames.length !== 2)
+    throw new ProtocolError(`A message has 2 frames; this one has ${frames.length}.`, { frames: frames.length })
+  const found = name.subarray(0, 32).toString('latin1')
+  if (found !== PROTOCOL)
+    throw new ProtocolError(`This side speaks ${PROTOCOL}, the other ${found}. Use one version of ztask on both.`, {
+      ours: PROTOCOL,
+      theirs: found,
+    })
+  let message: unknown
+  try {
+    message = JSON.parse(body.toString())
+  } catch (cause) {
+    throw new ProtocolError('The message is not JSON.', {}, { cause })
+  }
+  if (message === null || typeof message !== 'object') throw new ProtocolError('The message is not an object.')
+  return message as Record<string, unknown>
+}
+
+const isSeq = (value: unknown): value is number => Number.isSafeInteger(value)
+const isText = (value: unknown): value is string => typeof value === 'string'
+
+/**
+ * Reads what a client sent. The jobs of an enqueue are checked one by one by `checkJob`, so that each fails alone.
+ *
+ * @throws ProtocolError where it is no message of ours
+ */
+export const readClientMessage = (frames: readonly Uint8Array[]): ClientMessage => {
+  const message = parse(frames)
+  const { kind, project, seq, jobs, verb } = message
+  const fits =
+    isText(project) &&
+    (kind === 'hello' ||
+      (kind === 'enqueue' && isSeq(seq) && Array.isArray(jobs)) ||
+      (kind === 'ask' && isSeq(seq) && VERBS.includes(verb as Verb)))
+  if (!fits) throw new ProtocolError(`No message of ${PROTOCOL}: kind ${JSON.stringify(kind)?.slice(0, 40)}.`)
+  return message as ClientMessage
+}
+
+/** @throws ProtocolError where it is no message of ours */
+export const readDaemonMessage = (frames: readonly Uint8Array[]): DaemonMessage => parse(frames) as DaemonMessage
+
+/** RFC 9562, any version. */
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** The range of JavaScript's Date, ECMA-262 21.4.1.1. */
+const LATEST_DATE = 8.64e15
+
+/** @returns why a job on the wire is none, or `undefined` where it is one. */
+export const checkJob = (job: unknown): ErrorRecord | undefined => {
+  if (!Array.isArray(job)) return toRecord(new ProtocolError('A job is a list.'))
+  const [id, task, args, after = null, at = null] = job as unknown[]
+  const isTime = (value: unknown): boolean =>
+    value === null || (typeof value === 'number' && value >= 0 && value <= LATEST_DATE)
+  if (!isText(id) || !UUID.test(id)) return toRecord(new ProtocolError('A job begins with its UUID in lower case.'))
+  if (!isText(task) || task.length > 200) return toRecord(new ProtocolError("A job's task is a name."))
+  if (!isText(args)) return toRecord(new ProtocolError("A job's arguments are text."))
+  if (!isTime(after) || !isTime(at)) return toRecord(new ProtocolError("A job's time is no number of milliseconds."))
+  return undefined
+}
