@@ -1,0 +1,63 @@
+/**
+ * Which files may define tasks: those that name ztask, and those that reach `task` through the project's own modules.
+ * Only they are parsed. A text filter alone would lose the second kind; parsing everything costs seconds at 5,000 files.
+ */
+import { basename, dirname, extname } from 'node:path'
+import { Node, type SourceFile } from 'ts-morph'
+import type { Modules } from './modules.ts'
+import { exportedName, type Origin, type Origins } from './origins.ts'
+import { namesZtask, type SourceText, specifiersOf } from './sources.ts'
+
+/** @returns the parsed files that may define tasks, in the order of `sources`. */
+export const closure = (sources: readonly SourceText[], modules: Modules, origins: Origins): SourceFile[] => {
+  const found = new Map<string, SourceFile>()
+  let rest = sources
+  let reached = sources.filter(namesZtask)
+  while (reached.length > 0) {
+    const files = reached.map(({ path }) => modules.add(path))
+    for (const [i, { path }] of reached.entries()) if (files[i] !== undefined) found.set(path, files[i])
+    rest = rest.filter(({ path }) => !found.has(path))
+    const carriers = files.filter((file) => carriesTask(file, origins))
+    reached = carriers.length === 0 ? [] : rest.filter((source) => mayImport(source, carriers, modules))
+  }
+  return sources.flatMap(({ path }) => found.get(path) ?? [])
+}
+
+/** Whether a module hands `task`, or a namespace that holds it, on to others. */
+const carriesTask = (file: SourceFile, origins: Origins): boolean =>
+  file.getExportDeclarations().some((list) => isCarried(list, file, origins)) ||
+  file.getExportAssignments().some((one) => leadsToTask(origins.of(one.getExpression()))) ||
+  file
+    .getVariableDeclarations()
+    .some((one) => one.isExported() && leadsToTask(origins.ofExport(file, one.getName())))
+
+const isCarried = (list: Node, file: SourceFile, origins: Origins): boolean => {
+  if (!Node.isExportDeclaration(list)) return false
+  const names = list.getNamedExports().map(exportedName)
+  if (names.length > 0)
+    return names.some((name) => name !== undefined && leadsToTask(origins.ofExport(file, name)))
+  // A star, or a namespace: of another module of ours it carries what that one carries, and each such module is parsed.
+  return origins.moduleOf(list) !== undefined
+}
+
+const leadsToTask = (origin: Origin | undefined): boolean =>
+  origin?.kind === 'module' || (origin?.kind === 'ztask' && origin.name === 'task')
+
+/** Whether a file has a specifier that could mean a carrier: by its last segment, or by an alias that could mean any. */
+const mayImport = (source: SourceText, carriers: readonly SourceFile[], modules: Modules): boolean => {
+  const names = new Set(carriers.flatMap((file) => namesOf(file.getFilePath())))
+  const aliases = Object.keys(modules.options.paths ?? {}).map((key) => key.split('*')[0] ?? '')
+  return specifiersOf(source).some(
+    (specifier) =>
+      names.has(stem(specifier)) ||
+      /^#|(^|\/)\.{1,2}\/?$/.test(specifier) ||
+      aliases.some((alias) => specifier.startsWith(alias)),
+  )
+}
+
+const namesOf = (path: string): string[] => {
+  const name = stem(path)
+  return name === 'index' ? [name, basename(dirname(path))] : [name]
+}
+
+const stem = (path: string): string => basename(path, extname(path))

@@ -1,0 +1,101 @@
+/** Finds the calls of `task()` and what each is bound to. */
+import { type CallExpression, type Expression, Node, type SourceFile, SyntaxKind } from 'ts-morph'
+import { exportedName, isWrapper, localDeclaration, type Origins } from './origins.ts'
+
+/** A call of `task()`. */
+export interface Definition {
+  readonly call: CallExpression
+  /** Where its name stands, or the call where it has none. */
+  readonly node: Node
+  /** The constant that holds the task. */
+  readonly local: string | undefined
+  /** The names that its module exports it by, `default` last; none where it cannot be reached. */
+  readonly exports: readonly string[]
+  /** What it stands inside of where that is not the module itself, as in "a function". */
+  readonly inside: string | undefined
+  /** The documentation comment before it. */
+  readonly comment: string | undefined
+}
+
+/** @returns all calls of ztask's `task` in a file, in their order. */
+export const definitionsIn = (file: SourceFile, origins: Origins): Definition[] =>
+  file
+    .getDescendantsOfKind(SyntaxKind.CallExpression)
+    .filter((call) => isTaskFunction(call.getExpression(), origins))
+    .map(definitionOf)
+
+const isTaskFunction = (callee: Expression, origins: Origins): boolean => {
+  const origin = origins.of(callee)
+  return origin?.kind === 'ztask' && origin.name === 'task'
+}
+
+const definitionOf = (call: CallExpression): Definition => {
+  const holder = outermost(call).getParent()
+  const statement = call.getFirstAncestor((node) => Node.isSourceFile(node.getParent()))
+  const comment = statement === undefined ? undefined : documentation(statement)
+  const inside = insideOf(call)
+  if (Node.isVariableDeclaration(holder) && Node.isIdentifier(holder.getNameNode())) {
+    const exports = inside === undefined ? exportsOf(holder) : []
+    return { call, node: holder.getNameNode(), local: holder.getName(), exports, inside, comment }
+  }
+  const isDefault = Node.isExportAssignment(holder) && !holder.isExportEquals()
+  return { call, node: call, local: undefined, exports: isDefault ? ['default'] : [], inside, comment }
+}
+
+const outermost = (node: Node): Node => {
+  const parent = node.getParent()
+  return isWrapper(parent) ? outermost(parent) : node
+}
+
+const exportsOf = (declaration: Node): string[] => {
+  if (!Node.isVariableDeclaration(declaration)) return []
+  const file = declaration.getSourceFile()
+  const own = declaration.getVariableStatement()?.hasExportKeyword() === true ? [declaration.getName()] : []
+  const listed = file
+    .getExportDeclarations()
+    .filter((list) => !list.hasModuleSpecifier() && !list.isTypeOnly())
+    .flatMap((list) => list.getNamedExports())
+    .filter((entry) => !entry.isTypeOnly() && localDeclaration(entry) === declaration)
+    .flatMap((entry) => exportedName(entry) ?? [])
+  const assigned = file
+    .getExportAssignments()
+    .filter((one) => isDefaultOf(one, declaration))
+    .map(() => 'default')
+  const names = [...own, ...listed, ...assigned]
+  return [...names.filter((name) => name !== 'default'), ...names.filter((name) => name === 'default')]
+}
+
+const isDefaultOf = (assignment: Node, declaration: Node): boolean => {
+  if (!Node.isExportAssignment(assignment) || assignment.isExportEquals()) return false
+  return assignment.getExpression().getSymbol()?.getDeclarations()[0] === declaration
+}
+
+const insideOf = (call: CallExpression): string | undefined => {
+  const around = call.getFirstAncestor(
+    (node) =>
+      Node.isFunctionLikeDeclaration(node) ||
+      Node.isArrowFunction(node) ||
+      Node.isFunctionExpression(node) ||
+      Node.isClassDeclaration(node) ||
+      Node.isClassExpression(node) ||
+      Node.isModuleBlock(node) ||
+      Node.isBlock(node),
+  )
+  if (around === undefined) return undefined
+  if (Node.isModuleBlock(around)) return 'a namespace'
+  if (Node.isClassDeclaration(around) || Node.isClassExpression(around)) return 'a class'
+  return Node.isBlock(around) && !Node.isFunctionLikeDeclaration(around.getParent())
+    ? blockOf(around)
+    : 'a function'
+}
+
+const blockOf = (block: Node): string => {
+  const parent = block.getParent()
+  return Node.isArrowFunction(parent) || Node.isFunctionExpression(parent) ? 'a function' : 'a block'
+}
+
+const documentation = (statement: Node): string | undefined =>
+  statement
+    .getLeadingCommentRanges()
+    .map((range) => range.getText())
+    .findLast((text) => text.startsWith('/**'))

@@ -1,0 +1,28 @@
+/** What a scan found, as plain data: all that the emitters know. */
+import type { ClientSettings } from '../src/config.ts'
+import type { TaskOptions } from '../src/model/task.ts'
+
+export interface ManifestTask {
+  readonly name: string
+  readonly aliases: readonly string[]
+  readonly options: Omit<TaskOptions, 'name' | 'aliases'>
+  /** The module, relative to the project's folder, with forward slashes. */
+  readonly file: string
+  /** The name that the module exports it by. */
+  readonly export: string
+  /** The documentation comment of a task whose name is not its export's. */
+  readonly comment: string | undefined
+}
+
+export interface Manifest {
+  readonly project: string
+  readonly url: string
+  /** The client's settings that differ from their defaults. */
+  readonly settings: Partial<ClientSettings>
+  /** Sorted by name. */
+  readonly tasks: readonly ManifestTask[]
+  /** The folder of the generated files, relative to the project's folder. */
+  readonly output: string
+  /** Whether modules are imported by `.ts`, as the project's tsconfig allows, and not by `.js`. */
+  readonly tsExtensions: boolean
+}

@@ -1,0 +1,65 @@
+/** The project's modules as parsed so far, and what their import specifiers lead to. */
+import { Project, type SourceFile, ts } from 'ts-morph'
+
+/** The package itself, as far as a scan is concerned: it is never opened. */
+export const ZTASK = 'ztask'
+
+/** A module that an import leads to. */
+export type Module = SourceFile | typeof ZTASK
+
+const EXTERNAL = /[\\/]node_modules[\\/]|\.d\.(\w+\.)?[mc]?ts$/
+
+export class Modules {
+  readonly options: ts.CompilerOptions
+  // Neither imports nor libraries are followed: names are bound within each file, and this class joins the files.
+  readonly #project = new Project({
+    compilerOptions: { noResolve: true, noLib: true, types: [], allowJs: true },
+    skipAddingFilesFromTsConfig: true,
+    skipFileDependencyResolution: true,
+    skipLoadingLibFiles: true,
+  })
+  readonly #cache: ts.ModuleResolutionCache
+
+  constructor(root: string, options: ts.CompilerOptions) {
+    this.options = options
+    this.#cache = ts.createModuleResolutionCache(root, (path) => path, options)
+  }
+
+  /** Parses a file, once. */
+  add(path: string): SourceFile {
+    return this.#project.addSourceFileAtPath(path)
+  }
+
+  /** @returns the module of a specifier, where it has been parsed already. */
+  readonly known = (from: SourceFile, specifier: string): Module | undefined => {
+    if (specifier === ZTASK) return ZTASK
+    const path = this.#pathOf(from, specifier)
+    return path === undefined ? undefined : this.#project.getSourceFile(path)
+  }
+
+  /** @returns the module of a specifier, parsed now if it has not been; nothing for packages. */
+  readonly any = (from: SourceFile, specifier: string): Module | undefined => {
+    const known = this.known(from, specifier)
+    if (known !== undefined) return known
+    const path = this.#pathOf(from, specifier)
+    return path === undefined ? undefined : this.add(path)
+  }
+
+  /** @returns the errors of the parser, each with its place in the file. */
+  syntaxErrors(file: SourceFile): { message: string; start: number; length: number }[] {
+    return this.#project
+      .getProgram()
+      .getSyntacticDiagnostics(file)
+      .map((found) => ({
+        message: ts.flattenDiagnosticMessageText(found.compilerObject.messageText, ' '),
+        start: found.getStart(),
+        length: found.getLength(),
+      }))
+  }
+
+  #pathOf(from: SourceFile, specifier: string): string | undefined {
+    const found = ts.resolveModuleName(specifier, from.getFilePath(), this.options, ts.sys, this.#cache)
+    const path = found.resolvedModule?.resolvedFileName
+    return path === undefined || EXTERNAL.test(path) || path.endsWith('.json') ? undefined : path
+  }
+}

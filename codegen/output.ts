@@ -1,0 +1,30 @@
+/** Writes generated files, and only those that changed: a file that is written is a reload of everything that watches it. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+
+/** A file to be written. */
+export interface Output {
+  /** Absolute. */
+  readonly path: string
+  readonly text: string
+}
+
+/** @returns whether the file on disk differs; line ends do not count, as a checkout may turn them. */
+export const isStale = ({ path, text }: Output): boolean => read(path)?.replaceAll('\r\n', '\n') !== text
+
+const read = (path: string): string | undefined => {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Writes the file in one step: nobody reads half of it. */
+export const write = ({ path, text }: Output): void => {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  writeFileSync(temporary, text)
+  renameSync(temporary, path)
+}

@@ -1,0 +1,68 @@
+/** Sources to tasks. Loads ts-morph, and so is imported only when a source names ztask. */
+import { relative } from 'node:path'
+import type { SourceFile } from 'ts-morph'
+import type { TaskOptions } from '../src/model/task.ts'
+import { closure } from './closure.ts'
+import { definitionsIn } from './definitions.ts'
+import type { ManifestTask } from './manifest.ts'
+import { Modules } from './modules.ts'
+import { type Candidate, nameCandidates } from './naming.ts'
+import { type Fault, optionsOf } from './options.ts'
+import { Origins } from './origins.ts'
+import { compare, type Problem, placeAt, placeOf } from './problem.ts'
+import type { SourceText } from './sources.ts'
+import { compilerOptions, usesTsExtensions } from './tsconfig.ts'
+
+export interface Scan {
+  /** Sorted by name. */
+  readonly tasks: readonly ManifestTask[]
+  readonly problems: readonly Problem[]
+  readonly tsExtensions: boolean
+}
+
+/** @returns the tasks that a project's sources define, and all that is wrong with them. */
+export const scan = (root: string, sources: readonly SourceText[]): Scan => {
+  const modules = new Modules(root, compilerOptions(root))
+  const known = new Origins(modules.known)
+  const fromRoot = (path: string): string => relative(root, path).replaceAll('\\', '/')
+  const files = closure(sources, modules, known)
+  // All definitions are found before any option is read: reading one may parse further files, and names are then bound anew.
+  const definitions = files.flatMap((file) => definitionsIn(file, known))
+  const any = new Origins(modules.any)
+  const candidates = definitions.map((definition) => ({ definition, ...optionsOf(definition.call, any) }))
+  const { named, faults } = nameCandidates(candidates, fromRoot)
+  const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
+  return {
+    tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
+    problems: [
+      ...files.flatMap((file) => syntaxProblems(file, modules, fromRoot)),
+      ...problemsOf(all, fromRoot),
+    ],
+    tsExtensions: usesTsExtensions(modules.options),
+  }
+}
+
+const problemsOf = (faults: readonly Fault[], fromRoot: (path: string) => string): Problem[] =>
+  faults.map(({ node, message, cure }) => ({ ...placeOf(node, fromRoot), message, cure }))
+
+const syntaxProblems = (file: SourceFile, modules: Modules, fromRoot: (path: string) => string): Problem[] =>
+  modules.syntaxErrors(file).map(({ message, start, length }) => ({
+    ...placeAt(file.getFullText(), fromRoot(file.getFilePath()), start, length),
+    message: `The file cannot be parsed: ${message}`,
+    cure: 'Correct the syntax: tasks may be hidden behind it.',
+  }))
+
+const manifestTask = (
+  { name, exportName, candidate }: { name: string; exportName: string; candidate: Candidate },
+  fromRoot: (path: string) => string,
+): ManifestTask => {
+  const { name: _, aliases, ...options }: TaskOptions = candidate.options
+  return {
+    name,
+    aliases: [...new Set(aliases)].filter((alias) => alias !== name),
+    options,
+    file: fromRoot(candidate.definition.call.getSourceFile().getFilePath()),
+    export: exportName,
+    comment: name === exportName ? undefined : candidate.definition.comment,
+  }
+}

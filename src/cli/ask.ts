@@ -1,0 +1,70 @@
+/**
+ * How a command reaches the jobs: through the daemon where one runs, else in the database itself. The database's lock
+ * tells which: whoever gets it is alone.
+ */
+import { existsSync } from 'node:fs'
+import { close, connectionTo } from '../client/process.ts'
+import { systemClock } from '../clock.ts'
+import type { Project } from '../config.ts'
+import { Commands, idleQueue } from '../daemon/commands.ts'
+import { DaemonUnavailableError } from '../model/errors.ts'
+import { takeLock } from '../store/lock.ts'
+import { migrate } from '../store/migrate.ts'
+import { databaseFile, openStore } from '../store/open.ts'
+import type { Verb } from '../wire/protocol.ts'
+import { version } from './version.ts'
+
+/** Verbs that only look; they need no lock, so a daemon that does not answer does not stop them. */
+const READING: readonly Verb[] = ['status', 'list', 'show']
+
+/**
+ * @returns what the daemon answers, or what the database says where none runs
+ * @throws what the command throws; DaemonUnavailableError where a daemon holds the database and does not answer
+ */
+export const ask = async (project: Project, verb: Verb, params: unknown): Promise<unknown> => {
+  const { settings, root } = project
+  const file = databaseFile(settings.database, root)
+  const lock = existsSync(file) ? takeLock(file, 0) : undefined
+  if (lock !== undefined) {
+    try {
+      return await askDatabase(file, project, verb, params, true)
+    } finally {
+      lock.release()
+    }
+  }
+  try {
+    const { url, project: name, callTimeout } = settings
+    return await connectionTo(url, name).ask(verb, params, callTimeout * 1000)
+  } catch (error) {
+    const readable = error instanceof DaemonUnavailableError && READING.includes(verb) && existsSync(file)
+    if (!readable) throw error
+    return await askDatabase(file, project, verb, params, false)
+  } finally {
+    close()
+  }
+}
+
+const askDatabase = async (
+  file: string,
+  { settings }: Project,
+  verb: Verb,
+  params: unknown,
+  alone: boolean,
+): Promise<unknown> => {
+  process.stderr.write(`No daemon answers: this is what ${file} holds.\n`)
+  const store = openStore(file)
+  try {
+    if (alone) await migrate(store.kysely)
+    const facts = { workers: [], generation: 0, version, project: settings.project, database: file }
+    const commands = new Commands({
+      store,
+      clock: systemClock,
+      queue: idleQueue,
+      facts: () => facts,
+      removed: () => {},
+    })
+    return await commands.run(verb, params)
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,94 @@
+import { availableParallelism } from 'node:os'
+import { type Command, Option } from 'commander'
+import { LOG_LEVELS, type LogLevel } from '../log.ts'
+import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
+import { version } from './version.ts'
+
+interface DaemonFlags extends ProjectFlags {
+  readonly workers: number
+  readonly concurrency: number
+  readonly noreload?: boolean
+  readonly reload: boolean
+  readonly loglevel: LogLevel
+  readonly logfile?: string
+  readonly replayfailed?: boolean
+  readonly replayFailed?: boolean
+  readonly shutdownTimeout: number
+}
+
+const MOST_WORKERS_BY_DEFAULT = 4
+
+/** `ztask daemon`: serves until a signal ends it. */
+export const addDaemon = (program: Command): void => {
+  withProjectFlags(program.command('daemon'))
+    .description('store the jobs that clients send, and run them in worker processes')
+    .option('--workers <n>', 'worker processes', wholeNumber(1, 1024), defaultWorkers())
+    .option('--concurrency <n>', 'jobs that a worker runs at a time', wholeNumber(1, 10_000), 10)
+    .option('--noreload', 'production: do not generate, do not watch files')
+    .addOption(new Option('--no-reload').hideHelp())
+    .addOption(
+      new Option('-l, --loglevel <level>', 'what is logged').choices(LOG_LEVELS).default('INFO').argParser(level),
+    )
+    .option('-f, --logfile <path>', 'log there instead of stdout; SIGUSR2 opens it again')
+    .option('--replayfailed', 'give failed jobs their attempts back')
+    .addOption(new Option('--replay-failed').hideHelp())
+    .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
+    .action((flags: DaemonFlags) => serve(flags))
+}
+
+const defaultWorkers = (): number => Math.min(availableParallelism(), MOST_WORKERS_BY_DEFAULT)
+
+const level = (text: string): LogLevel => text.toUpperCase() as LogLevel
+
+const serve = async (flags: DaemonFlags): Promise<void> => {
+  const [{ createLogger }, { Daemon }] = await Promise.all([import('../log.ts'), import('../daemon/daemon.ts')])
+  const project = await projectOf(flags)
+  const { logfile } = flags
+  const logger = createLogger({
+    level: flags.loglevel,
+    ...(logfile !== undefined && { file: logfile }),
+    pretty: logfile === undefined && process.stdout.isTTY === true,
+  })
+  process.on('SIGUSR2', () => logger.reopen())
+  const starting = Daemon.start({
+    project,
+    log: logger.log,
+    workers: flags.workers,
+    concurrency: flags.concurrency,
+    development: flags.reload && flags.noreload !== true,
+    replayFailed: flags.replayfailed === true || flags.replayFailed === true,
+    version,
+  })
+  endOnSignals(starting, flags.shutdownTimeout * 1000, logger.flush)
+  try {
+    await starting
+  } catch (error) {
+    logger.log.fatal({ err: error }, (error as Error).message)
+    logger.flush()
+    throw error
+  }
+}
+
+/** The convention of shells: 128 and the signal's number. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+
+type Ending = 'SIGINT' | 'SIGTERM'
+
+/** The first signal drains and exits 0; a second one cuts what runs and exits 128 + its number. */
+const endOnSignals = (
+  starting: Promise<{ drain(signal: string, timeout: number): Promise<void>; kill(): void }>,
+  timeout: number,
+  flush: () => void,
+): void => {
+  let ending = false
+  const end = async (signal: Ending): Promise<void> => {
+    const again = ending
+    ending = true
+    const daemon = await starting.catch(() => undefined)
+    if (again) daemon?.kill()
+    else await daemon?.drain(signal, timeout)
+    flush()
+    process.exit(again || daemon === undefined ? EXIT_CODES[signal] : 0)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal))
+}

@@ -1,0 +1,48 @@
+/** The commands: one file each. Exit codes: 0 success, 1 a failure that is explained, 2 wrong usage. */
+import { Command, CommanderError } from 'commander'
+import { ZtaskError } from '../model/errors.ts'
+import { addDaemon } from './daemon.ts'
+import { addGenerate } from './generate.ts'
+import { addJobCommands } from './jobs.ts'
+import { addList } from './list.ts'
+import { addMigrate } from './migrate.ts'
+import { addRun } from './run.ts'
+import { addShow } from './show.ts'
+import { addStatus } from './status.ts'
+import { version } from './version.ts'
+
+const PARTS = [addGenerate, addDaemon, addStatus, addList, addShow, addJobCommands, addRun, addMigrate]
+
+const build = (): Command => {
+  const program = new Command('ztask')
+    .description('Background tasks for Node and TypeScript: typed calls, durable jobs, nothing to install')
+    .version(version)
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+  for (const add of PARTS) add(program)
+  // Commander passes its settings on only to commands that it makes itself.
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  return program
+}
+
+/** @returns the exit code that an error asks for; says what it is, on stderr */
+const report = (error: unknown): number => {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof ZtaskError) process.stderr.write(`${error.message}\n`)
+  else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return 1
+}
+
+/**
+ * Runs a command line.
+ *
+ * @param argv the words behind `ztask`
+ */
+export const run = async (argv: readonly string[]): Promise<void> => {
+  try {
+    await build().parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Command } from 'commander'
+import { DatabaseLockedError } from '../model/errors.ts'
+import { takeLock } from '../store/lock.ts'
+import { fakeMigration, listMigrations, migrate } from '../store/migrate.ts'
+import { databaseFile, openStore } from '../store/open.ts'
+import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
+import { printJson, printTable } from './print.ts'
+
+type Flags = ProjectFlags & { list?: boolean; fake?: string; json?: boolean }
+
+/** `ztask migrate [--list] [--fake NAME]`; the daemon migrates an embedded database by itself when it starts. */
+export const addMigrate = (program: Command): void => {
+  withProjectFlags(program.command('migrate'))
+    .description('bring the database to this version')
+    .option('--list', 'show the migrations, and change nothing')
+    .option('--fake <name>', 'mark one as applied without running it')
+    .option('--json', 'with --list: as JSON')
+    .action(async (flags: Flags) => {
+      const { settings, root } = await projectOf(flags)
+      const file = databaseFile(settings.database, root)
+      const lock = flags.list ? undefined : takeLock(file, 1000)
+      if (lock === undefined && !flags.list)
+        throw new DatabaseLockedError(`${file} is held by a daemon. Stop it first.`, { file })
+      const store = openStore(file)
+      try {
+        if (flags.list) await show(await listMigrations(store.kysely), flags.json === true)
+        else if (flags.fake !== undefined)
+          process.stdout.write(`marked as applied: ${await fakeMigration(store.kysely, flags.fake)}\n`)
+        else {
+          const applied = await migrate(store.kysely)
+          process.stdout.write(applied.length === 0 ? 'nothing to apply\n' : `applied: ${applied.join(', ')}\n`)
+        }
+      } finally {
+        await store.close()
+        lock?.release()
+      }
+    })
+}
+
+const show = async (states: readonly { name: string; applied: boolean }[], json: boolean): Promise<void> => {
+  if (json) printJson(states)
+  else printTable(states.map(({ name, applied }) => [applied ? '[x]' : '[ ]', name]))
+}

@@ -1,0 +1,31 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { v7 } from 'uuid'
+import { close, connectionTo } from '../client/process.ts'
+import { encodeArgs } from '../wire/codec.ts'
+import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
+
+const list = (text: string): unknown[] => {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (Array.isArray(value)) return value
+  } catch {
+    // Falls through to the one sentence that covers both.
+  }
+  throw new InvalidArgumentError(`It must be a JSON list, such as '["a@b.c", 2]'.`)
+}
+
+/** `ztask run NAME '[args]'`: enqueues one job and prints its id. */
+export const addRun = (program: Command): void => {
+  withProjectFlags(program.command('run'))
+    .description('enqueue one job, and print its id')
+    .argument('<task>')
+    .argument('[args]', 'its arguments, a JSON list', list, [])
+    .action(async (task: string, args: unknown[], flags: ProjectFlags) => {
+      const { settings } = await projectOf(flags)
+      const id = v7()
+      const job = { id, task, args: encodeArgs(args) }
+      await connectionTo(settings.url, settings.project).enqueue(job, settings.callTimeout * 1000)
+      close()
+      process.stdout.write(`${id}\n`)
+    })
+}

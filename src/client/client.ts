@@ -1,0 +1,181 @@
+/** What the generated client is made of: the calls of each task, in the mode that the settings ask for. */
+import { v7 } from 'uuid'
+import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment, nearestPackageName } from '../config.ts'
+import { DaemonUnavailableError, InvalidDelayError, PayloadTooLargeError, RegistryNotLoadedError } from '../model/errors.ts'
+import type { Job } from '../model/task.ts'
+import { encodeArgs } from '../wire/codec.ts'
+import { perform } from '../worker/perform.ts'
+import { loadedRegistry, type Registry } from '../worker/registry.ts'
+import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
+
+/** What generate writes into the client: data, and how to load the registry beside it. */
+export interface ClientSpec {
+  readonly project: string
+  readonly url: string
+  /** The client's settings that differ from their defaults. */
+  readonly settings?: Partial<ClientSettings>
+  /** Names. */
+  readonly tasks: readonly string[]
+  /** Imports a module by a specifier relative to the client's own. */
+  readonly load: (specifier: string) => Promise<unknown>
+}
+
+/** The calls of one task, without its types. */
+export interface UntypedCalls {
+  async(...args: unknown[]): Promise<Job>
+  after(seconds: number, ...args: unknown[]): Promise<Job>
+  at(date: Date, ...args: unknown[]): Promise<Job>
+  delay(...args: unknown[]): Promise<Job>
+}
+
+/** When a job is due, as the call says it. */
+interface Due {
+  /** ms */
+  readonly after?: number
+  /** epoch ms */
+  readonly at?: number
+}
+
+/** A century: beyond it a delay is a mistake of units. */
+const LONGEST_DELAY = 100 * 366 * 86_400
+
+const settingsOf = (spec: Omit<ClientSpec, 'tasks' | 'load'>): ClientSettings => {
+  const defaults = Object.fromEntries(CLIENT_SETTINGS.map((key) => [key, defaultOf(key)]))
+  const given = { ...spec.settings, project: spec.project, url: spec.url }
+  return { ...defaults, ...given, ...fromEnvironment(process.env, CLIENT_SETTINGS) } as ClientSettings
+}
+
+/** Calls tasks by name, as one project's settings say. */
+export class Client {
+  readonly #spec: Omit<ClientSpec, 'tasks'>
+  #read: ClientSettings | undefined
+
+  constructor(spec: Omit<ClientSpec, 'tasks'>) {
+    this.#spec = spec
+  }
+
+  /** Read at the first call: a test or a start-up script may set the environment after the import. */
+  get #settings(): ClientSettings {
+    this.#read ??= settingsOf(this.#spec)
+    return this.#read
+  }
+
+  /** @returns the calls of a task, whether this project has it or not: the daemon knows */
+  callsOf(task: string): UntypedCalls {
+    return {
+      async: async (...args) => this.#call(task, args, {}),
+      after: async (seconds, ...args) => this.#call(task, args, { after: delayOf(task, seconds) }),
+      at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date) }),
+      delay: async (...args) => this.#call(task, args, {}),
+    }
+  }
+
+  async #call(task: string, args: readonly unknown[], due: Due): Promise<Job> {
+    const settings = this.#settings
+    const id = v7()
+    const encoded = encodeArgs(args)
+    refuseLarge(task, encoded, settings.maxPayload)
+    if (settings.disabled) {
+      console.info(`ztask: disabled: ${task} is not run`)
+      return { id, disabled: true }
+    }
+    if (settings.alwaysEager) {
+      if (due.after !== undefined || due.at !== undefined) console.info(`ztask: eager: the delay of ${task} is ignored`)
+      console.info(`ztask: eager: running ${task} here`)
+      await perform(await this.#registry(), { task, args: encoded })
+      return { id, disabled: false }
+    }
+    const job = { id, task, args: encoded, ...due }
+    try {
+      await connectionTo(settings.url, settings.project).enqueue(job, settings.callTimeout * 1000)
+    } catch (error) {
+      if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
+      const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
+      console.warn(`ztask: no daemon at ${settings.url}: running ${task} here${delayed}`)
+      await perform(await this.#registry(), { task, args: encoded })
+    }
+    return { id, disabled: false }
+  }
+
+  /** Loaded by a specifier that bundlers cannot follow: the client's bundle holds no task code. */
+  async #registry(): Promise<Registry> {
+    const { project } = this.#spec
+    const found = loadedRegistry(project)
+    if (found !== undefined) return found
+    let cause: unknown
+    for (const specifier of ['./registry.js', './registry.ts']) {
+      try {
+        await this.#spec.load(specifier)
+        const loaded = loadedRegistry(project)
+        if (loaded !== undefined) return loaded
+      } catch (error) {
+        cause ??= error
+      }
+    }
+    const reason = cause instanceof Error ? ` (${cause.message})` : ''
+    throw new RegistryNotLoadedError(
+      `The registry of '${project}' is not loaded${reason}: eager and inline calls run tasks in this process. Write import './ztask/registry.js' once, beside the import of the client.`,
+      { project },
+      { cause },
+    )
+  }
+}
+
+const delayOf = (task: string, seconds: unknown): number => {
+  if (typeof seconds === 'number' && seconds >= 0 && seconds <= LONGEST_DELAY) return seconds * 1000
+  const shown = typeof seconds === 'string' ? `'${seconds}'` : String(seconds)
+  throw new InvalidDelayError(
+    `${task}.after(${shown}, …): the first argument is the delay, a number of seconds from 0 to ${LONGEST_DELAY}. Without a delay call ${task}.async(…).`,
+    { task, seconds },
+  )
+}
+
+const dateOf = (task: string, date: unknown): number => {
+  if (date instanceof Date && !Number.isNaN(date.getTime())) return Math.max(0, date.getTime())
+  throw new InvalidDelayError(
+    `${task}.at(${String(date)}, …): the first argument is a valid Date. For a delay in seconds call ${task}.after(…).`,
+    { task, date: String(date) },
+  )
+}
+
+/** A UTF-8 character takes at most three bytes a UTF-16 unit: most jobs need no count. */
+const refuseLarge = (task: string, args: string, maxPayload: number): void => {
+  if (args.length * 3 <= maxPayload) return
+  const size = Buffer.byteLength(args)
+  if (size <= maxPayload) return
+  throw new PayloadTooLargeError(
+    `The arguments of ${task} take ${size} bytes; maxPayload is ${maxPayload}. Pass an id and load the data in the task, or raise maxPayload.`,
+    { task, size, maxPayload },
+  )
+}
+
+/**
+ * Makes the client that generate types.
+ *
+ * @returns an object of the tasks by name, each with `async`, `after`, `at` and `delay`; nothing else, so that it is
+ * no thenable and shows in a console as what it is
+ */
+export const makeClient = <T>(spec: ClientSpec): T => {
+  const client = new Client(spec)
+  setDefaultClient(client)
+  return Object.freeze(Object.fromEntries(spec.tasks.map((name) => [name, Object.freeze(client.callsOf(name))]))) as T
+}
+
+/**
+ * The calls of a task that names itself (`task({ name: 'sendEmail' }, …).async(…)`): through the client that this
+ * process has loaded, else by the environment and the nearest package.json.
+ */
+export const callsByName = (name: string): UntypedCalls => {
+  const client = theDefaultClient<Client>() ?? ownClient()
+  return client.callsOf(name)
+}
+
+const ownClient = (): Client => {
+  const client = new Client({
+    project: nearestPackageName(process.cwd()) ?? 'ztask',
+    url: defaultOf('url') ?? '',
+    load: () => Promise.reject(new Error('no client has been loaded')),
+  })
+  setDefaultClient(client)
+  return client
+}

@@ -1,0 +1,361 @@
+/**
+ * One connection a process to a daemon: calls wait in a queue here and go to the socket only while a daemon answers, so
+ * that each ends in one of four ways: stored, refused, not sent, or unknown.
+ *
+ * How it knows whether a daemon answers, without the socket's events (a listener on those keeps the process alive):
+ * it says hello, and the welcome names the link: this connection to this start of the daemon. While answers are owed and
+ * nothing comes, it says hello again. A welcome with another link means that what was sent on the old one may be lost:
+ * it is sent again, with the same ids.
+ */
+import { type Clock, systemClock } from '../clock.ts'
+import { ClientClosedError, DaemonUnavailableError, fromRecord, OutcomeUnknownError } from '../model/errors.ts'
+import {
+  type ClientMessage,
+  type DaemonMessage,
+  encode,
+  readDaemonMessage,
+  type Verb,
+  type WireJob,
+} from '../wire/protocol.ts'
+import { DealerSocket, type SentMessage } from './socket.ts'
+
+/** A job to be enqueued. `due` is a delay from the call, a date, or at once. */
+export interface OutgoingJob {
+  readonly id: string
+  readonly task: string
+  /** Encoded. */
+  readonly args: string
+  /** Milliseconds from the call. */
+  readonly after?: number
+  /** Epoch milliseconds. */
+  readonly at?: number
+}
+
+type Cargo =
+  | { readonly kind: 'job'; readonly job: OutgoingJob }
+  | { readonly kind: 'ask'; readonly verb: Verb; readonly params: unknown }
+
+/** A call that has not ended. */
+interface Call {
+  readonly cargo: Cargo
+  /** ms, counted while it is in flight or no daemon answers. */
+  readonly timeout: number
+  /** When it was made, on the monotonic clock. */
+  readonly made: number
+  /** How long no daemon had answered, in all, when it was made. */
+  readonly awayBefore: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
+/** A message that awaits its answer, with the calls in it. */
+interface Parcel {
+  readonly seq: number
+  readonly calls: readonly Call[]
+  /** When it was first sent, on the monotonic clock. */
+  readonly sent: number
+  /** How long the calls in it had waited for a daemon. */
+  readonly spent: number
+  readonly bytes: number
+  /** How often it was given to the socket. */
+  tries: number
+}
+
+/** Bounds of one message: above a hundred jobs a message the gain is small, and a large one holds up the next. */
+const JOBS_A_PARCEL = 1000
+const BYTES_A_PARCEL = 2 ** 20
+/** Bounds of what is in flight; the rest waits its turn in the queue, without its clock running. */
+const PARCELS_IN_FLIGHT = 32
+const BYTES_IN_FLIGHT = 8 * 2 ** 20
+/** How often it looks whether something is late, ms. */
+const TICK = 20
+/** Silence, while an answer is owed, after which it asks whether anybody is there, ms. */
+const PROBE_AFTER = 150
+/** Silence after which nobody is: calls wait in the queue again, ms. */
+const AWAY_AFTER = 600
+
+export class Connection {
+  readonly #url: string
+  readonly #project: string
+  readonly #clock: Clock
+  readonly #socket: DealerSocket
+  #queue: Call[] = []
+  /** How many of the queue's first have gone: shifting each would cost the square of a long queue. */
+  #head = 0
+  readonly #inFlight = new Map<number, Parcel>()
+  #bytesInFlight = 0
+  #nextSeq = 1
+  #link: string | undefined
+  #answering = false
+  #closed = false
+  #flushScheduled = false
+  #timer: NodeJS.Timeout | undefined
+  #lastHeard = 0
+  #lastHello = Number.NEGATIVE_INFINITY
+  /** Sum of the times in which no daemon answered, up to `#awaySince`. */
+  #awayTotal = 0
+  #awaySince: number | undefined
+
+  constructor(url: string, project: string, clock: Clock = systemClock) {
+    this.#url = url
+    this.#project = project
+    this.#clock = clock
+    this.#awaySince = clock.monotonic()
+    this.#socket = new DealerSocket({
+      url,
+      received: (frames) => this.#receive(frames),
+      undelivered: (message) => this.#undelivered(message),
+      owed: () => this.#pending > 0,
+    })
+  }
+
+  /**
+   * Resolves when the job is on disk.
+   *
+   * @param timeout ms
+   * @throws what the daemon refused it with, DaemonUnavailableError, OutcomeUnknownError, ClientClosedError
+   */
+  enqueue(job: OutgoingJob, timeout: number): Promise<void> {
+    return this.#call({ kind: 'job', job }, timeout) as Promise<void>
+  }
+
+  /** Asks the daemon; resolves to its answer. @throws as `enqueue` */
+  ask(verb: Verb, params: unknown, timeout: number): Promise<unknown> {
+    return this.#call({ kind: 'ask', verb, params }, timeout)
+  }
+
+  /** Ends the connection; what waits is rejected. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#socket.close()
+    const error = new ClientClosedError('The client was closed before the daemon answered.')
+    for (const call of this.#queue.slice(this.#head)) call.reject(error)
+    for (const { calls } of this.#inFlight.values()) for (const call of calls) call.reject(this.#unknown(call))
+    this.#queue = []
+    this.#head = 0
+    this.#inFlight.clear()
+  }
+
+  get #waiting(): number {
+    return this.#queue.length - this.#head
+  }
+
+  get #pending(): number {
+    return this.#waiting + this.#inFlight.size
+  }
+
+  #call(cargo: Cargo, timeout: number): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new ClientClosedError('The client is closed.'))
+    return new Promise((resolve, reject) => {
+      const made = this.#clock.monotonic()
+      if (this.#pending === 0) this.#begin(made)
+      this.#queue.push({ cargo, timeout, made, awayBefore: this.#away(made), resolve, reject })
+      this.#scheduleFlush()
+    })
+  }
+
+  /** The first call after a time in which nothing was owed: the silence until now says nothing. */
+  #begin(now: number): void {
+    this.#lastHeard = now
+    this.#timer ??= setTimeout(() => this.#tick(), TICK)
+  }
+
+  /** Calls of one tick of the event loop travel together. */
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    setImmediate(() => {
+      this.#flushScheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#closed || this.#waiting === 0) return
+    if (!this.#answering) return this.#sayHello()
+    while (this.#waiting > 0 && this.#inFlight.size < PARCELS_IN_FLIGHT && this.#bytesInFlight < BYTES_IN_FLIGHT)
+      this.#send(this.#pack())
+  }
+
+  /** Takes the next calls off the queue: jobs as many as fit, a question alone. */
+  #pack(): Parcel {
+    const calls: Call[] = []
+    let bytes = 0
+    while (this.#waiting > 0 && calls.length < JOBS_A_PARCEL) {
+      const call = this.#queue[this.#head] as Call
+      const size = call.cargo.kind === 'job' ? call.cargo.job.args.length : 0
+      const alone = call.cargo.kind === 'ask'
+      if (calls.length > 0 && (alone || bytes + size > BYTES_A_PARCEL)) break
+      calls.push(call)
+      bytes += size
+      this.#head++
+      if (alone) break
+    }
+    if (this.#head > 10_000 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    } else if (this.#head === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    }
+    const now = this.#clock.monotonic()
+    const spent = this.#away(now) - (calls[0]?.awayBefore ?? 0)
+    return { seq: this.#nextSeq++, calls, sent: now, spent, bytes, tries: 0 }
+  }
+
+  #send(parcel: Parcel): void {
+    if (!this.#inFlight.has(parcel.seq)) this.#bytesInFlight += parcel.bytes
+    this.#inFlight.set(parcel.seq, parcel)
+    parcel.tries++
+    this.#socket.send({ frames: encode(this.#messageOf(parcel)), key: parcel.seq })
+  }
+
+  #messageOf({ seq, calls }: Parcel): ClientMessage {
+    const project = this.#project
+    const [first] = calls
+    if (first?.cargo.kind === 'ask')
+      return { kind: 'ask', project, seq, verb: first.cargo.verb, params: first.cargo.params }
+    const now = this.#clock.monotonic()
+    const jobs = calls.map(({ cargo, made }) => (cargo.kind === 'job' ? onWire(cargo.job, now - made) : undefined))
+    return { kind: 'enqueue', project, seq, jobs: jobs as WireJob[] }
+  }
+
+  #sayHello(): void {
+    const now = this.#clock.monotonic()
+    if (now - this.#lastHello < TICK) return
+    this.#lastHello = now
+    this.#socket.send({ frames: encode({ kind: 'hello', project: this.#project }), key: 0 })
+  }
+
+  /** No daemon is connected: what never left goes back to the front of the queue. */
+  #undelivered({ key }: SentMessage): void {
+    this.#goAway()
+    const parcel = this.#inFlight.get(key)
+    if (parcel === undefined || this.#closed) return
+    // Whatever the next welcome says, what is in flight is sent again.
+    this.#link = undefined
+    // Sent before, on another link, it may have arrived: it stays in flight, and its clock runs.
+    if (parcel.tries > 1) return
+    this.#drop(parcel)
+    this.#queue = [...parcel.calls, ...this.#queue.slice(this.#head)]
+    this.#head = 0
+  }
+
+  #receive(frames: readonly Buffer[]): void {
+    this.#lastHeard = this.#clock.monotonic()
+    const message = readDaemonMessage(frames)
+    if (message.kind === 'refused' && message.seq === undefined) return this.#refuseAll(fromRecord(message.error))
+    this.#comeBack()
+    if (message.kind === 'welcome') this.#welcome(message.link)
+    else this.#answer(message)
+    this.#flush()
+  }
+
+  #welcome(link: string): void {
+    const before = this.#link
+    this.#link = link
+    if (before !== link) for (const parcel of [...this.#inFlight.values()]) this.#send(parcel)
+  }
+
+  #answer(message: Exclude<DaemonMessage, { kind: 'welcome' }>): void {
+    const parcel = message.seq === undefined ? undefined : this.#inFlight.get(message.seq)
+    if (parcel === undefined) return
+    this.#drop(parcel)
+    if (message.kind === 'refused') {
+      for (const call of parcel.calls) call.reject(fromRecord(message.error))
+      return
+    }
+    const value = message.kind === 'answer' ? message.value : undefined
+    const refused = new Map(message.kind === 'stored' ? message.refused : [])
+    parcel.calls.forEach((call, index) => {
+      const error = refused.get(index)
+      if (error === undefined) call.resolve(value)
+      else call.reject(fromRecord(error))
+    })
+  }
+
+  /** The daemon will not have this client at all. */
+  #refuseAll(error: Error): void {
+    const calls = [...this.#inFlight.values()].flatMap((parcel) => parcel.calls)
+    for (const parcel of [...this.#inFlight.values()]) this.#drop(parcel)
+    calls.push(...this.#queue.slice(this.#head))
+    this.#queue = []
+    this.#head = 0
+    for (const call of calls) call.reject(error)
+  }
+
+  #drop(parcel: Parcel): void {
+    if (this.#inFlight.delete(parcel.seq)) this.#bytesInFlight -= parcel.bytes
+  }
+
+  #tick(): void {
+    this.#timer = undefined
+    if (this.#closed || this.#pending === 0) return
+    const now = this.#clock.monotonic()
+    this.#expire(now)
+    if (this.#pending === 0) return
+    const silence = now - this.#lastHeard
+    if (silence > AWAY_AFTER) this.#goAway()
+    if (!this.#answering || (silence > PROBE_AFTER && now - this.#lastHello > PROBE_AFTER)) this.#sayHello()
+    this.#timer = setTimeout(() => this.#tick(), TICK)
+  }
+
+  /** Both are in the order in which they were made, so what is not late hides nothing that is. */
+  #expire(now: number): void {
+    const away = this.#away(now)
+    while (this.#waiting > 0) {
+      const call = this.#queue[this.#head] as Call
+      if (away - call.awayBefore < call.timeout) break
+      this.#head++
+      call.reject(this.#unavailable(call))
+    }
+    for (const parcel of this.#inFlight.values()) {
+      const spent = now - parcel.sent + parcel.spent
+      if (!parcel.calls.some((call) => spent >= call.timeout)) break
+      this.#drop(parcel)
+      for (const call of parcel.calls) call.reject(this.#unknown(call))
+    }
+  }
+
+  #away(now: number): number {
+    return this.#awayTotal + (this.#awaySince === undefined ? 0 : now - this.#awaySince)
+  }
+
+  #goAway(): void {
+    if (!this.#answering) return
+    this.#answering = false
+    this.#awaySince = this.#clock.monotonic()
+  }
+
+  #comeBack(): void {
+    if (this.#answering) return
+    const now = this.#clock.monotonic()
+    this.#awayTotal = this.#away(now)
+    this.#awaySince = undefined
+    this.#answering = true
+  }
+
+  #unavailable({ cargo, timeout }: Call): DaemonUnavailableError {
+    const what = cargo.kind === 'job' ? `${cargo.job.task} was not sent` : `${cargo.verb} was not asked`
+    return new DaemonUnavailableError(
+      `No daemon answered at ${this.#url} for ${timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
+      { url: this.#url, timeout: timeout / 1000 },
+    )
+  }
+
+  #unknown({ cargo, timeout }: Call): OutcomeUnknownError {
+    const [what, id] = cargo.kind === 'job' ? [cargo.job.task, cargo.job.id] : [cargo.verb, undefined]
+    return new OutcomeUnknownError(
+      `${what} was sent to ${this.#url} and no answer came within ${timeout / 1000} s: it may be stored or not. error.resend() sends it again with the same id.`,
+      { url: this.#url, timeout: timeout / 1000, id },
+      () => this.#call(cargo, timeout),
+    )
+  }
+}
+
+/** @param waited ms since the call: `after` counts from the call, not from when the daemon hears of it */
+const onWire = ({ id, task, args, after, at }: OutgoingJob, waited: number): WireJob => {
+  if (at !== undefined) return [id, task, args, null, at]
+  return after === undefined ? [id, task, args] : [id, task, args, Math.max(0, after - waited)]
+}

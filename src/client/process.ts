@@ -1,0 +1,48 @@
+/**
+ * What a process has once: a connection a daemon and project, and the client that was loaded last. On globalThis, since
+ * a development server that reloads modules would otherwise open a socket each time, and a bundle may hold a second
+ * copy of ztask.
+ */
+import { Connection } from './connection.ts'
+
+interface Held {
+  readonly connections: Map<string, Connection>
+  client: unknown
+}
+
+const HELD = Symbol.for('ztask.client')
+
+const held = (): Held => {
+  const holder = globalThis as { [HELD]?: Held }
+  holder[HELD] ??= { connections: new Map(), client: undefined }
+  return holder[HELD]
+}
+
+/** @returns this process's connection, made at the first call */
+export const connectionTo = (url: string, project: string): Connection => {
+  const { connections } = held()
+  const key = `${project} ${url}`
+  let connection = connections.get(key)
+  if (connection === undefined) {
+    connection = new Connection(url, project)
+    connections.set(key, connection)
+  }
+  return connection
+}
+
+export const setDefaultClient = (client: unknown): void => {
+  held().client = client
+}
+
+export const theDefaultClient = <T>(): T | undefined => held().client as T | undefined
+
+/**
+ * Closes every connection of this process, for tests that check for leaks: an application need not, a script that has
+ * awaited its calls ends by itself. The next call opens a new one.
+ *
+ * @example afterAll(() => close())
+ */
+export const close = (): void => {
+  for (const connection of held().connections.values()) connection.close()
+  held().connections.clear()
+}

@@ -1,0 +1,85 @@
+/** The client's DEALER: opened at the first message, silent about daemons that are not there, and no reason to live on. */
+import type { Dealer } from 'zeromq'
+import { Outbox } from '../wire/outbox.ts'
+
+/** How long one wait for a message lasts, ms: a pending receive() keeps the process alive, and it cannot be withdrawn. */
+const RECEIVE = 100
+
+export interface DealerOptions {
+  readonly url: string
+  readonly received: (frames: readonly Buffer[]) => void
+  /** A message that no daemon took: none is connected. It never left this process. */
+  readonly undelivered: (message: SentMessage) => void
+  /** Whether an answer is still to come: only then the socket listens. */
+  readonly owed: () => boolean
+}
+
+/** What is sent, with what it is to be recognised by. */
+export interface SentMessage {
+  readonly frames: [string, string]
+  readonly key: number
+}
+
+export class DealerSocket {
+  readonly #options: DealerOptions
+  #socket: Dealer | undefined
+  #opening: Promise<void> | undefined
+  #outbox: Outbox<SentMessage> | undefined
+  #listening = false
+  #closed = false
+
+  constructor(options: DealerOptions) {
+    this.#options = options
+  }
+
+  send(message: SentMessage): void {
+    if (this.#outbox !== undefined) this.#put(message)
+    else {
+      this.#opening ??= this.#open()
+      void this.#opening.then(() => this.#put(message))
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#socket?.close()
+  }
+
+  #put(message: SentMessage): void {
+    if (this.#closed) return
+    this.#outbox?.put(message)
+    if (!this.#listening) void this.#listen()
+  }
+
+  async #open(): Promise<void> {
+    const { Dealer } = await import('zeromq')
+    // immediate: without it a send "succeeds" with no daemon, and one started later receives what the caller gave up.
+    // sendTimeout 0: with none connected a send fails at once (EAGAIN). linger 0: what matters has been answered.
+    const socket = new Dealer({
+      immediate: true,
+      sendTimeout: 0,
+      receiveTimeout: RECEIVE,
+      linger: 0,
+      sendHighWaterMark: 10_000,
+      reconnectInterval: 50,
+    })
+    socket.connect(this.#options.url)
+    this.#socket = socket
+    const writable = { send: (message: SentMessage) => socket.send(message.frames) }
+    this.#outbox = new Outbox<SentMessage>(writable, (message) => this.#options.undelivered(message))
+  }
+
+  async #listen(): Promise<void> {
+    this.#listening = true
+    while (this.#options.owed() && !this.#closed) {
+      try {
+        const frames = await this.#socket?.receive()
+        if (frames !== undefined) this.#options.received(frames)
+      } catch (error) {
+        // EAGAIN: nothing came within the wait.
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' && !this.#closed) throw error
+      }
+    }
+    this.#listening = false
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * What `ztask status | list | show | retry | cancel | delete` do, over the store's interface: the daemon runs them on
+ * its live queue, and the command itself on the database where no daemon runs.
+ */
+import type { Clock } from '../clock.ts'
+import { UnknownJobError } from '../model/errors.ts'
+import { JOB_STATES, type Job, type JobState, stateOf } from '../model/job.ts'
+import type { Failure } from '../model/outcome.ts'
+import type { Selection, Store } from '../store/store.ts'
+import type { Verb } from '../wire/protocol.ts'
+
+/** What only a running daemon knows; `idleQueue` stands for it where none runs. */
+export interface LiveQueue {
+  readonly running: () => readonly Job[]
+  /** Rows that are running, or whose ending is not stored yet. */
+  readonly busy: () => number
+  readonly isBusy: (seq: number) => boolean
+  /** Keeps a job from being handed out. @returns false where it is too late */
+  readonly withdraw: (job: Job) => boolean
+  /** A withdrawn job is gone. */
+  readonly removed: (job: Job) => void
+  /** A withdrawn job could not be removed: it goes on. */
+  readonly restored: (job: Job) => void
+  /** Rows were changed in bulk. */
+  readonly changed: () => void
+}
+
+export const idleQueue: LiveQueue = {
+  running: () => [],
+  busy: () => 0,
+  isBusy: () => false,
+  withdraw: () => true,
+  removed: () => {},
+  restored: () => {},
+  changed: () => {},
+}
+
+/** A job as commands show it. Times are ISO 8601, arguments as they are encoded. */
+export interface JobView {
+  readonly id: string
+  readonly task: string
+  readonly state: JobState
+  readonly args: string
+  readonly attempts: number
+  readonly created: string
+  readonly due: string
+  readonly failedAt: string | null
+  readonly reason: string | null
+  readonly failure: Failure | null
+}
+
+/** What became of each job that a command named. */
+export interface Verdict {
+  readonly id: string
+  readonly result: 'retried' | 'removed' | 'deleted' | 'unknown' | JobState
+}
+
+export interface CommandsOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly queue: LiveQueue
+  /** Facts of the daemon that stand in `status` beside the counts. */
+  readonly facts: () => Readonly<Record<string, unknown>>
+  readonly removed: (id: string) => void
+}
+
+const MOST_LISTED = 10_000
+const LISTED = 100
+
+interface Params {
+  readonly id?: unknown
+  readonly ids?: unknown
+  readonly state?: unknown
+  readonly limit?: unknown
+}
+
+const idsOf = ({ ids }: Params): string[] | undefined =>
+  Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : undefined
+
+export class Commands {
+  readonly #options: CommandsOptions
+
+  constructor(options: CommandsOptions) {
+    this.#options = options
+  }
+
+  /** @throws UnknownJobError from `show`, where no job has the id */
+  async run(verb: Verb, params: unknown): Promise<unknown> {
+    const given: Params = typeof params === 'object' && params !== null ? params : {}
+    switch (verb) {
+      case 'status':
+        return this.#status()
+      case 'list':
+        return this.#list(given)
+      case 'show':
+        return this.#show(given)
+      case 'retry':
+        return this.#retry(idsOf(given))
+      case 'cancel':
+        return this.#each(idsOf(given) ?? [], (job, state) => this.#cancel(job, state))
+      case 'delete':
+        return this.#delete(idsOf(given))
+    }
+  }
+
+  async #status(): Promise<unknown> {
+    const { store, clock, queue, facts } = this.#options
+    const { waiting, scheduled, held, failed } = await store.counts(clock.now())
+    const running = Math.min(queue.busy(), waiting)
+    return { waiting: waiting - running, scheduled, running, held, failed, ...facts() }
+  }
+
+  async #list(params: Params): Promise<readonly JobView[]> {
+    const { store, queue } = this.#options
+    const state = JOB_STATES.find((one) => one === params.state)
+    const limit = Math.min(typeof params.limit === 'number' ? params.limit : LISTED, MOST_LISTED)
+    if (state === 'running') return queue.running().slice(0, limit).map((job) => this.#view(job, true))
+    // The running ones among the rows read are left out again.
+    const jobs = await store.list({ ...this.#selection(state), limit: limit + queue.busy() })
+    const views = jobs.map((job) => this.#view(job))
+    return views.filter((view) => state === undefined || view.state === state).slice(0, limit)
+  }
+
+  #selection(state: JobState | undefined): Omit<Selection, 'limit'> {
+    if (state === undefined || state === 'running') return {}
+    if (state === 'held' || state === 'failed') return { state }
+    return { state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }
+  }
+
+  async #show({ id }: Params): Promise<JobView> {
+    const job = typeof id === 'string' ? await this.#options.store.find(id) : undefined
+    if (job === undefined)
+      throw new UnknownJobError(`No job ${String(id)}. It may have succeeded: a job that has is deleted.`, { id })
+    return this.#view(job)
+  }
+
+  async #retry(ids: readonly string[] | undefined): Promise<unknown> {
+    const { store, clock, queue } = this.#options
+    if (ids === undefined) {
+      const count = await store.retryFailed(clock.now())
+      queue.changed()
+      return { count }
+    }
+    return this.#each(ids, async (job, state) => {
+      if (state !== 'failed') return state
+      await store.retryFailed(clock.now(), [job.id])
+      queue.changed()
+      return 'retried'
+    })
+  }
+
+  async #delete(ids: readonly string[] | undefined): Promise<unknown> {
+    const { store } = this.#options
+    if (ids === undefined) return { count: await store.deleteFailed() }
+    return this.#each(ids, async (job, state) => {
+      if (state !== 'failed') return state
+      await store.deleteFailed([job.id])
+      return 'deleted'
+    })
+  }
+
+  async #cancel(job: Job, state: JobState): Promise<Verdict['result']> {
+    const { store, queue, removed } = this.#options
+    if (state === 'failed' || state === 'running') return state
+    if (!queue.withdraw(job)) return 'running'
+    try {
+      await store.commit({ insert: [], save: [], remove: [job] })
+    } catch (error) {
+      queue.restored(job)
+      throw error
+    }
+    queue.removed(job)
+    removed(job.id)
+    return 'removed'
+  }
+
+  async #each(
+    ids: readonly string[],
+    act: (job: Job, state: JobState) => Promise<Verdict['result']>,
+  ): Promise<readonly Verdict[]> {
+    const verdicts: Verdict[] = []
+    for (const id of ids) {
+      const job = await this.#options.store.find(id)
+      verdicts.push({ id, result: job === undefined ? 'unknown' : await act(job, this.#stateOf(job)) })
+    }
+    return verdicts
+  }
+
+  #stateOf(job: Job): JobState {
+    return stateOf(job, this.#options.queue.isBusy(job.seq), this.#options.clock.now())
+  }
+
+  #view(job: Job, running?: boolean): JobView {
+    const { id, task, args, attempts, reason, failure } = job
+    const iso = (ms: number): string => new Date(ms).toISOString()
+    return {
+      id,
+      task,
+      state: running ? 'running' : this.#stateOf(job),
+      args,
+      attempts,
+      created: iso(job.created),
+      due: iso(job.due),
+      failedAt: job.failedAt === null ? null : iso(job.failedAt),
+      reason,
+      failure,
+    }
+  }
+}

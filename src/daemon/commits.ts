@@ -1,0 +1,127 @@
+/**
+ * One commit a turn: everything that arrived or ended since the last one becomes durable together. A commit a job is a
+ * wall at some thousands a second, a commit a batch is none.
+ */
+import { StorageError } from '../model/errors.ts'
+import type { Job, NewJob } from '../model/job.ts'
+import type { Store } from '../store/store.ts'
+
+/** Jobs that arrived in one message, and who waits for them to be on disk. */
+interface Arrival {
+  readonly jobs: readonly NewJob[]
+  /** Told the error, or nothing where the jobs are stored. */
+  readonly answer: (error?: StorageError) => void
+}
+
+/** A job whose run is over: as it goes on, or `undefined` where it is no more. */
+interface Ending {
+  readonly job: Job
+  readonly next: Job | undefined
+}
+
+export interface CommitsOptions {
+  readonly store: Store
+  /** Jobs that are stored now and were not before. */
+  readonly stored: (jobs: readonly Job[]) => void
+  /** A job whose ending is stored now. */
+  readonly ended: (job: Job, next: Job | undefined) => void
+  /** The database fails, or works again. */
+  readonly health: (error: Error | undefined) => void
+}
+
+/** How long a failed commit of outcomes waits before it is tried again, ms. */
+const RETRY_AFTER = 250
+
+export class Commits {
+  readonly #options: CommitsOptions
+  #arrivals: Arrival[] = []
+  #endings: Ending[] = []
+  #scheduled = false
+  #running: Promise<void> | undefined
+  #failing = false
+
+  constructor(options: CommitsOptions) {
+    this.#options = options
+  }
+
+  /** Stores new jobs with the next commit, then answers. */
+  insert(jobs: readonly NewJob[], answer: Arrival['answer']): void {
+    this.#arrivals.push({ jobs, answer })
+    this.#schedule()
+  }
+
+  /** Writes with the next commit how a job goes on. What cannot be written waits: its outcome is never lost (B4, B11). */
+  settle(job: Job, next: Job | undefined): void {
+    this.#endings.push({ job, next })
+    this.#schedule()
+  }
+
+  /** Resolves when nothing waits to be committed, or when what waits cannot be. */
+  async drained(): Promise<void> {
+    while (this.#running !== undefined || this.#scheduled) {
+      if (this.#failing && this.#arrivals.length === 0) return
+      await (this.#running ?? new Promise((resolve) => setImmediate(resolve)))
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#running !== undefined) return
+    this.#scheduled = true
+    setImmediate(() => this.#start())
+  }
+
+  #start(): void {
+    this.#scheduled = false
+    this.#running = this.#commit().finally(() => {
+      this.#running = undefined
+      if (this.#arrivals.length > 0 || (this.#endings.length > 0 && !this.#failing)) this.#schedule()
+    })
+  }
+
+  async #commit(): Promise<void> {
+    const arrivals = this.#arrivals
+    const endings = this.#endings
+    this.#arrivals = []
+    this.#endings = []
+    const insert = arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
+    const save: Job[] = []
+    const remove: Job[] = []
+    for (const { job, next } of endings) next === undefined ? remove.push(job) : save.push(next)
+    let inserted: readonly Job[]
+    try {
+      inserted = await this.#options.store.commit({ insert, save, remove })
+    } catch (error) {
+      this.#failed(error as Error, arrivals, endings)
+      return
+    }
+    this.#healthy()
+    for (const { answer } of arrivals) answer()
+    for (const { job, next } of endings) this.#options.ended(job, next)
+    this.#options.stored(inserted)
+  }
+
+  #failed(cause: Error, arrivals: readonly Arrival[], endings: readonly Ending[]): void {
+    const error = new StorageError(
+      `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`,
+      { reason: cause.message },
+      { cause },
+    )
+    for (const { answer } of arrivals) answer(error)
+    if (endings.length > 0) {
+      this.#endings = [...endings, ...this.#endings]
+      setTimeout(() => this.#retry(), RETRY_AFTER)
+    }
+    if (!this.#failing) this.#options.health(cause)
+    this.#failing = true
+  }
+
+  #retry(): void {
+    this.#scheduled = this.#running === undefined
+    if (this.#scheduled) this.#start()
+  }
+
+  #healthy(): void {
+    if (this.#failing) this.#options.health(undefined)
+    this.#failing = false
+  }
+}

@@ -1,0 +1,124 @@
+/** Hands jobs whose turn it is to workers that have room, and knows which run has which job. */
+import type { Job } from '../model/job.ts'
+import type { Handing } from '../wire/ipc.ts'
+import type { Worker } from './pool.ts'
+
+/** One handing of a job to a worker. */
+export interface Run {
+  readonly number: number
+  readonly job: Job
+  readonly worker: Worker
+}
+
+export interface DispatcherOptions {
+  /** Jobs a worker runs at a time. */
+  readonly concurrency: number
+  /** Takes from the scheduler. */
+  readonly take: (limit: number) => readonly Job[]
+  /** Tells why a job cannot run on the code there is; such a job is not handed out. */
+  readonly obstacle: (job: Job) => string | undefined
+  readonly held: (job: Job, reason: string) => void
+  readonly started: (run: Run) => void
+  /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
+  readonly firstRun: number
+}
+
+interface Slot {
+  readonly worker: Worker
+  readonly runs: Set<number>
+  retired: boolean
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+  readonly #slots = new Map<number, Slot>()
+  readonly #runs = new Map<number, Run>()
+  #next: number
+  #stopped = false
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+    this.#next = options.firstRun
+  }
+
+  get running(): number {
+    return this.#runs.size
+  }
+
+  runningOn(worker: Worker): number {
+    return this.#slots.get(worker.number)?.runs.size ?? 0
+  }
+
+  /** @returns the jobs that run */
+  jobs(): Job[] {
+    return [...this.#runs.values()].map(({ job }) => job)
+  }
+
+  /** A worker can take jobs; those of an older generation get no more. */
+  admit(worker: Worker): void {
+    for (const slot of this.#slots.values()) if (slot.worker.generation < worker.generation) slot.retired = true
+    this.#slots.set(worker.number, { worker, runs: new Set(), retired: false })
+  }
+
+  /** A worker is gone. @returns the runs that were cut */
+  dismiss(worker: Worker): Run[] {
+    const slot = this.#slots.get(worker.number)
+    this.#slots.delete(worker.number)
+    return [...(slot?.runs ?? [])].flatMap((number) => this.end(number, worker) ?? [])
+  }
+
+  /**
+   * Ends a run. The fence of every outcome: a report of a run that is over, or was another worker's, ends nothing.
+   *
+   * @returns the run, or `undefined` where this worker has none of this number
+   */
+  end(number: number, worker: Worker): Run | undefined {
+    const run = this.#runs.get(number)
+    if (run === undefined || run.worker.number !== worker.number) return undefined
+    this.#runs.delete(number)
+    this.#slots.get(worker.number)?.runs.delete(number)
+    return run
+  }
+
+  /** Hands out what is due, to the workers with the most room. */
+  dispatch(): void {
+    if (this.#stopped) return
+    const open = [...this.#slots.values()].filter((slot) => !slot.retired)
+    let room = open.reduce((sum, slot) => sum + this.#roomOf(slot), 0)
+    while (room > 0) {
+      const jobs = this.#options.take(room)
+      if (jobs.length === 0) return
+      const fit = jobs.filter((job) => !this.#holdUnfit(job))
+      this.#hand(fit, open)
+      room -= fit.length
+    }
+  }
+
+  /** Hands out no more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #roomOf(slot: Slot): number {
+    return this.#options.concurrency - slot.runs.size
+  }
+
+  #holdUnfit(job: Job): boolean {
+    const reason = this.#options.obstacle(job)
+    if (reason !== undefined) this.#options.held(job, reason)
+    return reason !== undefined
+  }
+
+  #hand(jobs: readonly Job[], open: readonly Slot[]): void {
+    const handings = new Map<Slot, Handing[]>(open.map((slot) => [slot, []]))
+    for (const job of jobs) {
+      const slot = open.reduce((best, one) => (this.#roomOf(one) > this.#roomOf(best) ? one : best))
+      const run: Run = { number: this.#next++, job, worker: slot.worker }
+      slot.runs.add(run.number)
+      this.#runs.set(run.number, run)
+      handings.get(slot)?.push([run.number, job.id, job.task, job.args])
+      this.#options.started(run)
+    }
+    for (const [slot, list] of handings) if (list.length > 0) slot.worker.send({ kind: 'jobs', jobs: list })
+  }
+}

@@ -1,0 +1,27 @@
+/** Runs `ztask generate` in a process of its own: ts-morph is 70 MB and blocks the loop it parses on. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { GenerateError } from '../model/errors.ts'
+
+const EXECUTABLE = fileURLToPath(new URL('../../../bin/ztask.js', import.meta.url))
+
+/**
+ * @param root the project's folder
+ * @throws GenerateError with what the process printed
+ */
+export const runGenerate = async (root: string): Promise<void> => {
+  const child = spawn(process.execPath, [EXECUTABLE, 'generate'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let printed = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    printed += chunk.toString()
+  })
+  child.stdout.resume()
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  if (code !== 0) throw new GenerateError(printed.trim() || `ztask generate ended with exit code ${code}.`)
+}

@@ -1,0 +1,183 @@
+/** The door: reads what clients send, checks it, has it stored, and answers after the commit. */
+import type { Router } from 'zeromq'
+import type { Clock } from '../clock.ts'
+import {
+  DaemonError,
+  type ErrorRecord,
+  PayloadTooLargeError,
+  ProtocolError,
+  toRecord,
+  WrongProjectError,
+  ZtaskError,
+} from '../model/errors.ts'
+import type { NewJob } from '../model/job.ts'
+import { Outbox } from '../wire/outbox.ts'
+import {
+  type ClientMessage,
+  checkJob,
+  type DaemonMessage,
+  encode,
+  readClientMessage,
+  type Verb,
+  type WireJob,
+} from '../wire/protocol.ts'
+
+/** What the current code says of a task's name: nothing, or why a call of it is refused or held. */
+export type Verdict = { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
+
+export interface IngressOptions {
+  readonly clock: Clock
+  readonly project: string
+  readonly maxPayload: number
+  /** Names this start of this daemon, so that clients notice another. */
+  readonly boot: string
+  readonly judge: (task: string) => Verdict
+  /** Ended a short while ago: it is not stored again, and answered as stored. */
+  readonly isRecent: (id: string) => boolean
+  readonly insert: (jobs: readonly NewJob[], answer: (error?: ZtaskError) => void) => void
+  readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
+  readonly refused: (error: Error) => void
+  readonly unanswered: (error: Error) => void
+}
+
+type Refusal = readonly [index: number, ErrorRecord]
+/** Bytes that a UTF-8 character takes at most, for a quick bound before the exact count. */
+const WIDEST = 3
+
+export class Ingress {
+  readonly #options: IngressOptions
+  #socket: Router | undefined
+  #outbox: Outbox<(string | Buffer)[]> | undefined
+  #reading: Promise<void> | undefined
+
+  constructor(options: IngressOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Binds and begins to serve.
+   *
+   * @throws DaemonError where the address is in use or cannot be bound
+   */
+  async open(address: string): Promise<void> {
+    const { Router } = await import('zeromq')
+    // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
+    // does not read must not hold up the answers of the others.
+    const socket = new Router({ linger: 0, mandatory: true, sendTimeout: 0, sendHighWaterMark: 10_000 })
+    try {
+      await socket.bind(address)
+    } catch (cause) {
+      socket.close()
+      throw cannotBind(address, cause as NodeJS.ErrnoException)
+    }
+    this.#socket = socket
+    this.#outbox = new Outbox<(string | Buffer)[]>(socket, (_, error) => this.#options.unanswered(error))
+    this.#reading = this.#read(socket)
+  }
+
+  /** Takes nothing more, delivers the answers that are due, and unbinds. */
+  async close(): Promise<void> {
+    await this.#outbox?.flushed()
+    this.#socket?.close()
+    await this.#reading
+  }
+
+  async #read(socket: Router): Promise<void> {
+    try {
+      for await (const [identity, ...frames] of socket) if (identity !== undefined) this.#receive(identity, frames)
+    } catch (error) {
+      if (!socket.closed) throw error
+    }
+  }
+
+  #receive(identity: Buffer, frames: readonly Buffer[]): void {
+    const reply = (message: DaemonMessage): void => this.#outbox?.put([identity, ...encode(message)])
+    let message: ClientMessage
+    try {
+      message = readClientMessage(frames)
+    } catch (error) {
+      this.#options.refused(error as Error)
+      reply({ kind: 'refused', error: toRecord(error as ProtocolError) })
+      return
+    }
+    if (message.project !== this.#options.project) return reply(this.#wrongProject(message))
+    if (message.kind === 'hello')
+      return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
+    if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
+    this.#enqueue(message.seq, message.jobs, reply)
+  }
+
+  #wrongProject(message: ClientMessage): DaemonMessage {
+    const { project } = this.#options
+    const error = new WrongProjectError(
+      `The daemon at this address belongs to project '${project}', this client to '${message.project}'. Give one of them another url (ZTASKD_URL).`,
+      { daemon: project, client: message.project },
+    )
+    return { kind: 'refused', ...('seq' in message && { seq: message.seq }), error: toRecord(error) }
+  }
+
+  #ask(seq: number, verb: Verb, params: unknown, reply: (message: DaemonMessage) => void): void {
+    this.#options.ask(verb, params).then(
+      (value) => reply({ kind: 'answer', seq, value }),
+      (error: Error) => {
+        const told = error instanceof ZtaskError ? error : new DaemonError(`${verb} failed: ${error.message}`)
+        reply({ kind: 'refused', seq, error: toRecord(told) })
+      },
+    )
+  }
+
+  #enqueue(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
+    const refused: Refusal[] = []
+    const accepted: number[] = []
+    const jobs: NewJob[] = []
+    for (let index = 0; index < sent.length; index++) {
+      const job = this.#admit(sent[index])
+      if ('code' in job) {
+        refused.push([index, job])
+        continue
+      }
+      accepted.push(index)
+      if (!this.#options.isRecent(job.id)) jobs.push(job)
+    }
+    const answer = (error?: ZtaskError): void => {
+      if (error !== undefined) for (const index of accepted) refused.push([index, toRecord(error)])
+      reply(refused.length === 0 ? { kind: 'stored', seq } : { kind: 'stored', seq, refused })
+    }
+    if (jobs.length === 0) answer()
+    else this.#options.insert(jobs, answer)
+  }
+
+  /** @returns the job to store, or why it is refused */
+  #admit(sent: WireJob | undefined): NewJob | ErrorRecord {
+    const malformed = checkJob(sent)
+    if (malformed !== undefined || sent === undefined) return malformed ?? toRecord(new ProtocolError('No job.'))
+    const [id, task, args, after = null, at = null] = sent
+    const tooLarge = this.#tooLarge(task, args)
+    if (tooLarge !== undefined) return toRecord(tooLarge)
+    const verdict = this.#options.judge(task)
+    if (verdict !== undefined && 'refuse' in verdict) return toRecord(verdict.refuse)
+    const created = this.#options.clock.now()
+    const due = Math.round(at ?? created + (after ?? 0))
+    const reason = verdict?.hold ?? null
+    return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason }
+  }
+
+  #tooLarge(task: string, args: string): ZtaskError | undefined {
+    const { maxPayload } = this.#options
+    if (args.length * WIDEST <= maxPayload) return undefined
+    const size = Buffer.byteLength(args)
+    if (size <= maxPayload) return undefined
+    return new PayloadTooLargeError(
+      `The arguments of ${task} take ${size} bytes; this daemon takes ${maxPayload}. Pass an id and load the data in the task, or raise maxPayload.`,
+      { task, size, maxPayload },
+    )
+  }
+}
+
+const cannotBind = (address: string, cause: NodeJS.ErrnoException): DaemonError => {
+  const why =
+    cause.code === 'EADDRINUSE'
+      ? 'another process uses it. Stop that one, or choose another url (ZTASKD_URL, --url)'
+      : `${cause.message}. Choose another url (ZTASKD_URL, --url)`
+  return new DaemonError(`${address} cannot be bound: ${why}.`, { address, reason: cause.code }, { cause })
+}

@@ -1,0 +1,113 @@
+/** The daemon's log lines, all of them: the stages report what happened, the words are here. */
+import type { Logger } from 'pino'
+import type { Job } from '../model/job.ts'
+import type { Failure } from '../model/outcome.ts'
+import type { Run } from './dispatcher.ts'
+import type { Exit, Worker } from './pool.ts'
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`
+const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`
+
+export class Journal {
+  readonly #log: Logger
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  started(facts: { url: string; database: string; workers: number; concurrency: number; pid: number; project: string }): void {
+    this.#log.info(facts, `Listening on ${facts.url}, ${facts.workers} workers, ${facts.database}`)
+  }
+
+  registered(tasks: readonly string[], generation: number): void {
+    this.#log.info({ tasks, generation }, `Registered ${tasks.length} tasks: ${tasks.join(', ')}`)
+  }
+
+  calling({ job, worker, number }: Run): void {
+    this.#log.info({ id: job.id, task: job.task, run: number, pid: worker.pid }, `Calling ${job.task}`)
+  }
+
+  succeeded({ job, worker, number }: Run): void {
+    this.#log.info({ id: job.id, task: job.task, run: number, pid: worker.pid }, `Called ${job.task} successfully`)
+  }
+
+  failed({ job, number }: Run, failure: Failure, next: Job | undefined, now: number): void {
+    const facts = { id: job.id, task: job.task, run: number, attempts: next?.attempts, err: failure }
+    const what = `${job.task} failed: ${failure.name}: ${failure.message}`
+    if (next?.state === 'failed') this.#log.error(facts, `${what}; no retry left after ${next.attempts} attempts`)
+    else this.#log.warn(facts, `${what}; attempt ${next?.attempts} follows in ${seconds((next?.due ?? now) - now)}`)
+  }
+
+  late(run: number, worker: Worker): void {
+    this.#log.warn({ run, pid: worker.pid }, 'An outcome came for a run that is over: it changes nothing')
+  }
+
+  held(job: Job, reason: string): void {
+    this.#log.warn({ id: job.id, task: job.task, reason }, `Held ${job.task}: ${reason}`)
+  }
+
+  freed(count: number): void {
+    this.#log.info({ count }, `Released ${count} held jobs: their tasks are back`)
+  }
+
+  replayed(count: number): void {
+    this.#log.info({ count }, `Replaying ${count} failed jobs`)
+  }
+
+  refused(error: Error): void {
+    this.#log.warn({ err: error }, `Refused a message: ${error.message}`)
+  }
+
+  unanswered(error: Error): void {
+    this.#log.debug({ err: error }, 'An answer could not be delivered: its client has gone')
+  }
+
+  generating(): void {
+    this.#log.debug('Generating')
+  }
+
+  changed(file: string): void {
+    this.#log.info({ file }, `${file} changed: reloading`)
+  }
+
+  reloaded(generation: number): void {
+    this.#log.info({ generation }, `Reloaded: new jobs run generation ${generation}`)
+  }
+
+  notReloaded(error: Error & { failure?: Failure | undefined }): void {
+    this.#log.error({ err: error.failure ?? error }, `Not reloaded, the old code goes on: ${error.message}`)
+  }
+
+  workerReady({ number, pid, generation }: Worker): void {
+    this.#log.debug({ worker: number, pid, generation }, `Worker ${number} is ready`)
+  }
+
+  workerGone({ number, pid, generation }: Worker, exit: Exit, expected: boolean, cut: number): void {
+    const facts = { worker: number, pid, generation, cut, ...exit }
+    if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
+    else if (expected) this.#log.warn(facts, `Worker ${number} was ended with ${cut} jobs running: they go back`)
+    else
+      this.#log.error(facts, `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${cut} jobs were running`)
+  }
+
+  databaseHealth(error: Error | undefined): void {
+    if (error === undefined) this.#log.info('The database works again')
+    else this.#log.error({ err: error }, `The database fails: ${error.message}. New jobs are refused, outcomes wait`)
+  }
+
+  unreadable(error: Error): void {
+    this.#log.error({ err: error }, `The queue cannot be read: ${error.message}. Trying again`)
+  }
+
+  clockJumped(by: number): void {
+    this.#log.warn({ by }, `The clock moved by ${seconds(by)} on its own (a suspend, or it was set): looking again at what is due`)
+  }
+
+  draining(signal: string, running: number): void {
+    this.#log.info({ signal, running }, `${signal}: finishing ${running} running jobs; once more stops at once`)
+  }
+
+  stopped(): void {
+    this.#log.info('Stopped')
+  }
+}

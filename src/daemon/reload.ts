@@ -1,0 +1,83 @@
+/** Development: when a file of the project changes, generate again and bring the workers to the new code. */
+import { existsSync } from 'node:fs'
+import { join, relative, sep } from 'node:path'
+
+export interface ReloadOptions {
+  readonly root: string
+  /** The globs that generate scans, and the configuration file: their folders are watched. */
+  readonly include: readonly string[]
+  readonly output: string
+  readonly changed: (file: string) => void
+  /** Generates, and renews the workers. */
+  readonly renew: () => Promise<void>
+  readonly failed: (error: Error) => void
+}
+
+/** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
+const SETTLE = 100
+
+/** @returns the part of a glob before its first wildcard: a folder to watch */
+const baseOf = (glob: string): string => {
+  const parts = glob.split('/')
+  const wild = parts.findIndex((part) => /[*?[{(!]/.test(part))
+  return (wild === -1 ? parts : parts.slice(0, wild)).join('/') || '.'
+}
+
+/** Watches from now on. @returns what stops it */
+export const watchProject = async (options: ReloadOptions): Promise<() => Promise<void>> => {
+  const { watch } = await import('chokidar')
+  const output = join(options.root, options.output)
+  const folders = [...new Set(options.include.map((glob) => join(options.root, baseOf(glob))))]
+  const watcher = watch(folders.filter(existsSync), {
+    ignoreInitial: true,
+    ignored: (path) =>
+      path === output || path.startsWith(output + sep) || /[\\/](node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/.test(path),
+  })
+  const reloads = new Reloads(options)
+  watcher.on('all', (_, path) => reloads.notice(relative(options.root, path)))
+  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)))
+  return async () => {
+    reloads.stop()
+    await watcher.close()
+  }
+}
+
+/** One reload at a time; what changes meanwhile brings one more. */
+class Reloads {
+  readonly #options: ReloadOptions
+  #timer: NodeJS.Timeout | undefined
+  #running = false
+  #stopped = false
+  #latest: string | undefined
+
+  constructor(options: ReloadOptions) {
+    this.#options = options
+  }
+
+  notice(file: string): void {
+    if (this.#stopped) return
+    this.#latest = file
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#reload(), SETTLE)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#running) return
+    this.#running = true
+    while (this.#latest !== undefined && !this.#stopped) {
+      this.#options.changed(this.#latest)
+      this.#latest = undefined
+      try {
+        await this.#options.renew()
+      } catch (error) {
+        if (!this.#stopped) this.#options.failed(error as Error)
+      }
+    }
+    this.#running = false
+  }
+}

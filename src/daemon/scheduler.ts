@@ -1,0 +1,171 @@
+/**
+ * Whose turn it is. The queue is in the database; here is a window of its nearest jobs, so that a million rows are rows
+ * and not objects. Busy are the jobs that are running or whose ending is not yet stored: the table still shows them as
+ * queued, and a refill passes them over.
+ */
+import TinyQueue from 'tinyqueue'
+import type { Clock } from '../clock.ts'
+import { byTurn, type Job } from '../model/job.ts'
+import type { Store } from '../store/store.ts'
+
+/** Jobs in the window after a refill. 4,096 jobs of 150 bytes are about 2 MB. */
+const WINDOW = 4096
+/** Below this a refill begins, so that the workers do not run dry while it reads. */
+const LOW = WINDOW / 4
+/** How long a failed read waits before the next, ms. */
+const READ_AGAIN = 1000
+
+export interface SchedulerOptions {
+  readonly store: Pick<Store, 'nearest'>
+  readonly clock: Clock
+  /** Jobs may be due now that were not in the window before. */
+  readonly wake: () => void
+  /** The database could not be read; it is tried again each second. */
+  readonly unreadable: (error: Error) => void
+  readonly window?: number
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions
+  readonly #size: number
+  readonly #low: number
+  #window = new TinyQueue<Job>([], byTurn)
+  /** By sequence number, for every job in the window that has not been withdrawn. */
+  readonly #waiting = new Map<number, Job>()
+  readonly #busy = new Set<number>()
+  /** The window's last job where the table holds later ones; `undefined` where the window is all there is. */
+  #horizon: Job | undefined
+  #refilling: Promise<void> | undefined
+  /** Another refill is wanted once the one that is reading has ended. */
+  #wanted = false
+  /** While a refill reads: the jobs that changed since it began, of which what it reads may be out of date. */
+  #touched: Set<number> | undefined
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options
+    this.#size = options.window ?? WINDOW
+    this.#low = Math.min(LOW, this.#size / 4)
+  }
+
+  /** How many jobs are running, or have ended and their ending is not stored. */
+  get busy(): number {
+    return this.#busy.size
+  }
+
+  isBusy(seq: number): boolean {
+    return this.#busy.has(seq)
+  }
+
+  /** Jobs that are stored and queued: those nearer than the horizon enter the window, the others wait in the table. */
+  add(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      this.#busy.delete(job.seq)
+      this.#touched?.add(job.seq)
+      if (job.state === 'queued' && this.#isNear(job)) this.#enter(job)
+    }
+    if (this.#waiting.size > 2 * this.#size) this.#trim()
+    this.#options.wake()
+  }
+
+  /** @returns at most `limit` jobs that are due, in the order of their turn; they are busy from now on */
+  take(limit: number): Job[] {
+    const now = this.#options.clock.now()
+    const taken: Job[] = []
+    while (taken.length < limit) {
+      const job = this.#first()
+      if (job === undefined || job.due > now) break
+      this.#window.pop()
+      this.#hold(job.seq)
+      taken.push(job)
+    }
+    if (this.#horizon !== undefined && this.#waiting.size < this.#low) this.refill()
+    return taken
+  }
+
+  /** Makes a job busy that is not running, to be removed or changed. @returns false where it is busy already */
+  withdraw(seq: number): boolean {
+    if (this.#busy.has(seq)) return false
+    this.#hold(seq)
+    return true
+  }
+
+  /** A busy job's row is gone, or rests. */
+  forget(seq: number): void {
+    this.#busy.delete(seq)
+    this.#touched?.add(seq)
+  }
+
+  /** @returns when the nearest job is due, epoch ms, or `undefined` where none is queued */
+  nextDue(): number | undefined {
+    return this.#first()?.due
+  }
+
+  /** Reads the window anew: at the start, when it runs low, and when rows were changed in bulk. */
+  refill(): void {
+    this.#wanted = true
+    this.#refilling ??= this.#readWhileWanted().finally(() => {
+      this.#refilling = undefined
+    })
+  }
+
+  async #readWhileWanted(): Promise<void> {
+    while (this.#wanted) {
+      this.#wanted = false
+      this.#touched = new Set()
+      const limit = this.#size + this.#busy.size
+      try {
+        const rows = await this.#options.store.nearest(limit)
+        this.#replace(rows, rows.length < limit)
+      } catch (error) {
+        this.#options.unreadable(error as Error)
+        await new Promise((resolve) => setTimeout(resolve, READ_AGAIN))
+        this.#wanted = true
+      }
+    }
+    this.#touched = undefined
+    this.#options.wake()
+  }
+
+  /** What was read joins what is in the window: a job that arrived meanwhile is in one or in both. */
+  #replace(rows: readonly Job[], complete: boolean): void {
+    this.#horizon = complete ? undefined : rows.at(-1)
+    for (const job of rows) if (!this.#busy.has(job.seq) && !this.#touched?.has(job.seq)) this.#enter(job)
+    if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
+  }
+
+  /** While a refill reads, its horizon is not yet known: what arrives then enters, and is dropped later where it is far. */
+  #isNear(job: Job): boolean {
+    return this.#touched !== undefined || this.#horizon === undefined || byTurn(job, this.#horizon) < 0
+  }
+
+  #enter(job: Job): void {
+    if (this.#waiting.get(job.seq)?.due === job.due) return
+    this.#waiting.set(job.seq, job)
+    this.#window.push(job)
+  }
+
+  #hold(seq: number): void {
+    this.#waiting.delete(seq)
+    this.#busy.add(seq)
+  }
+
+  /** The nearest job; entries that were withdrawn or replaced are passed over. */
+  #first(): Job | undefined {
+    for (;;) {
+      const job = this.#window.peek()
+      if (job === undefined || this.#waiting.get(job.seq) === job) return job
+      this.#window.pop()
+    }
+  }
+
+  #trim(): void {
+    const jobs = [...this.#waiting.values()].sort(byTurn)
+    this.#horizon = jobs[this.#size - 1]
+    if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
+  }
+
+  #dropBeyond(horizon: Job): void {
+    for (const job of this.#waiting.values()) if (byTurn(job, horizon) > 0) this.#waiting.delete(job.seq)
+    this.#window = new TinyQueue([...this.#waiting.values()], byTurn)
+  }
+}

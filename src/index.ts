@@ -1,0 +1,43 @@
+/** What an application imports. Importing it opens nothing and loads neither the socket, the scanner nor the database. */
+export { type ClientSpec, makeClient } from './client/client.ts'
+export { close } from './client/process.ts'
+export { type Defined, task } from './client/define.ts'
+export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './config.ts'
+export {
+  ClientClosedError,
+  ConfigError,
+  DaemonError,
+  DaemonUnavailableError,
+  DatabaseLockedError,
+  DatabaseTooNewError,
+  GenerateError,
+  InvalidDelayError,
+  OutcomeUnknownError,
+  PayloadTooLargeError,
+  ProtocolError,
+  RegistryNotLoadedError,
+  StorageError,
+  TaskMissingError,
+  TaskNameNeededError,
+  UnknownJobError,
+  UnknownTaskError,
+  UnserializableArgumentError,
+  WrongProjectError,
+  WrongStateError,
+  ZtaskError,
+} from './model/errors.ts'
+export {
+  type AnyFunction,
+  type Arg,
+  type Args,
+  type Calls,
+  type CallsOf,
+  isTask,
+  type Job,
+  type NamedTask,
+  type Task,
+  type TaskCalls,
+  type TaskMark,
+  type TaskOptions,
+} from './model/task.ts'
+export { defineRegistry, type Registry, type RegistryEntry } from './worker/registry.ts'

@@ -1,0 +1,90 @@
+/** The words of the public types: a task, its options, its calls, and the handle that a call returns. */
+import type { IfSendable, Refused } from './sendable.ts'
+
+/** What `task()` takes beside the function. Options are data: `ztask generate` reads them without running anything. */
+export interface TaskOptions {
+  /** The task's name; its export name where none is given. With a name, `.async` works on the function itself. */
+  readonly name?: string
+  /** Names that queued jobs may still carry, so that a rename orphans none. */
+  readonly aliases?: readonly string[]
+  /** Retries after the first run; the setting `retryCount` where none is given. */
+  readonly retryCount?: number
+  /** Seconds between attempts; the setting `retryAfter` where none is given. */
+  readonly retryAfter?: number
+}
+
+/** Any function. Its return type is `void`, which accepts every other without asking for it. */
+export type AnyFunction = (...args: never) => void
+
+/** The arguments of `F`, `readonly` rest parameters included; of overloads the last counts, of generics the constraint. */
+export type Args<F> = F extends (...args: infer P extends readonly unknown[]) => void ? P : never
+
+/**
+ * The type of the parameter that takes a task's function: `F`, or what says why it cannot be a task. While `F` is not
+ * yet inferred, as with `(path: string, angle = 90) => …`, it is `unknown`, and nothing is refused.
+ */
+export type Arg<F> = unknown extends F
+  ? F
+  : F extends AnyFunction
+    ? IfSendable<Args<F>, F>
+    : Refused<'a task is made of a function'>
+
+/** On each task at run time, under this symbol: its options. Registered, so that every copy of ztask knows it. */
+export const TASK: unique symbol = Symbol.for('ztask.task') as typeof TASK
+
+declare const OF: unique symbol
+
+/** Marks a value as the task of the function type `F`. */
+export interface TaskMark<F> {
+  readonly [TASK]: { readonly options: TaskOptions }
+  /** Never there: it carries `F`, so that `F` can be inferred without looking at what it returns. */
+  readonly [OF]?: F
+}
+
+/** A task: called like the function, it runs here and now. */
+export type Task<F = AnyFunction> = F & TaskMark<F>
+
+/** A task whose options give its name: it can be enqueued without the generated client. */
+export type NamedTask<F = AnyFunction> = Task<F> & TaskCalls<F>
+
+/** The ways to enqueue a task. Each promise resolves when the job is on disk. */
+export interface TaskCalls<F> {
+  /**
+   * Enqueues the task, to run as soon as a worker is free.
+   *
+   * @example const job = await tasks.sendEmail.async('a@b.c', 'Hi')
+   */
+  async(...args: Args<F>): Promise<Job<F>>
+  /**
+   * Enqueues the task, to run in that many seconds.
+   *
+   * @example await tasks.sendEmail.after(5, 'a@b.c', 'Hi')
+   */
+  after(seconds: number, ...args: Args<F>): Promise<Job<F>>
+  /**
+   * Enqueues the task, to run at that moment.
+   *
+   * @example await tasks.sendEmail.at(new Date('2027-01-01'), 'a@b.c', 'Happy new year')
+   */
+  at(date: Date, ...args: Args<F>): Promise<Job<F>>
+  /** @deprecated Use `async`, which is the same. */
+  delay(...args: Args<F>): Promise<Job<F>>
+}
+
+/** The handle of an enqueued job. */
+export interface Job<F = AnyFunction> {
+  /** A UUID v7, made by the client. */
+  readonly id: string
+  /** Whether the call was only logged, as the setting `disabled` asks. */
+  readonly disabled: boolean
+  readonly [OF]?: F
+}
+
+/** The calls of one task of a module: what the generated client is made of. */
+export type CallsOf<T> = TaskCalls<T extends TaskMark<infer F> ? F : never>
+
+/** The calls of several tasks of one module, with the names and the documentation that they have there. */
+export type Calls<M> = { readonly [K in keyof M]: CallsOf<M[K]> }
+
+/** @returns whether `value` was made by `task()`, of this copy of ztask or another. */
+export const isTask = (value: unknown): value is Task => typeof value === 'function' && TASK in value

@@ -1,0 +1,149 @@
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { ts } from 'ts-morph'
+import { describe, expect, test } from 'vitest'
+import { copyCase, run, workspace, writeProject } from './project.ts'
+
+const CLIENT = 'src/ztask/client.ts'
+const REGISTRY = 'src/ztask/registry.ts'
+const TASK = "import { task } from 'ztask'\n"
+
+const read = (root: string, file: string): string => readFileSync(join(root, file), 'utf8')
+
+describe('writing', () => {
+  test('gives the same text wherever the project lies, and in whatever order tasks stand', async () => {
+    const one = copyCase('named', workspace())
+    const two = copyCase('named', workspace())
+    const file = join(two, 'src/images/resize.ts')
+    const text = readFileSync(file, 'utf8').split('\n')
+    writeFileSync(file, [...text.slice(0, 2), ...text.slice(2).reverse()].join('\n'))
+    await run(one)
+    await run(two)
+    expect(read(two, CLIENT)).toBe(read(one, CLIENT))
+    expect(read(two, REGISTRY)).toBe(read(one, REGISTRY))
+  })
+
+  test('leaves files alone that are as they should be', async () => {
+    const root = copyCase('named', workspace())
+    await run(root)
+    const before = statSync(join(root, CLIENT)).ino
+    expect(await run(root)).toMatchObject({ written: [], stale: [] })
+    expect(statSync(join(root, CLIENT)).ino).toBe(before)
+    expect(readdirSync(join(root, 'src/ztask')).sort()).toEqual(['client.ts', 'registry.ts'])
+  })
+
+  test('writes only the file that changed', async () => {
+    const root = writeProject(workspace(), { 'src/a.ts': `${TASK}export const a = task(() => 1)\n` })
+    await run(root)
+    writeFileSync(join(root, 'src/a.ts'), `${TASK}export const a = task({ retryCount: 1 }, () => 1)\n`)
+    expect((await run(root)).written).toEqual([REGISTRY])
+  })
+
+  test('never scans what it wrote, and takes the place of a broken file', async () => {
+    const root = writeProject(workspace(), {
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+      [CLIENT]: `${TASK}const oops = task(() => 1) <<<<<<<\n`,
+    })
+    expect((await run(root)).tasks).toEqual(['a'])
+    expect(read(root, CLIENT)).not.toContain('oops')
+  })
+
+  test('leaves node_modules, declarations and dot folders out', async () => {
+    const text = `${TASK}export const lost = task(() => 1)\n`
+    const root = writeProject(workspace(), {
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+      'src/node_modules/b/b.ts': text,
+      'src/c.d.ts': text,
+      'src/.cache/d.ts': text,
+    })
+    expect((await run(root)).tasks).toEqual(['a'])
+  })
+
+  test('writes a client beside the tasks where output is their folder', async () => {
+    const root = writeProject(workspace(), {
+      'ztask.config.ts': "export default { output: 'src' }\n",
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+    })
+    expect((await run(root)).written).toEqual(['src/client.ts', 'src/registry.ts'])
+    expect(read(root, 'src/registry.ts')).toContain("import('./a.js')")
+    expect((await run(root)).tasks).toEqual(['a'])
+  })
+})
+
+describe('--check', () => {
+  test('names what is missing or stale, and writes nothing', async () => {
+    const root = copyCase('named', workspace())
+    expect((await run(root, 'check')).stale).toEqual([CLIENT, REGISTRY])
+    expect(readdirSync(join(root, 'src'))).not.toContain('ztask')
+    await run(root)
+    expect((await run(root, 'check')).stale).toEqual([])
+    rmSync(join(root, 'src/images'), { recursive: true })
+    const before = read(root, CLIENT)
+    expect(await run(root, 'check')).toMatchObject({ stale: [CLIENT, REGISTRY], written: [] })
+    expect(read(root, CLIENT)).toBe(before)
+  })
+
+  test('takes a checkout with other line ends for the same', async () => {
+    const root = copyCase('named', workspace())
+    await run(root)
+    writeFileSync(join(root, CLIENT), read(root, CLIENT).replaceAll('\n', '\r\n'))
+    expect((await run(root, 'check')).stale).toEqual([])
+  })
+})
+
+describe('the client', () => {
+  test('bundles to no code of any task', async () => {
+    const root = copyCase('named', workspace())
+    await run(root)
+    const bundle = async (entry: string): Promise<string> => {
+      const options = {
+        bundle: true,
+        write: false,
+        packages: 'external',
+        format: 'esm',
+        logLevel: 'error',
+      } as const
+      const { outputFiles } = await build({ entryPoints: [join(root, entry)], ...options })
+      return outputFiles.map(({ text }) => text).join('\n')
+    }
+    const code = /sendEmail = task|subject|angle|retryAfter/
+    expect(await bundle(CLIENT)).not.toMatch(code)
+    expect(await bundle(CLIENT)).toContain('from "ztask"')
+    // The same search finds it where it is.
+    expect(await bundle(REGISTRY)).toMatch(code)
+  })
+
+  test('imports the types of task modules and nothing else of them', async () => {
+    const root = copyCase('named', workspace())
+    await run(root)
+    const file = ts.createSourceFile('client.ts', read(root, CLIENT), ts.ScriptTarget.Latest)
+    const imports = file.statements.filter(ts.isImportDeclaration).map((one) => ({
+      from: (one.moduleSpecifier as ts.StringLiteral).text,
+      type: one.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword,
+    }))
+    expect(imports.filter(({ type }) => !type)).toEqual([{ from: 'ztask', type: false }])
+    expect(imports.filter(({ type, from }) => type && from !== 'ztask')).toHaveLength(2)
+  })
+
+  test('holds the settings that differ from their defaults, and says the project', async () => {
+    const root = writeProject(workspace(), {
+      'package.json': '{ "name": "shop", "type": "module" }',
+      'ztask.config.ts':
+        "export default { callTimeout: 5, disabled: true, retryCount: 9, url: 'ipc:///run/z.sock' }\n",
+    })
+    await run(root)
+    const client = read(root, CLIENT)
+    expect(client).toContain("project: 'shop'")
+    expect(client).toContain("url: 'ipc:///run/z.sock'")
+    expect(client).toContain('settings: { disabled: true },')
+  })
+})
+
+test('a project moved to another folder needs no new files', async () => {
+  const root = copyCase('exports', workspace())
+  await run(root)
+  const elsewhere = join(workspace(), 'moved')
+  cpSync(root, elsewhere, { recursive: true })
+  expect((await run(elsewhere, 'check')).stale).toEqual([])
+})

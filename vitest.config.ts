@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/fixtures/**'],
+    // Tests start daemons and kill them: a process of its own each, which no other test file shares.
+    pool: 'forks',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    retry: 0,
+    allowOnly: false,
+  },
+})
