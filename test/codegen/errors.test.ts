@@ -1,0 +1,226 @@
+/** Each error of generate: its place, its text, its cure; and that all of a run come at once. */
+import { describe, expect, test } from 'vitest'
+import type { GenerateError } from '../../src/model/errors.ts'
+import { problemsOf, refusal, run, workspace, writeProject } from './project.ts'
+
+const TASK = "import { task } from 'ztask'\n"
+
+const refused = (files: Readonly<Record<string, string>>): Promise<GenerateError> =>
+  refusal(writeProject(workspace(), files))
+
+/** The problems of one file that starts with the import, as `line:column message | cure`. */
+const said = async (code: string, more: Readonly<Record<string, string>> = {}): Promise<string[]> => {
+  const error = await refused({ 'src/a.ts': TASK + code, ...more })
+  return problemsOf(error).map(({ line, column, message, cure }) => `${line}:${column} ${message} | ${cure}`)
+}
+
+test('an error says the place, shows the line with a mark, and ends with the cure', async () => {
+  const error = await refused({
+    'src/mail/send.ts': `${TASK}\n\tconst sendEmail = task((to: string) => to)\n`,
+  })
+  expect(error.message).toBe(
+    [
+      "1 problem in the project's tasks; nothing was written.",
+      '',
+      "src/mail/send.ts:3:8: The task 'sendEmail' is not exported.",
+      '  3 | \tconst sendEmail = task((to: string) => to)',
+      '    | \t      ^^^^^^^^^',
+      '  Write `export const sendEmail = task(…)`: workers import it by that name.',
+    ].join('\n'),
+  )
+  expect(error.code).toBe('ZTASK_GENERATE')
+  expect(JSON.parse(JSON.stringify(error.data))).toEqual(error.data)
+})
+
+test('all errors of a run come at once, sorted by file and line', async () => {
+  const error = await refused({
+    'src/b.ts': `${TASK}export const same = task(() => 1)\nconst lost = task(() => 1)\n`,
+    'src/a.ts': `${TASK}const gone = task({ retryCount: 1.5, timeuot: 1 }, () => 1)\nexport const same = task(() => 1)\n`,
+  })
+  expect(error.message).toMatch(/^4 problems/)
+  expect(problemsOf(error).map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual(
+    ['src/a.ts:2:7', 'src/a.ts:2:33', 'src/a.ts:2:38', 'src/b.ts:2:14', 'src/b.ts:3:7'].toSpliced(2, 1),
+  )
+})
+
+test('nothing is written where there is an error, and what was written stays', async () => {
+  const root = writeProject(workspace(), { 'src/a.ts': `${TASK}export const a = task(() => 1)\n` })
+  await run(root)
+  writeProject(root, { 'src/b.ts': `${TASK}export const a = task(() => 1)\n` })
+  await refusal(root)
+  writeProject(root, { 'src/b.ts': '' })
+  expect((await run(root, 'check')).stale).toEqual([])
+})
+
+describe('where a task stands', () => {
+  const MOVE =
+    'Move it to the top level of the module and export it; a file that is no part of the application can be left out by `include`.'
+
+  test.each([
+    [
+      'export const make = () => {\n  const inner = task(() => 1)\n  return inner\n}',
+      "3:9 The task 'inner' is defined inside a function.",
+    ],
+    ['export const wrap = (fn: () => number) => task(fn)', '2:43 A task is defined inside a function.'],
+    ['export function make() { return task(() => 1) }', '2:33 A task is defined inside a function.'],
+    ['export class A { static b = task(() => 1) }', '2:29 A task is defined inside a class.'],
+    ['export class A { b() { return task(() => 1) } }', '2:31 A task is defined inside a function.'],
+    [
+      'export namespace N { export const b = task(() => 1) }',
+      "2:35 The task 'b' is defined inside a namespace.",
+    ],
+    ['if (1) {\n  const b = task(() => 1)\n}', "3:9 The task 'b' is defined inside a block."],
+  ])('%s', async (code, message) => {
+    expect(await said(code)).toEqual([`${message} | ${MOVE}`])
+  })
+
+  test.each([
+    [
+      'const lost = task(() => 1)\nexport type { lost }',
+      "2:7 The task 'lost' is not exported. | Write `export const lost = task(…)`: workers import it by that name.",
+    ],
+    [
+      'export const all = { a: task(() => 1) }',
+      '2:25 A task is not exported: it is bound to no name. | Write `export const sendEmail = task(…)`, with a name of its own.',
+    ],
+    [
+      'task(() => 1)',
+      '2:1 A task is not exported: it is bound to no name. | Write `export const sendEmail = task(…)`, with a name of its own.',
+    ],
+  ])('%s', async (code, message) => {
+    expect(await said(code)).toEqual([message])
+  })
+})
+
+describe('names', () => {
+  test('a default export needs one', async () => {
+    expect(await said('export default task(() => 1)')).toEqual([
+      "2:16 A default export has no name of its own, and the task is given none. | Write `task({ name: 'sendEmail' }, …)`, or export it by name.",
+    ])
+    expect(await said('const bill = task(() => 1)\nexport { bill as default }')).toEqual([
+      "2:7 A default export has no name of its own, and the task is given none. | Write `task({ name: 'bill' }, …)`, or export it by name.",
+    ])
+  })
+
+  test.each([
+    'then',
+    'catch',
+    'finally',
+    'constructor',
+    'prototype',
+    '__proto__',
+    'toString',
+    'toJSON',
+    'valueOf',
+    'hasOwnProperty',
+  ])('%s is reserved', async (name) => {
+    const cure = `Give it another: \`task({ name: '${name === '__proto__' ? 'proto__' : name}Task' }, …)\`.`
+    const text = `'${name}' cannot be the name of a task: it has a meaning of its own on every object.`
+    expect(await said(`export const ${name} = task(() => 1)`)).toEqual([`2:14 ${text} | ${cure}`])
+    expect(await said(`export const fine = task({ name: '${name}' }, () => 1)`)).toEqual([
+      `2:14 ${text} | ${cure}`,
+    ])
+  })
+
+  test('is an identifier', async () => {
+    expect(await said("const x = task(() => 1)\nexport { x as 'send-email' }")).toEqual([
+      "2:7 'send-email' cannot be the name of a task: it is no identifier. | Give it another: `task({ name: 'send_emailTask' }, …)`.",
+    ])
+    expect(await said("export const x = task({ name: 'send-email' }, () => 1)")).toEqual([
+      "2:31 The option 'name' is 'send-email'. | It must be an identifier, such as 'sendEmail'.",
+    ])
+  })
+
+  test('two of one name: both places and the cure', async () => {
+    const more = { 'src/b.ts': `${TASK}\nexport const other = task({ name: 'send' }, () => 1)\n` }
+    const error = await refused({ 'src/a.ts': `${TASK}export const send = task(() => 1)\n`, ...more })
+    expect(problemsOf(error)).toMatchObject([
+      {
+        file: 'src/b.ts',
+        line: 3,
+        column: 14,
+        message: "Two tasks are named 'send': this one and the one at src/a.ts:2:14.",
+        cure: "Give one of them another name: `task({ name: 'send2' }, …)`.",
+      },
+    ])
+  })
+
+  test('an alias that is taken', async () => {
+    const code = "export const a = task(() => 1)\nexport const b = task({ aliases: ['a', 'b'] }, () => 1)\n"
+    expect(await said(`${code}export const c = task({ aliases: ['old', 'old'] }, () => 1)`)).toEqual([
+      "3:14 The alias 'a' of the task 'b' belongs to the task 'a' at src/a.ts:2:14. | Remove it from the aliases of one of them.",
+    ])
+  })
+})
+
+describe('options', () => {
+  const CURE =
+    'Options are read without running the code: write a literal, or a constant that holds one (export it where it is imported).'
+
+  test.each([
+    ['retryCount: Number(process.env.N)', '2:35', "option 'retryCount'", 'Number(process.env.N)'],
+    ['retryCount: 2 * 3', '2:35', "option 'retryCount'", '2 * 3'],
+    ['name: `a${1}`', '2:29', "option 'name'", '`a${1}`'],
+    ['retryCount: variable', '2:35', "option 'retryCount'", 'variable'],
+    ['retryCount: declared', '2:35', "option 'retryCount'", 'declared'],
+    ['retryCount: computed', '2:35', "option 'retryCount'", 'Math.random()'],
+    ['retryCount: fromPackage', '2:35', "option 'retryCount'", 'fromPackage'],
+    ['retryCount: table.missing', '2:35', "option 'retryCount'", 'table.missing'],
+    ['retryCount: itself', '2:35', "option 'retryCount'", 'itself'],
+    ["['name']: 'a'", '2:23', "option '['name']'", "['name']"],
+    ['retryCount() { return 1 }', '2:23', "option 'retryCount'", 'retryCount() { return 1 }'],
+    ['...spread()', '2:26', "option '...'", 'spread()'],
+  ])('%s is no data', async (option, at, what, shown) => {
+    const code = `export const a = task({ ${option} }, () => 1)
+import { fromPackage } from 'some-package'
+let variable = 1; variable++
+declare const declared: number
+const computed = Math.random(), table = { there: 1 }, itself: number = itself
+const spread = () => ({})`
+    const [line = 0, column = 0] = at.split(':').map(Number)
+    const found = await said(code)
+    expect(found).toEqual([
+      `${line}:${column + 2} The ${what} cannot be read: \`${shown}\` is no data. | ${CURE}`,
+    ])
+  })
+
+  test('as a whole', async () => {
+    expect(await said('const make = () => ({})\nexport const a = task(make(), () => 1)')).toEqual([
+      `3:23 The options cannot be read: \`make()\` is no data. | ${CURE}`,
+    ])
+  })
+
+  test('from elsewhere: the place is the one in the task', async () => {
+    const code = "import { RETRY } from './b.js'\nexport const a = task(RETRY, () => 1)"
+    expect(await said(code, { 'src/b.ts': 'export const RETRY = { retryCount: -1 }\n' })).toEqual([
+      "3:23 The option 'retryCount' is -1. | It must be a whole number, 0 to 1,000,000.",
+    ])
+  })
+
+  test.each([
+    ['retryCont: 1', "2:34 There is no option 'retryCont'. | Did you mean 'retryCount'?"],
+    [
+      'colour: 1',
+      "2:33 There is no option 'colour'. | The options are name, aliases, retryCount, retryAfter.",
+    ],
+    ["retryCount: '3'", "2:37 The option 'retryCount' is '3'. | It must be a whole number, 0 to 1,000,000."],
+    ['retryCount: 1.5', "2:37 The option 'retryCount' is 1.5. | It must be a whole number, 0 to 1,000,000."],
+    ['retryAfter: -1', "2:37 The option 'retryAfter' is -1. | It must be a number of seconds, 0 or more."],
+    [
+      'aliases: [1]',
+      "2:34 The option 'aliases' is [1]. | It must be a list of identifiers, such as ['oldName'].",
+    ],
+  ])('%s', async (option, message) => {
+    expect(await said(`export const a = task({ ${option} }, () => 1)`)).toEqual([message])
+  })
+})
+
+test('a file that cannot be parsed is an error, so that no task goes missing behind it', async () => {
+  const found = await said('export const a = task((x: string) => x\nexport const b = task(() => 1)')
+  expect(found[0]).toMatch(/^3:\d+ The file cannot be parsed: .* \| Correct the syntax: tasks may be hidden/)
+})
+
+test('a tsconfig.json that cannot be read is an error of the configuration', async () => {
+  const root = writeProject(workspace(), { 'tsconfig.json': '{ nonsense', 'src/a.ts': TASK })
+  await expect(run(root)).rejects.toMatchObject({ code: 'ZTASK_CONFIG' })
+})

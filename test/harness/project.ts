@@ -1,0 +1,206 @@
+/** A user's project in a folder of its own, with the real executable, a real daemon, a real database. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, expect } from 'vitest'
+import { close, makeClient } from '../../dist/src/index.js'
+import type { ClientSettings } from '../../src/config.ts'
+import type { UntypedCalls } from '../../src/client/client.ts'
+import type { JobView } from '../../src/daemon/commands.ts'
+import { type Ended, EXECUTABLE, processesIn, REPOSITORY, RunningProcess, TSX } from './process.ts'
+import { until } from './until.ts'
+
+/**
+ * One task whose argument says what it does, and one that only says that it ran. Each run appends a line to ran.log:
+ * `<what> <pid> <epoch ms>`.
+ */
+const TASKS = `
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { task } from 'ztask'
+
+const say = (what: string) => appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
+
+/** Appends its argument to ran.log. */
+export const note = task((what: string) => say(what))
+
+export type Deed = 'return' | 'throw' | 'reject' | 'spin' | 'exit' | 'kill' | 'wait' | 'throw-until'
+
+/** Says that it began, then does what it is told. 'wait' lasts until the file named by \`detail\` is there. */
+export const act = task({ retryCount: 2, retryAfter: 0.2 }, async (deed: Deed, detail = '') => {
+  say(deed + ':' + detail)
+  if (deed === 'throw') throw new TypeError('thrown on purpose ' + detail)
+  if (deed === 'reject') await Promise.reject(new RangeError('rejected on purpose'))
+  if (deed === 'spin') for (;;) {}
+  if (deed === 'exit') process.exit(7)
+  if (deed === 'kill') process.kill(process.pid, 'SIGKILL')
+  if (deed === 'wait') while (!existsSync(detail)) await sleep(10)
+  if (deed === 'throw-until' && !existsSync(detail)) throw new Error('not yet')
+  say('done:' + detail)
+})
+
+/** Fails with no retry. */
+export const failOnce = task({ retryCount: 0 }, (what: string) => { say(what); throw new Error('no retry') })
+`
+
+export interface ProjectOptions {
+  /** Settings, as source text of the object. */
+  readonly config?: string
+  /** Files beside src/tasks.ts, by path. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+
+export class TestProject {
+  readonly dir: string
+  readonly url: string
+  readonly #processes: RunningProcess[] = []
+
+  constructor(dir: string, url: string) {
+    this.dir = dir
+    this.url = url
+  }
+
+  path(file: string): string {
+    return join(this.dir, file)
+  }
+
+  write(file: string, text: string): void {
+    mkdirSync(dirname(this.path(file)), { recursive: true })
+    writeFileSync(this.path(file), text)
+  }
+
+  /** Runs `ztask …` to its end. */
+  ztask(...argv: string[]): Promise<Ended> {
+    return this.start([EXECUTABLE, ...argv]).ended
+  }
+
+  /** Runs `ztask …` that must succeed. @returns its stdout, parsed */
+  async json<T>(...argv: string[]): Promise<T> {
+    const ended = await this.ztask(...argv, '--json')
+    expect(ended.code, ended.stderr).toBe(0)
+    return JSON.parse(ended.stdout) as T
+  }
+
+  /** Starts node on a command line in this project. */
+  start(argv: readonly string[], env: Readonly<Record<string, string | undefined>> = {}): RunningProcess {
+    const running = new RunningProcess(argv, this.dir, env)
+    this.#processes.push(running)
+    return running
+  }
+
+  /** Starts a script of the user's, TypeScript. */
+  script(source: string, env: Readonly<Record<string, string | undefined>> = {}, name = 'script.mts'): RunningProcess {
+    this.write(name, source)
+    return this.start(['--import', TSX, name], env)
+  }
+
+  /** Starts a daemon; resolves when it serves. */
+  async daemon(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
+    const daemon = this.launch(flags, env)
+    await daemon.prints(/Listening on/)
+    return daemon
+  }
+
+  /** Starts a daemon and does not wait. */
+  launch(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): RunningProcess {
+    const noreload = existsSync(this.path('src/ztask/registry.ts')) && !flags.includes('--reload')
+    const given = flags.filter((flag) => flag !== '--reload')
+    const mode = noreload ? ['--noreload'] : []
+    return this.start([EXECUTABLE, 'daemon', '--workers', '2', ...mode, ...given], env)
+  }
+
+  /** This test's own client of the project; it knows every task name. */
+  client(settings: Partial<ClientSettings> = {}): Record<'note' | 'act' | 'failOnce', UntypedCalls> {
+    return makeClient({
+      project: 'fixture',
+      url: this.url,
+      settings,
+      tasks: ['note', 'act', 'failOnce'],
+      load: () => Promise.reject(new Error('no registry here')),
+    })
+  }
+
+  /** What has run, in order: the first words of ran.log's lines. */
+  ran(): string[] {
+    return this.runs().map(({ what }) => what)
+  }
+
+  runs(): { what: string; pid: number; at: number }[] {
+    if (!existsSync(this.path('ran.log'))) return []
+    const lines = readFileSync(this.path('ran.log'), 'utf8').split('\n').filter((line) => line !== '')
+    return lines.map((line) => {
+      const [, what = '', pid, at] = /^(.*) (\d+) (\d+)$/.exec(line) ?? []
+      return { what, pid: Number(pid), at: Number(at) }
+    })
+  }
+
+  /** Waits until `what` has run `times` times. */
+  async hasRun(what: string, times = 1): Promise<void> {
+    await until(`${what} to run ${times} times; ran: ${this.ran().join(', ')}`, () => {
+      return this.ran().filter((one) => one === what).length >= times
+    })
+  }
+
+  /** The rows of the database, read beside the daemon. */
+  rows(): { id: string; task: string; state: string; due: number; created: number; attempts: number; failed_at: number | null; failure: string | null }[] {
+    const db = new DatabaseSync(this.path('.ztask/ztask.db'))
+    try {
+      return db.prepare('select * from jobs order by seq').all() as never
+    } finally {
+      db.close()
+    }
+  }
+
+  /** Waits for a job to be in a state. */
+  job(id: string, state: JobView['state']): Promise<JobView> {
+    return until(`job ${id} to be ${state}`, async () => {
+      const job = await this.json<JobView>('show', id)
+      return job.state === state ? job : undefined
+    })
+  }
+
+  /** Ends what runs, and finds out whether anything of it is left. */
+  async end(): Promise<void> {
+    for (const running of this.#processes) if (!running.hasEnded) await running.kill('SIGKILL')
+    await until(`no process to be left in ${this.dir}: ${processesIn(this.dir)}`, () => processesIn(this.dir).length === 0)
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+const open: TestProject[] = []
+
+afterEach(async () => {
+  close()
+  for (const project of open.splice(0)) await project.end()
+})
+
+/** Makes a project with the fixture tasks, generated; it ends with the test, which fails where a process is left. */
+export const makeProject = async ({ config = '', files = {} }: ProjectOptions = {}): Promise<TestProject> => {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-test-')))
+  const project = new TestProject(dir, `tcp://127.0.0.1:${await freePort()}`)
+  open.push(project)
+  mkdirSync(join(dir, 'node_modules'))
+  symlinkSync(REPOSITORY, join(dir, 'node_modules/ztask'))
+  project.write('package.json', JSON.stringify({ name: 'fixture', type: 'module' }))
+  project.write(
+    'ztask.config.ts',
+    `import { defineConfig } from 'ztask'\nexport default defineConfig({ url: '${project.url}', ${config} })\n`,
+  )
+  project.write('src/tasks.ts', TASKS)
+  for (const [file, text] of Object.entries(files)) project.write(file, text)
+  const { code, stderr } = await project.ztask('generate')
+  expect(code, stderr).toBe(0)
+  return project
+}
