@@ -1,6 +1,6 @@
 /** Reads expressions as data: literals, and references to constants, in this file or imported. Nothing is run. */
 import { type Expression, Node, type ObjectLiteralExpression, SyntaxKind } from 'ts-morph'
-import { type Origins, unwrapped } from './origins.ts'
+import { nameText, type Origins, unwrapped } from './origins.ts'
 
 /** A value, or the expression that is none. */
 export type Data = { readonly value: unknown } | { readonly notData: Node }
@@ -8,7 +8,9 @@ export type Data = { readonly value: unknown } | { readonly notData: Node }
 /** One property of an object literal, as written. */
 export interface Property {
   readonly name: string
-  /** Where the reader of a problem should look. */
+  /** Where a reader should look when the name is wrong. */
+  readonly key: Node
+  /** Where a reader should look when the value is wrong. */
   readonly node: Node
   readonly data: Data
 }
@@ -80,21 +82,16 @@ export const propertiesOf = (literal: ObjectLiteralExpression, origins: Origins)
       const name = property.getNameNode()
       const value = property.getInitializerOrThrow()
       return Node.isComputedPropertyName(name)
-        ? { name: name.getText(), node: name, data: { notData: name } }
-        : { name: nameText(name), node: value, data: dataOf(value, origins) }
+        ? { name: name.getText(), key: name, node: name, data: { notData: name } }
+        : { name: nameText(name), key: name, node: value, data: dataOf(value, origins) }
     }
     if (Node.isShorthandPropertyAssignment(property)) {
       const value = constantOfShorthand(property, origins)
-      return { name: property.getName(), node: property, data: value }
+      return { name: property.getName(), key: property, node: property, data: value }
     }
     if (Node.isSpreadAssignment(property)) return spread(property.getExpression(), origins)
-    return { name: property.getName(), node: property, data: { notData: property } }
+    return { name: property.getName(), key: property, node: property, data: { notData: property } }
   })
-
-const nameText = (name: Node): string =>
-  Node.isStringLiteral(name) || Node.isNoSubstitutionTemplateLiteral(name) || Node.isNumericLiteral(name)
-    ? name.getLiteralText()
-    : name.getText()
 
 const constantOfShorthand = (property: Node, origins: Origins): Data => {
   const declaration = Node.isShorthandPropertyAssignment(property)
@@ -108,6 +105,11 @@ const spread = (expression: Expression, origins: Origins): Property[] => {
   const data = dataOf(expression, origins)
   const { value } = 'value' in data ? data : {}
   if (typeof value !== 'object' || value === null)
-    return [{ name: '...', node: expression, data: { notData: expression } }]
-  return Object.entries(value).map(([name, one]) => ({ name, node: expression, data: { value: one } }))
+    return [{ name: '...', key: expression, node: expression, data: { notData: expression } }]
+  return Object.entries(value).map(([name, one]) => ({
+    name,
+    key: expression,
+    node: expression,
+    data: { value: one },
+  }))
 }

@@ -19,8 +19,10 @@ export const isReserved = (name: string): boolean => RESERVED.has(name)
 /** @returns whether a name can stand after a dot; `export { x as 'a-b' }` is legal and cannot. */
 export const isIdentifier = (name: string): boolean => IDENTIFIER.test(name)
 
-/** @returns a name that is free to use, to be shown in a cure. */
+/** @returns another name to be shown in a cure: the same one made legal, or one more like it. */
 export const suggestion = (name: string): string => {
-  const base = name.replace(/[^\p{ID_Continue}$]/gu, '_').replace(/^_+/, '')
-  return isReserved(name) || !isIdentifier(name) ? `${base === '' ? 'my' : base}Task` : `${base}2`
+  const camel = name.replace(/[^\p{ID_Continue}$]+(.?)/gu, (_, next: string) => next.toUpperCase())
+  if (isReserved(camel)) return `${camel.replace(/^_+|_+$/g, '')}Task`
+  if (!isIdentifier(camel)) return `task${camel}`
+  return camel === name ? `${name}2` : camel
 }

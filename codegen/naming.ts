@@ -30,13 +30,15 @@ export const nameCandidates = (
   const faults: Fault[] = []
   for (const candidate of candidates) {
     const result = nameOf(candidate)
+    if (result === undefined) continue
     if ('message' in result) faults.push(result)
     else named.push(result)
   }
   return { named, faults: [...faults, ...duplicates(named, fromRoot)] }
 }
 
-const nameOf = (candidate: Candidate): Named | Fault => {
+/** Nothing where the name that it was given is what is wrong, which has been said. */
+const nameOf = (candidate: Candidate): Named | Fault | undefined => {
   const { definition } = candidate
   const { node, local, inside } = definition
   const [exportName] = definition.exports
@@ -44,7 +46,8 @@ const nameOf = (candidate: Candidate): Named | Fault => {
   if (inside !== undefined) return fault(node, `${called(local)} is defined inside ${inside}.`, MOVE)
   if (exportName === undefined) return notExported(definition)
   const name = given ?? exportName
-  if (given === undefined && exportName === 'default') return unnamedDefault(definition)
+  if (given === undefined && exportName === 'default')
+    return candidate.faults.length > 0 ? undefined : unnamedDefault(definition)
   if (isReserved(name))
     return badName(
       node,

@@ -1,7 +1,7 @@
 /** Reads the options of a task, and says what is wrong with them. */
 import { type CallExpression, type Expression, Node } from 'ts-morph'
 import type { TaskOptions } from '../src/model/task.ts'
-import { optionFault } from '../src/model/task-options.ts'
+import { isOption, optionFault } from '../src/model/task-options.ts'
 import { type Property, propertiesOf } from './data.ts'
 import { type Origins, unwrapped } from './origins.ts'
 
@@ -38,13 +38,13 @@ const optionProperties = (argument: Expression, origins: Origins): Property[] | 
   const origin = origins.of(own)
   const constant = origin?.kind === 'expression' ? origin.expression : undefined
   if (!Node.isObjectLiteralExpression(constant)) return undefined
-  return propertiesOf(constant, origins).map((property) => ({ ...property, node: argument }))
+  return propertiesOf(constant, origins).map((property) => ({ ...property, key: argument, node: argument }))
 }
 
-const faultsOf = ({ name, node, data }: Property): Fault[] => {
+const faultsOf = ({ name, key, node, data }: Property): Fault[] => {
   if ('notData' in data) return [notData(node, data.notData, `option '${name}'`)]
   const fault = optionFault(name, data.value)
-  return fault === undefined ? [] : [{ node, ...fault }]
+  return fault === undefined ? [] : [{ node: isOption(name) ? node : key, ...fault }]
 }
 
 const notData = (node: Node, part: Node, what: string): Fault => {

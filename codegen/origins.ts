@@ -116,9 +116,13 @@ export class Origins {
   }
 }
 
+/** @returns a name that may be written as a string. */
+export const nameText = (name: Node): string =>
+  Node.isLiteralLike(name) ? name.getLiteralText() : name.getText()
+
 /** @returns the name that `export { x as name }` gives. */
 export const exportedName = (entry: Node): string | undefined =>
-  Node.isExportSpecifier(entry) ? (entry.getAliasNode()?.getText() ?? entry.getName()) : undefined
+  Node.isExportSpecifier(entry) ? nameText(entry.getAliasNode() ?? entry.getNameNode()) : undefined
 
 /** @returns the declaration that `export { x }` lists. */
 export const localDeclaration = (entry: Node): Node | undefined =>

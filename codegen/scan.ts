@@ -26,18 +26,17 @@ export const scan = (root: string, sources: readonly SourceText[]): Scan => {
   const known = new Origins(modules.known)
   const fromRoot = (path: string): string => relative(root, path).replaceAll('\\', '/')
   const files = closure(sources, modules, known)
+  const syntax = files.map((file) => syntaxProblems(file, modules, fromRoot))
   // All definitions are found before any option is read: reading one may parse further files, and names are then bound anew.
-  const definitions = files.flatMap((file) => definitionsIn(file, known))
+  const whole = files.filter((_, i) => syntax[i]?.length === 0)
+  const definitions = whole.flatMap((file) => definitionsIn(file, known))
   const any = new Origins(modules.any)
   const candidates = definitions.map((definition) => ({ definition, ...optionsOf(definition.call, any) }))
   const { named, faults } = nameCandidates(candidates, fromRoot)
   const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
   return {
     tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
-    problems: [
-      ...files.flatMap((file) => syntaxProblems(file, modules, fromRoot)),
-      ...problemsOf(all, fromRoot),
-    ],
+    problems: [...syntax.flat(), ...problemsOf(all, fromRoot)],
     tsExtensions: usesTsExtensions(modules.options),
   }
 }

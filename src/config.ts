@@ -6,7 +6,7 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { ConfigError } from './model/errors.ts'
+import { ConfigError, GenerateError } from './model/errors.ts'
 import { nearest } from './model/nearest.ts'
 
 /** What a call does that could not be sent within `callTimeout`: reject, or run the task in the caller. */
@@ -306,4 +306,18 @@ export const loadProject = async (
   settings.project ??= packageName(root) ?? 'ztask'
   settings.bind ??= settings.url
   return { root, configFile, settings }
+}
+
+/**
+ * @returns the registry module that workers load
+ * @throws GenerateError where there is none
+ */
+export const registryFile = ({ root, settings }: Project): string => {
+  if (settings.registry !== undefined) return resolve(root, settings.registry)
+  const folder = join(root, settings.output)
+  const found = ['registry.ts', 'registry.js']
+    .map((name) => join(folder, name))
+    .find((file) => existsSync(file))
+  if (found !== undefined) return found
+  throw new GenerateError(`There is no registry in ${folder}. Run ztask generate first.`, { folder })
 }

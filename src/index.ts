@@ -1,7 +1,7 @@
 /** What an application imports. Importing it opens nothing and loads neither the socket, the scanner nor the database. */
 export { type ClientSpec, makeClient } from './client/client.ts'
-export { close } from './client/process.ts'
 export { type Defined, task } from './client/define.ts'
+export { close } from './client/process.ts'
 export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './config.ts'
 export {
   ClientClosedError,

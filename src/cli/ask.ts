@@ -61,7 +61,6 @@ const askDatabase = async (
       clock: systemClock,
       queue: idleQueue,
       facts: () => facts,
-      removed: () => {},
     })
     return await commands.run(verb, params)
   } finally {

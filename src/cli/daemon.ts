@@ -27,7 +27,10 @@ export const addDaemon = (program: Command): void => {
     .option('--noreload', 'production: do not generate, do not watch files')
     .addOption(new Option('--no-reload').hideHelp())
     .addOption(
-      new Option('-l, --loglevel <level>', 'what is logged').choices(LOG_LEVELS).default('INFO').argParser(level),
+      new Option('-l, --loglevel <level>', 'what is logged')
+        .choices(LOG_LEVELS)
+        .default('INFO')
+        .argParser(level),
     )
     .option('-f, --logfile <path>', 'log there instead of stdout; SIGUSR2 opens it again')
     .option('--replayfailed', 'give failed jobs their attempts back')
@@ -41,7 +44,10 @@ const defaultWorkers = (): number => Math.min(availableParallelism(), MOST_WORKE
 const level = (text: string): LogLevel => text.toUpperCase() as LogLevel
 
 const serve = async (flags: DaemonFlags): Promise<void> => {
-  const [{ createLogger }, { Daemon }] = await Promise.all([import('../log.ts'), import('../daemon/daemon.ts')])
+  const [{ createLogger }, { startDaemon }] = await Promise.all([
+    import('../log.ts'),
+    import('../daemon/daemon.ts'),
+  ])
   const project = await projectOf(flags)
   const { logfile } = flags
   const logger = createLogger({
@@ -50,7 +56,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     pretty: logfile === undefined && process.stdout.isTTY === true,
   })
   process.on('SIGUSR2', () => logger.reopen())
-  const starting = Daemon.start({
+  const starting = startDaemon({
     project,
     log: logger.log,
     workers: flags.workers,

@@ -45,5 +45,8 @@ const apply = async ({ verb, done }: Change, ids: string[], flags: Flags): Promi
   if (verdicts.some(({ result }) => result !== done)) process.exitCode = 1
   if (flags.json) printJson(answer)
   else if (flags.failed === true) process.stdout.write(`${(answer as { count: number }).count} ${done}\n`)
-  else printTable(verdicts.map(({ id, result }) => [id, result === done ? done : `not ${done}: it is ${result}`]))
+  else
+    printTable(
+      verdicts.map(({ id, result }) => [id, result === done ? done : `not ${done}: it is ${result}`]),
+    )
 }

@@ -19,7 +19,10 @@ export const addList = (program: Command): void => {
   }
   command.action(async (flags: ListFlags) => {
     const state = JOB_STATES.find((one) => flags[one])
-    const jobs = (await ask(await projectOf(flags), 'list', { state, limit: flags.limit })) as readonly JobView[]
+    const jobs = (await ask(await projectOf(flags), 'list', {
+      state,
+      limit: flags.limit,
+    })) as readonly JobView[]
     if (flags.json) return printJson(jobs)
     const rows = jobs.map((job) => [job.id, job.task, job.state, job.due, String(job.attempts), note(job)])
     printTable([['ID', 'TASK', 'STATE', 'DUE', 'ATTEMPTS', ''], ...rows])

@@ -28,7 +28,9 @@ export const addMigrate = (program: Command): void => {
           process.stdout.write(`marked as applied: ${await fakeMigration(store.kysely, flags.fake)}\n`)
         else {
           const applied = await migrate(store.kysely)
-          process.stdout.write(applied.length === 0 ? 'nothing to apply\n' : `applied: ${applied.join(', ')}\n`)
+          process.stdout.write(
+            applied.length === 0 ? 'nothing to apply\n' : `applied: ${applied.join(', ')}\n`,
+          )
         }
       } finally {
         await store.close()

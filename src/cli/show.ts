@@ -14,7 +14,10 @@ export const addShow = (program: Command): void => {
       const job = (await ask(await projectOf(flags), 'show', { id })) as JobView
       if (flags.json) return printJson(job)
       const { failure, ...facts } = job
-      printTable(Object.entries(facts).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])))
-      if (failure !== null) process.stdout.write(`\n${failure.stack || `${failure.name}: ${failure.message}`}\n`)
+      printTable(
+        Object.entries(facts).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
+      )
+      if (failure !== null)
+        process.stdout.write(`\n${failure.stack || `${failure.name}: ${failure.message}`}\n`)
     })
 }

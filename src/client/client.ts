@@ -1,7 +1,18 @@
 /** What the generated client is made of: the calls of each task, in the mode that the settings ask for. */
 import { v7 } from 'uuid'
-import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment, nearestPackageName } from '../config.ts'
-import { DaemonUnavailableError, InvalidDelayError, PayloadTooLargeError, RegistryNotLoadedError } from '../model/errors.ts'
+import {
+  CLIENT_SETTINGS,
+  type ClientSettings,
+  defaultOf,
+  fromEnvironment,
+  nearestPackageName,
+} from '../config.ts'
+import {
+  DaemonUnavailableError,
+  InvalidDelayError,
+  PayloadTooLargeError,
+  RegistryNotLoadedError,
+} from '../model/errors.ts'
 import type { Job } from '../model/task.ts'
 import { encodeArgs } from '../wire/codec.ts'
 import { perform } from '../worker/perform.ts'
@@ -80,7 +91,8 @@ export class Client {
       return { id, disabled: true }
     }
     if (settings.alwaysEager) {
-      if (due.after !== undefined || due.at !== undefined) console.info(`ztask: eager: the delay of ${task} is ignored`)
+      if (due.after !== undefined || due.at !== undefined)
+        console.info(`ztask: eager: the delay of ${task} is ignored`)
       console.info(`ztask: eager: running ${task} here`)
       await perform(await this.#registry(), { task, args: encoded })
       return { id, disabled: false }
@@ -158,7 +170,9 @@ const refuseLarge = (task: string, args: string, maxPayload: number): void => {
 export const makeClient = <T>(spec: ClientSpec): T => {
   const client = new Client(spec)
   setDefaultClient(client)
-  return Object.freeze(Object.fromEntries(spec.tasks.map((name) => [name, Object.freeze(client.callsOf(name))]))) as T
+  return Object.freeze(
+    Object.fromEntries(spec.tasks.map((name) => [name, Object.freeze(client.callsOf(name))])),
+  ) as T
 }
 
 /**

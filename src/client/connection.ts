@@ -7,8 +7,14 @@
  * nothing comes, it says hello again. A welcome with another link means that what was sent on the old one may be lost:
  * it is sent again, with the same ids.
  */
+import Denque from 'denque'
 import { type Clock, systemClock } from '../clock.ts'
-import { ClientClosedError, DaemonUnavailableError, fromRecord, OutcomeUnknownError } from '../model/errors.ts'
+import {
+  ClientClosedError,
+  DaemonUnavailableError,
+  fromRecord,
+  OutcomeUnknownError,
+} from '../model/errors.ts'
 import {
   type ClientMessage,
   type DaemonMessage,
@@ -79,9 +85,7 @@ export class Connection {
   readonly #project: string
   readonly #clock: Clock
   readonly #socket: DealerSocket
-  #queue: Call[] = []
-  /** How many of the queue's first have gone: shifting each would cost the square of a long queue. */
-  #head = 0
+  readonly #queue = new Denque<Call>()
   readonly #inFlight = new Map<number, Parcel>()
   #bytesInFlight = 0
   #nextSeq = 1
@@ -130,19 +134,15 @@ export class Connection {
     clearTimeout(this.#timer)
     this.#socket.close()
     const error = new ClientClosedError('The client was closed before the daemon answered.')
-    for (const call of this.#queue.slice(this.#head)) call.reject(error)
-    for (const { calls } of this.#inFlight.values()) for (const call of calls) call.reject(this.#unknown(call))
-    this.#queue = []
-    this.#head = 0
+    for (const call of this.#queue.toArray()) call.reject(error)
+    for (const { calls } of this.#inFlight.values())
+      for (const call of calls) call.reject(this.#unknown(call))
+    this.#queue.clear()
     this.#inFlight.clear()
   }
 
-  get #waiting(): number {
-    return this.#queue.length - this.#head
-  }
-
   get #pending(): number {
-    return this.#waiting + this.#inFlight.size
+    return this.#queue.length + this.#inFlight.size
   }
 
   #call(cargo: Cargo, timeout: number): Promise<unknown> {
@@ -172,9 +172,13 @@ export class Connection {
   }
 
   #flush(): void {
-    if (this.#closed || this.#waiting === 0) return
+    if (this.#closed || this.#queue.length === 0) return
     if (!this.#answering) return this.#sayHello()
-    while (this.#waiting > 0 && this.#inFlight.size < PARCELS_IN_FLIGHT && this.#bytesInFlight < BYTES_IN_FLIGHT)
+    while (
+      this.#queue.length > 0 &&
+      this.#inFlight.size < PARCELS_IN_FLIGHT &&
+      this.#bytesInFlight < BYTES_IN_FLIGHT
+    )
       this.#send(this.#pack())
   }
 
@@ -182,22 +186,15 @@ export class Connection {
   #pack(): Parcel {
     const calls: Call[] = []
     let bytes = 0
-    while (this.#waiting > 0 && calls.length < JOBS_A_PARCEL) {
-      const call = this.#queue[this.#head] as Call
+    while (this.#queue.length > 0 && calls.length < JOBS_A_PARCEL) {
+      const call = this.#queue.peekFront() as Call
       const size = call.cargo.kind === 'job' ? call.cargo.job.args.length : 0
       const alone = call.cargo.kind === 'ask'
       if (calls.length > 0 && (alone || bytes + size > BYTES_A_PARCEL)) break
       calls.push(call)
       bytes += size
-      this.#head++
+      this.#queue.shift()
       if (alone) break
-    }
-    if (this.#head > 10_000 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head)
-      this.#head = 0
-    } else if (this.#head === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
     }
     const now = this.#clock.monotonic()
     const spent = this.#away(now) - (calls[0]?.awayBefore ?? 0)
@@ -217,7 +214,9 @@ export class Connection {
     if (first?.cargo.kind === 'ask')
       return { kind: 'ask', project, seq, verb: first.cargo.verb, params: first.cargo.params }
     const now = this.#clock.monotonic()
-    const jobs = calls.map(({ cargo, made }) => (cargo.kind === 'job' ? onWire(cargo.job, now - made) : undefined))
+    const jobs = calls.map(({ cargo, made }) =>
+      cargo.kind === 'job' ? onWire(cargo.job, now - made) : undefined,
+    )
     return { kind: 'enqueue', project, seq, jobs: jobs as WireJob[] }
   }
 
@@ -238,14 +237,14 @@ export class Connection {
     // Sent before, on another link, it may have arrived: it stays in flight, and its clock runs.
     if (parcel.tries > 1) return
     this.#drop(parcel)
-    this.#queue = [...parcel.calls, ...this.#queue.slice(this.#head)]
-    this.#head = 0
+    for (const call of parcel.calls.toReversed()) this.#queue.unshift(call)
   }
 
   #receive(frames: readonly Buffer[]): void {
     this.#lastHeard = this.#clock.monotonic()
     const message = readDaemonMessage(frames)
-    if (message.kind === 'refused' && message.seq === undefined) return this.#refuseAll(fromRecord(message.error))
+    if (message.kind === 'refused' && message.seq === undefined)
+      return this.#refuseAll(fromRecord(message.error))
     this.#comeBack()
     if (message.kind === 'welcome') this.#welcome(message.link)
     else this.#answer(message)
@@ -279,10 +278,8 @@ export class Connection {
   #refuseAll(error: Error): void {
     const calls = [...this.#inFlight.values()].flatMap((parcel) => parcel.calls)
     for (const parcel of [...this.#inFlight.values()]) this.#drop(parcel)
-    calls.push(...this.#queue.slice(this.#head))
-    this.#queue = []
-    this.#head = 0
-    for (const call of calls) call.reject(error)
+    for (const call of calls.concat(this.#queue.toArray())) call.reject(error)
+    this.#queue.clear()
   }
 
   #drop(parcel: Parcel): void {
@@ -304,10 +301,10 @@ export class Connection {
   /** Both are in the order in which they were made, so what is not late hides nothing that is. */
   #expire(now: number): void {
     const away = this.#away(now)
-    while (this.#waiting > 0) {
-      const call = this.#queue[this.#head] as Call
+    while (this.#queue.length > 0) {
+      const call = this.#queue.peekFront() as Call
       if (away - call.awayBefore < call.timeout) break
-      this.#head++
+      this.#queue.shift()
       call.reject(this.#unavailable(call))
     }
     for (const parcel of this.#inFlight.values()) {

@@ -1,8 +1,12 @@
 /** What the current code can run: names, aliases and options, as a generation told them. */
+import type { UnknownTask } from '../config.ts'
 import { UnknownTaskError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { RetryPolicy } from '../model/retry.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
+
+/** What the code says of a task's name: nothing, or why a call of it is refused or held. */
+export type Verdict = { readonly refuse: UnknownTaskError } | { readonly hold: string } | undefined
 
 export class Catalogue {
   readonly #defaults: RetryPolicy
@@ -18,8 +22,16 @@ export class Catalogue {
     return [...this.#byName.keys()]
   }
 
-  has(name: string): boolean {
-    return this.#byName.has(name)
+  /** @returns why a job of this task cannot run, or `undefined` where it can */
+  obstacle(name: string): string | undefined {
+    return this.#byName.has(name) ? undefined : `the code has no task '${name}'`
+  }
+
+  /** @returns whether a call of a task that is not here is refused or held, or `undefined` where it is here */
+  judge(name: string, unknown: UnknownTask): Verdict {
+    const reason = this.obstacle(name)
+    if (reason === undefined) return undefined
+    return unknown === 'hold' ? { hold: reason } : { refuse: this.#unknown(name) }
   }
 
   /** The task's own options, the settings where it has none. */
@@ -27,13 +39,15 @@ export class Catalogue {
     return { ...this.#defaults, ...this.#byName.get(name)?.options }
   }
 
-  /** @returns the error for a call of a task that is not here */
-  unknown(name: string): UnknownTaskError {
+  #unknown(name: string): UnknownTaskError {
     const similar = nearest(name, this.#byName.keys())
     const cure =
       similar === undefined
         ? 'Run ztask generate where the daemon runs, or deploy the daemon before the application'
         : `Did you mean '${similar}'? Otherwise run ztask generate where the daemon runs`
-    return new UnknownTaskError(`The daemon knows no task '${name}'. ${cure}.`, { task: name, nearest: similar })
+    return new UnknownTaskError(`The daemon knows no task '${name}'. ${cure}.`, {
+      task: name,
+      nearest: similar,
+    })
   }
 }

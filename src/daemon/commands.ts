@@ -61,7 +61,6 @@ export interface CommandsOptions {
   readonly queue: LiveQueue
   /** Facts of the daemon that stand in `status` beside the counts. */
   readonly facts: () => Readonly<Record<string, unknown>>
-  readonly removed: (id: string) => void
 }
 
 const MOST_LISTED = 10_000
@@ -114,7 +113,11 @@ export class Commands {
     const { store, queue } = this.#options
     const state = JOB_STATES.find((one) => one === params.state)
     const limit = Math.min(typeof params.limit === 'number' ? params.limit : LISTED, MOST_LISTED)
-    if (state === 'running') return queue.running().slice(0, limit).map((job) => this.#view(job, true))
+    if (state === 'running')
+      return queue
+        .running()
+        .slice(0, limit)
+        .map((job) => this.#view(job, true))
     // The running ones among the rows read are left out again.
     const jobs = await store.list({ ...this.#selection(state), limit: limit + queue.busy() })
     const views = jobs.map((job) => this.#view(job))
@@ -130,7 +133,9 @@ export class Commands {
   async #show({ id }: Params): Promise<JobView> {
     const job = typeof id === 'string' ? await this.#options.store.find(id) : undefined
     if (job === undefined)
-      throw new UnknownJobError(`No job ${String(id)}. It may have succeeded: a job that has is deleted.`, { id })
+      throw new UnknownJobError(`No job ${String(id)}. It may have succeeded: a job that has is deleted.`, {
+        id,
+      })
     return this.#view(job)
   }
 
@@ -160,7 +165,7 @@ export class Commands {
   }
 
   async #cancel(job: Job, state: JobState): Promise<Verdict['result']> {
-    const { store, queue, removed } = this.#options
+    const { store, queue } = this.#options
     if (state === 'failed' || state === 'running') return state
     if (!queue.withdraw(job)) return 'running'
     try {
@@ -170,7 +175,6 @@ export class Commands {
       throw error
     }
     queue.removed(job)
-    removed(job.id)
     return 'removed'
   }
 

@@ -83,7 +83,8 @@ export class Commits {
     const endings = this.#endings
     this.#arrivals = []
     this.#endings = []
-    const insert = arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
+    const insert =
+      arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
     const save: Job[] = []
     const remove: Job[] = []
     for (const { job, next } of endings) next === undefined ? remove.push(job) : save.push(next)

@@ -56,7 +56,8 @@ export class Dispatcher {
 
   /** A worker can take jobs; those of an older generation get no more. */
   admit(worker: Worker): void {
-    for (const slot of this.#slots.values()) if (slot.worker.generation < worker.generation) slot.retired = true
+    for (const slot of this.#slots.values())
+      if (slot.worker.generation < worker.generation) slot.retired = true
     this.#slots.set(worker.number, { worker, runs: new Set(), retired: false })
   }
 

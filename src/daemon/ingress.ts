@@ -22,16 +22,14 @@ import {
   type WireJob,
 } from '../wire/protocol.ts'
 
-/** What the current code says of a task's name: nothing, or why a call of it is refused or held. */
-export type Verdict = { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
-
 export interface IngressOptions {
   readonly clock: Clock
   readonly project: string
   readonly maxPayload: number
   /** Names this start of this daemon, so that clients notice another. */
   readonly boot: string
-  readonly judge: (task: string) => Verdict
+  /** Whether a call of a task is refused, or stored and held, or neither. */
+  readonly judge: (task: string) => { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
   /** Ended a short while ago: it is not stored again, and answered as stored. */
   readonly isRecent: (id: string) => boolean
   readonly insert: (jobs: readonly NewJob[], answer: (error?: ZtaskError) => void) => void
@@ -84,7 +82,8 @@ export class Ingress {
 
   async #read(socket: Router): Promise<void> {
     try {
-      for await (const [identity, ...frames] of socket) if (identity !== undefined) this.#receive(identity, frames)
+      for await (const [identity, ...frames] of socket)
+        if (identity !== undefined) this.#receive(identity, frames)
     } catch (error) {
       if (!socket.closed) throw error
     }
@@ -150,7 +149,8 @@ export class Ingress {
   /** @returns the job to store, or why it is refused */
   #admit(sent: WireJob | undefined): NewJob | ErrorRecord {
     const malformed = checkJob(sent)
-    if (malformed !== undefined || sent === undefined) return malformed ?? toRecord(new ProtocolError('No job.'))
+    if (malformed !== undefined || sent === undefined)
+      return malformed ?? toRecord(new ProtocolError('No job.'))
     const [id, task, args, after = null, at = null] = sent
     const tooLarge = this.#tooLarge(task, args)
     if (tooLarge !== undefined) return toRecord(tooLarge)

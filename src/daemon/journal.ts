@@ -15,7 +15,14 @@ export class Journal {
     this.#log = log
   }
 
-  started(facts: { url: string; database: string; workers: number; concurrency: number; pid: number; project: string }): void {
+  started(facts: {
+    url: string
+    database: string
+    workers: number
+    concurrency: number
+    pid: number
+    project: string
+  }): void {
     this.#log.info(facts, `Listening on ${facts.url}, ${facts.workers} workers, ${facts.database}`)
   }
 
@@ -28,14 +35,22 @@ export class Journal {
   }
 
   succeeded({ job, worker, number }: Run): void {
-    this.#log.info({ id: job.id, task: job.task, run: number, pid: worker.pid }, `Called ${job.task} successfully`)
+    this.#log.info(
+      { id: job.id, task: job.task, run: number, pid: worker.pid },
+      `Called ${job.task} successfully`,
+    )
   }
 
   failed({ job, number }: Run, failure: Failure, next: Job | undefined, now: number): void {
     const facts = { id: job.id, task: job.task, run: number, attempts: next?.attempts, err: failure }
     const what = `${job.task} failed: ${failure.name}: ${failure.message}`
-    if (next?.state === 'failed') this.#log.error(facts, `${what}; no retry left after ${next.attempts} attempts`)
-    else this.#log.warn(facts, `${what}; attempt ${next?.attempts} follows in ${seconds((next?.due ?? now) - now)}`)
+    if (next?.state === 'failed')
+      this.#log.error(facts, `${what}; no retry left after ${next.attempts} attempts`)
+    else
+      this.#log.warn(
+        facts,
+        `${what}; attempt ${next?.attempts} follows in ${seconds((next?.due ?? now) - now)}`,
+      )
   }
 
   late(run: number, worker: Worker): void {
@@ -85,14 +100,22 @@ export class Journal {
   workerGone({ number, pid, generation }: Worker, exit: Exit, expected: boolean, cut: number): void {
     const facts = { worker: number, pid, generation, cut, ...exit }
     if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
-    else if (expected) this.#log.warn(facts, `Worker ${number} was ended with ${cut} jobs running: they go back`)
+    else if (expected)
+      this.#log.warn(facts, `Worker ${number} was ended with ${cut} jobs running: they go back`)
     else
-      this.#log.error(facts, `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${cut} jobs were running`)
+      this.#log.error(
+        facts,
+        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${cut} jobs were running`,
+      )
   }
 
   databaseHealth(error: Error | undefined): void {
     if (error === undefined) this.#log.info('The database works again')
-    else this.#log.error({ err: error }, `The database fails: ${error.message}. New jobs are refused, outcomes wait`)
+    else
+      this.#log.error(
+        { err: error },
+        `The database fails: ${error.message}. New jobs are refused, outcomes wait`,
+      )
   }
 
   unreadable(error: Error): void {
@@ -100,11 +123,17 @@ export class Journal {
   }
 
   clockJumped(by: number): void {
-    this.#log.warn({ by }, `The clock moved by ${seconds(by)} on its own (a suspend, or it was set): looking again at what is due`)
+    this.#log.warn(
+      { by },
+      `The clock moved by ${seconds(by)} on its own (a suspend, or it was set): looking again at what is due`,
+    )
   }
 
   draining(signal: string, running: number): void {
-    this.#log.info({ signal, running }, `${signal}: finishing ${running} running jobs; once more stops at once`)
+    this.#log.info(
+      { signal, running },
+      `${signal}: finishing ${running} running jobs; once more stops at once`,
+    )
   }
 
   stopped(): void {

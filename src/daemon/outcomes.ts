@@ -53,7 +53,11 @@ export class Outcomes<R extends Run> {
 
   #failed(run: R, failure: Failure): void {
     const now = this.#options.clock.now()
-    const next = this.#apply(run.job, { kind: 'threw', failure, policy: this.#options.policyOf(run.job.task) })
+    const next = this.#apply(run.job, {
+      kind: 'threw',
+      failure,
+      policy: this.#options.policyOf(run.job.task),
+    })
     this.#options.failed(run, failure, next, now)
   }
 

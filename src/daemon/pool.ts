@@ -168,7 +168,8 @@ export class Pool {
 
   #gone(member: Member, exit: Exit): void {
     this.#options.gone(member, exit, member.retired)
-    if (!member.retired && !this.#closing && member.generation === this.#generation.number) this.#replace(member)
+    if (!member.retired && !this.#closing && member.generation === this.#generation.number)
+      this.#replace(member)
   }
 
   /** One that had been ready is replaced at once, one that had not after a growing pause. */

@@ -31,7 +31,9 @@ export const watchProject = async (options: ReloadOptions): Promise<() => Promis
   const watcher = watch(folders.filter(existsSync), {
     ignoreInitial: true,
     ignored: (path) =>
-      path === output || path.startsWith(output + sep) || /[\\/](node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/.test(path),
+      path === output ||
+      path.startsWith(output + sep) ||
+      /[\\/](node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/.test(path),
   })
   const reloads = new Reloads(options)
   watcher.on('all', (_, path) => reloads.notice(relative(options.root, path)))

@@ -72,9 +72,7 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
     case 'freed':
       return job.state === 'held' ? { ...job, state: 'queued', reason: null } : job
     case 'retried':
-      return job.state === 'failed'
-        ? { ...job, state: 'queued', attempts: 0, due: now, failedAt: null }
-        : job
+      return job.state === 'failed' ? { ...job, state: 'queued', attempts: 0, due: now, failedAt: null } : job
   }
 }
 

@@ -8,16 +8,15 @@ export interface Failure {
   readonly cause?: Failure
 }
 
-export type Outcome =
-  | { readonly kind: 'succeeded' }
-  | { readonly kind: 'threw'; readonly failure: Failure }
+export type Outcome = { readonly kind: 'succeeded' } | { readonly kind: 'threw'; readonly failure: Failure }
 
 /** Longer texts are cut: a row should not grow with what a task throws. */
 const LONGEST_TEXT = 16_384
 /** Deeper chains of causes are cut; a cause may also be its own cause. */
 const DEEPEST_CAUSE = 4
 
-const cut = (value: string): string => (value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}…` : value)
+const cut = (value: string): string =>
+  value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}…` : value
 
 /** A getter or a `toString` that throws must not hide that the task failed. */
 const attempt = (read: () => unknown): string => {

@@ -26,8 +26,10 @@ const CHECKS: { readonly [K in keyof Required<TaskOptions>]: Check } = {
   retryAfter: { fits: (value) => isNumber(value, 1e9), expected: 'a number of seconds, 0 or more' },
 }
 
-/** The options' names. */
-export const OPTION_NAMES = Object.keys(CHECKS) as (keyof TaskOptions)[]
+const NAMES = Object.keys(CHECKS)
+
+/** @returns whether there is an option of that name. */
+export const isOption = (name: string): boolean => Object.hasOwn(CHECKS, name)
 
 /** What is wrong with an option, and what to do about it. */
 export interface OptionFault {
@@ -37,16 +39,15 @@ export interface OptionFault {
 
 /** @returns what is wrong with an option of that name and value; `undefined` where nothing is, or where the value is. */
 export const optionFault = (name: string, value: unknown): OptionFault | undefined => {
-  const check = (CHECKS as Partial<Record<string, Check>>)[name]
-  if (check === undefined) return unknownOption(name)
+  if (!isOption(name)) return unknownOption(name)
+  const check = CHECKS[name as keyof TaskOptions]
   if (value === undefined || check.fits(value)) return undefined
   const shown = typeof value === 'string' ? `'${value}'` : (JSON.stringify(value) ?? typeof value)
   return { message: `The option '${name}' is ${shown}.`, cure: `It must be ${check.expected}.` }
 }
 
 const unknownOption = (name: string): OptionFault => {
-  const similar = nearest(name, OPTION_NAMES)
-  const cure =
-    similar === undefined ? `The options are ${OPTION_NAMES.join(', ')}.` : `Did you mean '${similar}'?`
+  const similar = nearest(name, NAMES)
+  const cure = similar === undefined ? `The options are ${NAMES.join(', ')}.` : `Did you mean '${similar}'?`
   return { message: `There is no option '${name}'.`, cure }
 }

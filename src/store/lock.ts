@@ -9,13 +9,13 @@ import { DatabaseLockedError } from '../model/errors.ts'
 
 /** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
 const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x6969: 'NFS',
-  0x517b: 'SMB',
-  0xfe534d42: 'SMB2',
-  0xff534d42: 'CIFS',
-  0x5346414f: 'AFS',
-  0x00c36400: 'Ceph',
-  0x0bd00bd0: 'Lustre',
+  26985: 'NFS',
+  20859: 'SMB',
+  4266872130: 'SMB2',
+  4283649346: 'CIFS',
+  1397113167: 'AFS',
+  12805120: 'Ceph',
+  198183888: 'Lustre',
 }
 
 const refuseNetwork = (folder: string): void => {

@@ -67,8 +67,11 @@ export const fakeMigration = async (db: Kysely<Schema>, wanted: string): Promise
   const states = await listMigrations(db)
   const state = states.find(({ name }) => name === wanted || name.split('_')[0] === wanted)
   if (state === undefined)
-    throw new ConfigError(`No migration '${wanted}'. They are: ${Object.keys(migrations).join(', ')}.`, { wanted })
-  if (state.applied) throw new ConfigError(`Migration ${state.name} has been applied already.`, { name: state.name })
+    throw new ConfigError(`No migration '${wanted}'. They are: ${Object.keys(migrations).join(', ')}.`, {
+      wanted,
+    })
+  if (state.applied)
+    throw new ConfigError(`Migration ${state.name} has been applied already.`, { name: state.name })
   const next = states.find(({ applied }) => !applied)
   if (next !== undefined && next !== state)
     throw new ConfigError(`Migration ${next.name} comes before ${state.name} and has not been applied.`, {

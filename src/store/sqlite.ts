@@ -68,7 +68,10 @@ export class SqliteStore implements Store {
 
   async counts(now: number): Promise<StoredCounts> {
     const { fn } = this.kysely
-    const queued = this.kysely.selectFrom('jobs').select(fn.countAll<number>().as('n')).where('state', '=', 'queued')
+    const queued = this.kysely
+      .selectFrom('jobs')
+      .select(fn.countAll<number>().as('n'))
+      .where('state', '=', 'queued')
     const { n: waiting } = await queued.where('due', '<=', now).executeTakeFirstOrThrow()
     const { n: scheduled } = await queued.where('due', '>', now).executeTakeFirstOrThrow()
     const atRest = await this.kysely
@@ -87,7 +90,10 @@ export class SqliteStore implements Store {
         .updateTable('jobs')
         .set({ state: 'queued', attempts: 0, due: now, failed_at: null })
         .where('state', '=', 'failed')
-      const { numUpdatedRows } = await (part === undefined ? all : all.where('id', 'in', part)).executeTakeFirst()
+      const { numUpdatedRows } = await (part === undefined
+        ? all
+        : all.where('id', 'in', part)
+      ).executeTakeFirst()
       return Number(numUpdatedRows)
     })
   }
@@ -95,7 +101,10 @@ export class SqliteStore implements Store {
   async deleteFailed(ids?: readonly string[]): Promise<number> {
     return this.#inParts(ids, async (part) => {
       const all = this.kysely.deleteFrom('jobs').where('state', '=', 'failed')
-      const { numDeletedRows } = await (part === undefined ? all : all.where('id', 'in', part)).executeTakeFirst()
+      const { numDeletedRows } = await (part === undefined
+        ? all
+        : all.where('id', 'in', part)
+      ).executeTakeFirst()
       return Number(numDeletedRows)
     })
   }
@@ -118,7 +127,9 @@ export class SqliteStore implements Store {
       .insertInto('nodes')
       .values(row)
       .onConflict((conflict) =>
-        conflict.column('id').doUpdateSet(({ eb }) => ({ boot: eb('nodes.boot', '+', 1), pid, url, started: now })),
+        conflict
+          .column('id')
+          .doUpdateSet(({ eb }) => ({ boot: eb('nodes.boot', '+', 1), pid, url, started: now })),
       )
       .returning('boot')
       .executeTakeFirstOrThrow()

@@ -26,37 +26,61 @@ export type Verb = (typeof VERBS)[number]
 
 export type ClientMessage =
   | { readonly kind: 'hello'; readonly project: string }
-  | { readonly kind: 'enqueue'; readonly project: string; readonly seq: number; readonly jobs: readonly WireJob[] }
-  | { readonly kind: 'ask'; readonly project: string; readonly seq: number; readonly verb: Verb; readonly params: unknown }
+  | {
+      readonly kind: 'enqueue'
+      readonly project: string
+      readonly seq: number
+      readonly jobs: readonly WireJob[]
+    }
+  | {
+      readonly kind: 'ask'
+      readonly project: string
+      readonly seq: number
+      readonly verb: Verb
+      readonly params: unknown
+    }
 
 export type DaemonMessage =
   /** `link` names this connection to this daemon: while it stays the same, nothing that was sent is lost. */
   | { readonly kind: 'welcome'; readonly link: string }
   /** All jobs of the message are on disk but for the refused, each named by its place in the message. */
-  | { readonly kind: 'stored'; readonly seq: number; readonly refused?: readonly (readonly [number, ErrorRecord])[] }
+  | {
+      readonly kind: 'stored'
+      readonly seq: number
+      readonly refused?: readonly (readonly [number, ErrorRecord])[]
+    }
   | { readonly kind: 'answer'; readonly seq: number; readonly value: unknown }
   /** The message as a whole, or without `seq` whatever the client may send, is refused. */
   | { readonly kind: 'refused'; readonly seq?: number; readonly error: ErrorRecord }
 
-export const encode = (message: ClientMessage | DaemonMessage): [string, string] => [PROTOCOL, JSON.stringify(message)]
+export const encode = (message: ClientMessage | DaemonMessage): [string, string] => [
+  PROTOCOL,
+  JSON.stringify(message),
+]
 
 const parse = (frames: readonly Uint8Array[]): Record<string, unknown> => {
   const [name, body] = frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength))
   if (name === undefined || body === undefined || frames.length !== 2)
-    throw new ProtocolError(`A message has 2 frames; this one has ${frames.length}.`, { frames: frames.length })
+    throw new ProtocolError(`A message has 2 frames; this one has ${frames.length}.`, {
+      frames: frames.length,
+    })
   const found = name.subarray(0, 32).toString('latin1')
   if (found !== PROTOCOL)
-    throw new ProtocolError(`This side speaks ${PROTOCOL}, the other ${found}. Use one version of ztask on both.`, {
-      ours: PROTOCOL,
-      theirs: found,
-    })
+    throw new ProtocolError(
+      `This side speaks ${PROTOCOL}, the other ${found}. Use one version of ztask on both.`,
+      {
+        ours: PROTOCOL,
+        theirs: found,
+      },
+    )
   let message: unknown
   try {
     message = JSON.parse(body.toString())
   } catch (cause) {
     throw new ProtocolError('The message is not JSON.', {}, { cause })
   }
-  if (message === null || typeof message !== 'object') throw new ProtocolError('The message is not an object.')
+  if (message === null || typeof message !== 'object')
+    throw new ProtocolError('The message is not an object.')
   return message as Record<string, unknown>
 }
 
@@ -81,7 +105,8 @@ export const readClientMessage = (frames: readonly Uint8Array[]): ClientMessage 
 }
 
 /** @throws ProtocolError where it is no message of ours */
-export const readDaemonMessage = (frames: readonly Uint8Array[]): DaemonMessage => parse(frames) as DaemonMessage
+export const readDaemonMessage = (frames: readonly Uint8Array[]): DaemonMessage =>
+  parse(frames) as DaemonMessage
 
 /** RFC 9562, any version. */
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -94,9 +119,11 @@ export const checkJob = (job: unknown): ErrorRecord | undefined => {
   const [id, task, args, after = null, at = null] = job as unknown[]
   const isTime = (value: unknown): boolean =>
     value === null || (typeof value === 'number' && value >= 0 && value <= LATEST_DATE)
-  if (!isText(id) || !UUID.test(id)) return toRecord(new ProtocolError('A job begins with its UUID in lower case.'))
+  if (!isText(id) || !UUID.test(id))
+    return toRecord(new ProtocolError('A job begins with its UUID in lower case.'))
   if (!isText(task) || task.length > 200) return toRecord(new ProtocolError("A job's task is a name."))
   if (!isText(args)) return toRecord(new ProtocolError("A job's arguments are text."))
-  if (!isTime(after) || !isTime(at)) return toRecord(new ProtocolError("A job's time is no number of milliseconds."))
+  if (!isTime(after) || !isTime(at))
+    return toRecord(new ProtocolError("A job's time is no number of milliseconds."))
   return undefined
 }

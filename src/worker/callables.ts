@@ -12,9 +12,11 @@ import { ConfigError } from '../model/errors.ts'
 export const callAll = async (callables: readonly string[], root: string): Promise<void> => {
   for (const callable of callables) {
     const at = callable.lastIndexOf('#')
-    const module: Record<string, unknown> = await import(pathToFileURL(resolve(root, callable.slice(0, at))).href)
+    const module: Record<string, unknown> = await import(
+      pathToFileURL(resolve(root, callable.slice(0, at))).href
+    )
     const name = callable.slice(at + 1)
-    const found = module[name] ?? (module['default'] as Record<string, unknown> | undefined)?.[name]
+    const found = module[name] ?? (module.default as Record<string, unknown> | undefined)?.[name]
     if (typeof found !== 'function')
       throw new ConfigError(`'${callable}': the module exports no function '${name}'.`, { callable })
     await found()

@@ -1,7 +1,8 @@
 /** Brings the user's code into a worker: the loader, the registry, then onLoad. */
-import { pathToFileURL } from 'node:url'
+
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { GenerateError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
@@ -26,12 +27,17 @@ const installLoader = async ({ loader, registry, root }: WorkerBrief): Promise<v
  */
 export const loadProject = async (brief: WorkerBrief): Promise<Registry> => {
   await installLoader(brief)
-  const module: { default?: Registry | { default?: Registry } } = await import(pathToFileURL(brief.registry).href)
+  const module: { default?: Registry | { default?: Registry } } = await import(
+    pathToFileURL(brief.registry).href
+  )
   // Compiled to CommonJS, the default export of an imported module is one level deeper.
-  const found = module.default !== undefined && 'default' in module.default ? module.default.default : module.default
+  const found =
+    module.default !== undefined && 'default' in module.default ? module.default.default : module.default
   const registry = found as Registry | undefined
   if (registry?.tasks === undefined)
-    throw new GenerateError(`${brief.registry} is no registry. Run ztask generate again.`, { file: brief.registry })
+    throw new GenerateError(`${brief.registry} is no registry. Run ztask generate again.`, {
+      file: brief.registry,
+    })
   await callAll(brief.onLoad, brief.root)
   return registry
 }

@@ -1,13 +1,22 @@
 /** A user's project in a folder of its own, with the real executable, a real daemon, a real database. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, expect } from 'vitest'
 import { close, makeClient } from '../../dist/src/index.js'
-import type { ClientSettings } from '../../src/config.ts'
 import type { UntypedCalls } from '../../src/client/client.ts'
+import type { ClientSettings } from '../../src/config.ts'
 import type { JobView } from '../../src/daemon/commands.ts'
 import { type Ended, EXECUTABLE, processesIn, REPOSITORY, RunningProcess, TSX } from './process.ts'
 import { until } from './until.ts'
@@ -101,13 +110,20 @@ export class TestProject {
   }
 
   /** Starts a script of the user's, TypeScript. */
-  script(source: string, env: Readonly<Record<string, string | undefined>> = {}, name = 'script.mts'): RunningProcess {
+  script(
+    source: string,
+    env: Readonly<Record<string, string | undefined>> = {},
+    name = 'script.mts',
+  ): RunningProcess {
     this.write(name, source)
     return this.start(['--import', TSX, name], env)
   }
 
   /** Starts a daemon; resolves when it serves. */
-  async daemon(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
+  async daemon(
+    flags: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<RunningProcess> {
     const daemon = this.launch(flags, env)
     await daemon.prints(/Listening on/)
     return daemon
@@ -139,7 +155,9 @@ export class TestProject {
 
   runs(): { what: string; pid: number; at: number }[] {
     if (!existsSync(this.path('ran.log'))) return []
-    const lines = readFileSync(this.path('ran.log'), 'utf8').split('\n').filter((line) => line !== '')
+    const lines = readFileSync(this.path('ran.log'), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
     return lines.map((line) => {
       const [, what = '', pid, at] = /^(.*) (\d+) (\d+)$/.exec(line) ?? []
       return { what, pid: Number(pid), at: Number(at) }
@@ -154,7 +172,16 @@ export class TestProject {
   }
 
   /** The rows of the database, read beside the daemon. */
-  rows(): { id: string; task: string; state: string; due: number; created: number; attempts: number; failed_at: number | null; failure: string | null }[] {
+  rows(): {
+    id: string
+    task: string
+    state: string
+    due: number
+    created: number
+    attempts: number
+    failed_at: number | null
+    failure: string | null
+  }[] {
     const db = new DatabaseSync(this.path('.ztask/ztask.db'))
     try {
       return db.prepare('select * from jobs order by seq').all() as never
@@ -174,7 +201,10 @@ export class TestProject {
   /** Ends what runs, and finds out whether anything of it is left. */
   async end(): Promise<void> {
     for (const running of this.#processes) if (!running.hasEnded) await running.kill('SIGKILL')
-    await until(`no process to be left in ${this.dir}: ${processesIn(this.dir)}`, () => processesIn(this.dir).length === 0)
+    await until(
+      `no process to be left in ${this.dir}: ${processesIn(this.dir)}`,
+      () => processesIn(this.dir).length === 0,
+    )
     rmSync(this.dir, { recursive: true, force: true })
   }
 }
