@@ -11,14 +11,14 @@ import { namesZtask, type SourceText, specifiersOf } from './sources.ts'
 /** @returns the parsed files that may define tasks, in the order of `sources`. */
 export const closure = (sources: readonly SourceText[], modules: Modules, origins: Origins): SourceFile[] => {
   const found = new Map<string, SourceFile>()
-  let rest = sources
-  let reached = sources.filter(namesZtask)
-  while (reached.length > 0) {
-    const files = reached.map(({ path }) => modules.add(path))
-    for (const [i, { path }] of reached.entries()) if (files[i] !== undefined) found.set(path, files[i])
-    rest = rest.filter(({ path }) => !found.has(path))
-    const carriers = files.filter((file) => carriesTask(file, origins))
-    reached = carriers.length === 0 ? [] : rest.filter((source) => mayImport(source, carriers, modules))
+  const carriers = new Set<SourceFile>()
+  for (let reached = sources.filter(namesZtask); reached.length > 0; ) {
+    for (const { path } of reached) found.set(path, modules.add(path))
+    // All are asked again: a star leads somewhere only once the module behind it has been parsed.
+    const fresh = [...found.values()].filter((file) => !carriers.has(file) && carriesTask(file, origins))
+    for (const file of fresh) carriers.add(file)
+    const rest = fresh.length === 0 ? [] : sources.filter(({ path }) => !found.has(path))
+    reached = rest.filter((source) => mayImport(source, fresh, modules))
   }
   return sources.flatMap(({ path }) => found.get(path) ?? [])
 }

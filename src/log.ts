@@ -2,6 +2,8 @@
  * The daemon's log: one JSON object a line, or lines for people. Whoever imports this loads pino and pino-pretty,
  * which takes longer than a client may: so nothing that an application loads imports it.
  */
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
 import { pino, stdTimeFunctions } from 'pino'
 import { prettyFactory } from 'pino-pretty'
@@ -33,7 +35,7 @@ export interface Log {
   readonly log: pino.Logger
   /** Opens the file anew, as a rotation that renamed it asks with SIGUSR2. Does nothing on stdout. */
   reopen(): void
-  /** Writes what is not written yet, which is nothing unless a write failed. */
+  /** Forces the file to disk. Not needed before an exit: see `createLogger`. */
   flush(): void
 }
 
@@ -48,8 +50,8 @@ export interface Log {
  * process.on('SIGUSR2', reopen)
  */
 export const createLogger = ({ level, file, pretty }: LogOptions): Log => {
-  const destination = open(file)
-  destination.on('error', complain)
+  const lines = new Lines(file)
+  const render = pretty ? readable(file === undefined && hasColour()) : undefined
   const log = pino(
     {
       level: PINO_LEVEL[level],
@@ -57,22 +59,70 @@ export const createLogger = ({ level, file, pretty }: LogOptions): Log => {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pretty ? readable(destination, file === undefined && hasColour()) : destination,
+    { write: (line) => lines.write(render === undefined ? line : render(line)) },
   )
-  return {
-    log,
-    reopen: () => {
-      if (file !== undefined) reopen(destination, log, file)
-    },
-    flush: () => destination.flushSync(),
+  const reopen = (): void => {
+    try {
+      lines.reopen()
+    } catch (err) {
+      log.error({ err, file }, 'The log file cannot be opened again; the open one is written on.')
+    }
+  }
+  return { log, reopen, flush: () => lines.flush() }
+}
+
+// pino-pretty's own stream hands lines on in later turns of the event loop, and loses them at an exit.
+const readable = (colorize: boolean): ((line: string) => string) =>
+  prettyFactory({ colorize, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
+
+const hasColour = (): boolean => isatty(1) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+
+/**
+ * Writes lines where pino's sonic-boom (4.2) will not do: on a full disk that keeps what it could not write, in memory
+ * without bound, and its flush, which each `fatal` calls, tries again for ever. Here a line that cannot be written is
+ * lost, the jobs go on, and stderr and the next line say so.
+ */
+class Lines {
+  readonly #file: string | undefined
+  #fd: number
+  #lost = 0
+
+  constructor(file: string | undefined) {
+    this.#file = file
+    this.#fd = file === undefined ? 1 : openFile(file)
+  }
+
+  write(line: string): void {
+    try {
+      // The line end first, as a full disk may have cut a line.
+      writeAll(this.#fd, Buffer.from(this.#lost === 0 ? line : `\n${this.#lostLine()}${line}`))
+      this.#lost = 0
+    } catch (error) {
+      if (this.#lost++ === 0) complain(error)
+    }
+  }
+
+  reopen(): void {
+    if (this.#file === undefined) return
+    const before = this.#fd
+    this.#fd = openFile(this.#file)
+    closeSync(before)
+  }
+
+  flush(): void {
+    if (this.#file !== undefined) fsyncSync(this.#fd)
+  }
+
+  #lostLine(): string {
+    const time = new Date().toISOString()
+    return `${JSON.stringify({ level: 'error', time, pid: process.pid, msg: `${this.#lost} lines before this one could not be written and are lost.` })}\n`
   }
 }
 
-type Destination = ReturnType<typeof pino.destination>
-
-const open = (file: string | undefined): Destination => {
+const openFile = (file: string): number => {
   try {
-    return pino.destination({ dest: file ?? 1, append: true, mkdir: true, sync: true })
+    mkdirSync(dirname(file), { recursive: true })
+    return openSync(file, 'a')
   } catch (cause) {
     throw new ConfigError(
       `The log file ${file} cannot be opened: ${reason(cause)}. Name one that this user may write with --logfile.`,
@@ -82,25 +132,27 @@ const open = (file: string | undefined): Destination => {
   }
 }
 
-const reopen = (destination: Destination, log: pino.Logger, file: string): void => {
-  try {
-    destination.reopen()
-  } catch (cause) {
-    log.error({ err: cause, file }, 'The log file cannot be opened again; the open one is written on.')
+const writeAll = (fd: number, bytes: Uint8Array): void => {
+  let patience = 100
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(fd, bytes, written)
+    } catch (error) {
+      // A pipe that another process has set to non-blocking, and whose reader is slow.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || patience-- === 0) throw error
+      Atomics.wait(PAUSE, 0, 0, 10)
+    }
   }
 }
 
-/** A full disk stops the log, not the jobs; and says so where it still can. */
-const complain = (error: Error): void => {
-  process.stderr.write(`ztask: the log cannot be written: ${error.message}\n`)
-}
+const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
-/** pino-pretty's own stream hands lines on in later turns of the event loop, and loses them at an exit. */
-const readable = (destination: Destination, colorize: boolean): pino.DestinationStream => {
-  const render = prettyFactory({ colorize, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
-  return { write: (line) => destination.write(render(line)) }
+const complain = (error: unknown): void => {
+  try {
+    writeSync(2, `ztask: the log cannot be written, lines are lost: ${reason(error)}\n`)
+  } catch {
+    // Nobody is left to tell: stderr is closed as well.
+  }
 }
-
-const hasColour = (): boolean => isatty(1) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
 const reason = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -58,7 +58,7 @@ interface Call {
 interface Parcel {
   readonly seq: number
   readonly calls: readonly Call[]
-  /** When it was first sent, on the monotonic clock. */
+  /** When it was first sent. */
   readonly sent: number
   /** How long the calls in it had waited for a daemon. */
   readonly spent: number
@@ -75,6 +75,11 @@ const PARCELS_IN_FLIGHT = 32
 const BYTES_IN_FLIGHT = 8 * 2 ** 20
 /** How often it looks whether something is late, ms. */
 const TICK = 20
+/**
+ * What a look counts at most, ms. Time in which this process was blocked or suspended says nothing about the daemon: its
+ * answer may be waiting in the socket.
+ */
+const LONGEST_TICK = 100
 /** Silence, while an answer is owed, after which it asks whether anybody is there, ms. */
 const PROBE_AFTER = 150
 /** Silence after which nobody is: calls wait in the queue again, ms. */
@@ -94,17 +99,19 @@ export class Connection {
   #closed = false
   #flushScheduled = false
   #timer: NodeJS.Timeout | undefined
+  /** The time that timeouts count by: the sum of the ticks, ms. */
+  #time = 0
+  #lastTick = 0
   #lastHeard = 0
   #lastHello = Number.NEGATIVE_INFINITY
   /** Sum of the times in which no daemon answered, up to `#awaySince`. */
   #awayTotal = 0
-  #awaySince: number | undefined
+  #awaySince: number | undefined = 0
 
   constructor(url: string, project: string, clock: Clock = systemClock) {
     this.#url = url
     this.#project = project
     this.#clock = clock
-    this.#awaySince = clock.monotonic()
     this.#socket = new DealerSocket({
       url,
       received: (frames) => this.#receive(frames),
@@ -150,15 +157,17 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const made = this.#clock.monotonic()
       if (this.#pending === 0) this.#begin(made)
-      this.#queue.push({ cargo, timeout, made, awayBefore: this.#away(made), resolve, reject })
+      this.#queue.push({ cargo, timeout, made, awayBefore: this.#away, resolve, reject })
       this.#scheduleFlush()
     })
   }
 
   /** The first call after a time in which nothing was owed: the silence until now says nothing. */
   #begin(now: number): void {
-    this.#lastHeard = now
-    this.#timer ??= setTimeout(() => this.#tick(), TICK)
+    this.#lastHeard = this.#time
+    if (this.#timer !== undefined) return
+    this.#lastTick = now
+    this.#timer = setTimeout(() => this.#tick(), TICK)
   }
 
   /** Calls of one tick of the event loop travel together. */
@@ -196,9 +205,8 @@ export class Connection {
       this.#queue.shift()
       if (alone) break
     }
-    const now = this.#clock.monotonic()
-    const spent = this.#away(now) - (calls[0]?.awayBefore ?? 0)
-    return { seq: this.#nextSeq++, calls, sent: now, spent, bytes, tries: 0 }
+    const spent = this.#away - (calls[0]?.awayBefore ?? 0)
+    return { seq: this.#nextSeq++, calls, sent: this.#time, spent, bytes, tries: 0 }
   }
 
   #send(parcel: Parcel): void {
@@ -221,9 +229,8 @@ export class Connection {
   }
 
   #sayHello(): void {
-    const now = this.#clock.monotonic()
-    if (now - this.#lastHello < TICK) return
-    this.#lastHello = now
+    if (this.#time - this.#lastHello < TICK) return
+    this.#lastHello = this.#time
     this.#socket.send({ frames: encode({ kind: 'hello', project: this.#project }), key: 0 })
   }
 
@@ -241,7 +248,7 @@ export class Connection {
   }
 
   #receive(frames: readonly Buffer[]): void {
-    this.#lastHeard = this.#clock.monotonic()
+    this.#lastHeard = this.#time
     const message = readDaemonMessage(frames)
     if (message.kind === 'refused' && message.seq === undefined)
       return this.#refuseAll(fromRecord(message.error))
@@ -290,17 +297,20 @@ export class Connection {
     this.#timer = undefined
     if (this.#closed || this.#pending === 0) return
     const now = this.#clock.monotonic()
-    this.#expire(now)
+    this.#time += Math.min(now - this.#lastTick, LONGEST_TICK)
+    this.#lastTick = now
+    this.#expire()
     if (this.#pending === 0) return
-    const silence = now - this.#lastHeard
+    const silence = this.#time - this.#lastHeard
     if (silence > AWAY_AFTER) this.#goAway()
-    if (!this.#answering || (silence > PROBE_AFTER && now - this.#lastHello > PROBE_AFTER)) this.#sayHello()
+    const probe = silence > PROBE_AFTER && this.#time - this.#lastHello > PROBE_AFTER
+    if (!this.#answering || probe) this.#sayHello()
     this.#timer = setTimeout(() => this.#tick(), TICK)
   }
 
   /** Both are in the order in which they were made, so what is not late hides nothing that is. */
-  #expire(now: number): void {
-    const away = this.#away(now)
+  #expire(): void {
+    const away = this.#away
     while (this.#queue.length > 0) {
       const call = this.#queue.peekFront() as Call
       if (away - call.awayBefore < call.timeout) break
@@ -308,27 +318,26 @@ export class Connection {
       call.reject(this.#unavailable(call))
     }
     for (const parcel of this.#inFlight.values()) {
-      const spent = now - parcel.sent + parcel.spent
+      const spent = this.#time - parcel.sent + parcel.spent
       if (!parcel.calls.some((call) => spent >= call.timeout)) break
       this.#drop(parcel)
       for (const call of parcel.calls) call.reject(this.#unknown(call))
     }
   }
 
-  #away(now: number): number {
-    return this.#awayTotal + (this.#awaySince === undefined ? 0 : now - this.#awaySince)
+  get #away(): number {
+    return this.#awayTotal + (this.#awaySince === undefined ? 0 : this.#time - this.#awaySince)
   }
 
   #goAway(): void {
     if (!this.#answering) return
     this.#answering = false
-    this.#awaySince = this.#clock.monotonic()
+    this.#awaySince = this.#time
   }
 
   #comeBack(): void {
     if (this.#answering) return
-    const now = this.#clock.monotonic()
-    this.#awayTotal = this.#away(now)
+    this.#awayTotal = this.#away
     this.#awaySince = undefined
     this.#answering = true
   }

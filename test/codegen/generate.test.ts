@@ -140,6 +140,20 @@ describe('the client', () => {
   })
 })
 
+test('task is followed through any chain of barrels, also one that leads back to a file that names ztask', async () => {
+  const root = writeProject(workspace(), {
+    'src/one.ts': "export { task as first } from 'ztask'\n",
+    'src/two.ts': "export * from './one.js'\n",
+    'src/three.ts': "import type {} from 'ztask'\nexport * from './two.js'\n",
+    'src/four/index.ts': "export * as all from '../three.js'\nexport * from './index.js'\n",
+    'src/five.ts': "import { all } from './four/index.js'\nexport const found = all.first(() => 1)\n",
+    'src/six.ts': "import { first } from './three.js'\nexport default first({ name: 'six' }, () => 1)\n",
+    'src/seven.ts': "import { first } from './unrelated.js'\nexport const no = first(() => 1)\n",
+    'src/unrelated.ts': 'export const first = (fn: () => number) => fn\n',
+  })
+  expect((await run(root)).tasks).toEqual(['found', 'six'])
+})
+
 test('a project moved to another folder needs no new files', async () => {
   const root = copyCase('exports', workspace())
   await run(root)

@@ -65,6 +65,21 @@ export class RunningProcess {
   }
 }
 
+/** @returns the JSON lines of a log, parsed */
+export const logLines = (text: string): LogLine[] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as LogLine)
+
+export interface LogLine {
+  readonly level: string
+  readonly time: string
+  readonly pid: number
+  readonly msg: string
+  readonly [fact: string]: unknown
+}
+
 /** @returns whether a process lives; a zombie does not. */
 export const isAlive = (pid: number): boolean => {
   try {

@@ -13,7 +13,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, expect } from 'vitest'
+import { afterAll, afterEach, expect } from 'vitest'
 import { close, makeClient } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
 import type { ClientSettings } from '../../src/config.ts'
@@ -70,6 +70,21 @@ const freePort = (): Promise<number> =>
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
     })
   })
+
+/** A row of the table of jobs. */
+export interface Row {
+  readonly id: string
+  readonly seq: number
+  readonly task: string
+  readonly args: string
+  readonly state: string
+  readonly due: number
+  readonly created: number
+  readonly attempts: number
+  readonly failed_at: number | null
+  readonly failure: string | null
+  readonly reason: string | null
+}
 
 export class TestProject {
   readonly dir: string
@@ -139,11 +154,19 @@ export class TestProject {
 
   /** This test's own client of the project; it knows every task name. */
   client(settings: Partial<ClientSettings> = {}): Record<'note' | 'act' | 'failOnce', UntypedCalls> {
+    return this.calls(['note', 'act', 'failOnce'], settings)
+  }
+
+  /** The calls of other names, whether the project has such tasks or not. */
+  calls<Name extends string>(
+    names: readonly Name[],
+    settings: Partial<ClientSettings> = {},
+  ): Record<Name, UntypedCalls> {
     return makeClient({
       project: 'fixture',
       url: this.url,
       settings,
-      tasks: ['note', 'act', 'failOnce'],
+      tasks: names,
       load: () => Promise.reject(new Error('no registry here')),
     })
   }
@@ -172,19 +195,24 @@ export class TestProject {
   }
 
   /** The rows of the database, read beside the daemon. */
-  rows(): {
-    id: string
-    task: string
-    state: string
-    due: number
-    created: number
-    attempts: number
-    failed_at: number | null
-    failure: string | null
-  }[] {
-    const db = new DatabaseSync(this.path('.ztask/ztask.db'))
+  rows(): Row[] {
+    return this.sql('select * from jobs order by seq')
+  }
+
+  /** Runs SQL in the database, beside the daemon. @returns the rows of a query */
+  sql<T = Row>(text: string): T[] {
+    return this.withDatabase((db) => {
+      if (/^\s*(select|pragma|explain)\b/i.test(text)) return db.prepare(text).all() as T[]
+      db.exec(text)
+      return []
+    })
+  }
+
+  /** Opens the database beside the daemon, for as long as `use` takes. */
+  withDatabase<T>(use: (db: DatabaseSync) => T): T {
+    const db = new DatabaseSync(this.path('.ztask/ztask.db'), { timeout: 5000 })
     try {
-      return db.prepare('select * from jobs order by seq').all() as never
+      return use(db)
     } finally {
       db.close()
     }
@@ -210,19 +238,36 @@ export class TestProject {
 }
 
 const open: TestProject[] = []
+const shared: TestProject[] = []
 
-afterEach(async () => {
+const endAll = async (projects: TestProject[]): Promise<void> => {
   close()
-  for (const project of open.splice(0)) await project.end()
-})
+  for (const project of projects.splice(0)) await project.end()
+}
+
+afterEach(() => endAll(open))
+afterAll(() => endAll(shared))
 
 /** Makes a project with the fixture tasks, generated; it ends with the test, which fails where a process is left. */
-export const makeProject = async ({ config = '', files = {} }: ProjectOptions = {}): Promise<TestProject> => {
-  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-test-')))
-  const project = new TestProject(dir, `tcp://127.0.0.1:${await freePort()}`)
+export const makeProject = async (options: ProjectOptions = {}): Promise<TestProject> => {
+  const project = await emptyProject()
   open.push(project)
-  mkdirSync(join(dir, 'node_modules'))
-  symlinkSync(REPOSITORY, join(dir, 'node_modules/ztask'))
+  return fill(project, options)
+}
+
+/** Makes a project, in a beforeAll, for all tests of the file; it ends with them. */
+export const shareProject = async (options: ProjectOptions = {}): Promise<TestProject> => {
+  const project = await emptyProject()
+  shared.push(project)
+  return fill(project, options)
+}
+
+const emptyProject = async (): Promise<TestProject> =>
+  new TestProject(realpathSync(mkdtempSync(join(tmpdir(), 'ztask-test-'))), `tcp://127.0.0.1:${await freePort()}`)
+
+const fill = async (project: TestProject, { config = '', files = {} }: ProjectOptions): Promise<TestProject> => {
+  mkdirSync(project.path('node_modules'))
+  symlinkSync(REPOSITORY, project.path('node_modules/ztask'))
   project.write('package.json', JSON.stringify({ name: 'fixture', type: 'module' }))
   project.write(
     'ztask.config.ts',
