@@ -63,9 +63,10 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     concurrency: flags.concurrency,
     development: flags.reload && flags.noreload !== true,
     replayFailed: flags.replayfailed === true || flags.replayFailed === true,
+    shutdownTimeout: flags.shutdownTimeout * 1000,
     version,
   })
-  endOnSignals(starting, flags.shutdownTimeout * 1000, logger.flush)
+  endOnSignals(starting, logger.flush)
   try {
     await starting
   } catch (error) {
@@ -82,8 +83,7 @@ type Ending = 'SIGINT' | 'SIGTERM'
 
 /** The first signal drains and exits 0; a second one cuts what runs and exits 128 + its number. */
 const endOnSignals = (
-  starting: Promise<{ drain(signal: string, timeout: number): Promise<void>; kill(): void }>,
-  timeout: number,
+  starting: Promise<{ drain(signal: string): Promise<void>; kill(): void }>,
   flush: () => void,
 ): void => {
   let ending = false
@@ -92,7 +92,7 @@ const endOnSignals = (
     ending = true
     const daemon = await starting.catch(() => undefined)
     if (again) daemon?.kill()
-    else await daemon?.drain(signal, timeout)
+    else await daemon?.drain(signal)
     flush()
     process.exit(again || daemon === undefined ? EXIT_CODES[signal] : 0)
   }

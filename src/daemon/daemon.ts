@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { systemClock } from '../clock.ts'
 import { type Project, registryFile } from '../config.ts'
 import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
+import type { TaskSpec } from '../model/task-spec.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
@@ -27,6 +28,8 @@ export interface DaemonOptions {
   readonly development: boolean
   /** Gives the failed jobs their attempts back at the start. */
   readonly replayFailed: boolean
+  /** What running jobs get when the daemon ends, or their code is replaced, ms. */
+  readonly shutdownTimeout: number
   readonly version: string
 }
 
@@ -89,6 +92,8 @@ export class Daemon {
       brief: () => this.#brief(),
       env: { ZTASKD_URL: settings.url, ZTASKD_PROJECT: settings.project },
       root,
+      retireTimeout: options.shutdownTimeout,
+      renewed: ({ number, tasks }) => this.#learn(number, tasks),
       ready: (worker) => ring.admit(worker),
       message: (worker, message) => ring.hear(worker, message),
       gone: (worker, exit, expected) => ring.dismiss(worker, exit, expected),
@@ -130,15 +135,14 @@ export class Daemon {
   }
 
   /**
-   * Finishes what runs, hands nothing more out, accepts calls until the last, and ends.
+   * Finishes what runs, cuts what does not end in time (it goes back uncharged), accepts calls until the last, and ends.
    *
    * @param signal what asked for it
-   * @param timeout ms that running jobs get; those that are cut go back uncharged
    */
-  async drain(signal: string, timeout: number): Promise<void> {
+  async drain(signal: string): Promise<void> {
     this.#journal.draining(signal, this.#ring.queue.running().length)
     await this.#quiet()
-    await this.#pool.close(timeout)
+    await this.#pool.close(this.#options.shutdownTimeout)
     await this.#ring.drained()
     await this.#ingress.close()
     await this.#store.close()
@@ -160,6 +164,7 @@ export class Daemon {
       this.#stopWatching = await this.#watch()
     }
     await this.#renew()
+    await this.#ring.freeHeld()
     if (replayFailed) this.#journal.replayed(await this.#store.retryFailed(systemClock.now()))
     await this.#ingress.open(settings.bind)
     this.#journal.started({
@@ -190,10 +195,14 @@ export class Daemon {
     } catch (error) {
       throw error instanceof WorkerBrokenError ? cannotLoad(error) : error
     }
-    const { number, tasks } = this.#pool.generation
-    const names = tasks.map(({ name }) => name)
-    this.#journal.registered(names, number)
-    await this.#ring.learn(tasks)
+  }
+
+  #learn(generation: number, tasks: readonly TaskSpec[]): void {
+    this.#journal.registered(
+      tasks.map(({ name }) => name),
+      generation,
+    )
+    this.#ring.learn(tasks)
   }
 
   #watch(): Promise<() => Promise<void>> {
@@ -206,6 +215,7 @@ export class Daemon {
       renew: async () => {
         await this.#generate()
         await this.#renew()
+        await this.#ring.freeHeld()
         this.#journal.reloaded(this.#pool.generation.number)
       },
       failed: (error) => this.#journal.notReloaded(error),

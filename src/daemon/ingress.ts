@@ -60,8 +60,8 @@ export class Ingress {
   async open(address: string): Promise<void> {
     const { Router } = await import('zeromq')
     // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
-    // does not read must not hold up the answers of the others.
-    const socket = new Router({ linger: 0, mandatory: true, sendTimeout: 0, sendHighWaterMark: 10_000 })
+    // does not read must not hold up the answers of the others. linger: the last answers still go out after the close.
+    const socket = new Router({ linger: 1000, mandatory: true, sendTimeout: 0, sendHighWaterMark: 10_000 })
     try {
       await socket.bind(address)
     } catch (cause) {

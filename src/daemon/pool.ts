@@ -26,6 +26,10 @@ export interface PoolOptions {
   /** Where workers run: tsx finds tsconfig.json there. */
   readonly root: string
   readonly env: Readonly<Record<string, string>>
+  /** What a member of an old generation gets to finish, ms. */
+  readonly retireTimeout: number
+  /** A generation takes over; told before its workers are ready. */
+  readonly renewed: (generation: Generation) => void
   /** A worker can take jobs. */
   readonly ready: (worker: Worker) => void
   readonly message: (worker: Worker, message: WorkerMessage) => void
@@ -40,7 +44,8 @@ interface Member extends Worker {
   broken: Failure | undefined
 }
 
-interface Generation {
+/** The workers of one version of the code. */
+export interface Generation {
   readonly number: number
   readonly tasks: readonly TaskSpec[]
 }
@@ -97,32 +102,32 @@ export class Pool {
     const old = [...this.#members.values()].filter((member) => member.generation < number)
     const [first] = specs as PromiseFulfilledResult<readonly TaskSpec[]>[]
     this.#generation = { number, tasks: first?.value ?? [] }
-    for (const member of old) this.retire(member)
+    this.#options.renewed(this.#generation)
+    for (const member of old) this.#retire(member, this.#options.retireTimeout)
     for (const { member } of born) if (!member.process.isDead()) this.#options.ready(member)
     return number
-  }
-
-  /** Tells a worker to finish what it runs and go. */
-  retire(worker: Worker): void {
-    const member = this.#members.get(worker.number)
-    if (member === undefined || member.retired) return
-    member.retired = true
-    member.send({ kind: 'retire' })
   }
 
   /** Retires all, kills what is left after `timeout` ms; resolves when none is left. */
   async close(timeout: number): Promise<void> {
     this.#closing = true
-    for (const member of this.#members.values()) this.retire(member)
-    const timer = setTimeout(() => this.kill(), timeout)
-    await Promise.all([...this.#members.values()].map((member) => exited(member.process)))
-    clearTimeout(timer)
+    const members = [...this.#members.values()]
+    for (const member of members) this.#retire(member, timeout)
+    await Promise.all(members.map((member) => exited(member.process)))
   }
 
   /** Ends all at once. */
   kill(): void {
     this.#closing = true
     for (const member of this.#members.values()) this.#kill(member)
+  }
+
+  /** Tells a worker to finish what it runs and go; kills it when it has not gone in time. */
+  #retire(member: Member, timeout: number): void {
+    member.retired = true
+    member.send({ kind: 'retire' })
+    const timer = setTimeout(() => this.#kill(member), timeout)
+    member.process.once('exit', () => clearTimeout(timer))
   }
 
   #kill(member: Member): void {

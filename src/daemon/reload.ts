@@ -13,6 +13,9 @@ export interface ReloadOptions {
   readonly failed: (error: Error) => void
 }
 
+/** What can change the code; a task that writes its output beside the sources reloads nothing. */
+const CODE = /\.([cm]?[jt]sx?|json)$/
+
 /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
 const SETTLE = 100
 
@@ -36,7 +39,9 @@ export const watchProject = async (options: ReloadOptions): Promise<() => Promis
       /[\\/](node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/.test(path),
   })
   const reloads = new Reloads(options)
-  watcher.on('all', (_, path) => reloads.notice(relative(options.root, path)))
+  watcher.on('all', (_, path) => {
+    if (CODE.test(path)) reloads.notice(relative(options.root, path))
+  })
   await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)))
   return async () => {
     reloads.stop()

@@ -118,13 +118,16 @@ export class Ring {
     return this.#recent.has(id)
   }
 
-  /** From now on this is what the code can run; jobs that were held for want of it go on. */
-  async learn(tasks: readonly TaskSpec[]): Promise<void> {
-    const { store, journal, defaults } = this.#options
-    this.#catalogue = new Catalogue(tasks, defaults)
-    const freed = await store.free(this.#catalogue.names)
+  /** From now on this is what the code can run. */
+  learn(tasks: readonly TaskSpec[]): void {
+    this.#catalogue = new Catalogue(tasks, this.#options.defaults)
+  }
+
+  /** Jobs that were held for want of a task that is there now go on. */
+  async freeHeld(): Promise<void> {
+    const freed = await this.#options.store.free(this.#catalogue.names)
     if (freed === 0) return
-    journal.freed(freed)
+    this.#options.journal.freed(freed)
     this.#scheduler.refill()
   }
 
