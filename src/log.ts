@@ -2,8 +2,7 @@
  * The daemon's log: one JSON object a line, or lines for people. Whoever imports this loads pino and pino-pretty,
  * which takes longer than a client may: so nothing that an application loads imports it.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { pino, stdTimeFunctions } from 'pino'
 import { prettyFactory } from 'pino-pretty'
@@ -23,16 +22,19 @@ const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
   NOTSET: 'trace',
 }
 
+/** Everybody else names the type by this: the library is an affair of this file. */
+export type Logger = pino.Logger
+
 export interface LogOptions {
   readonly level: LogLevel
-  /** Lines are appended to this file, made with its folders where it is not there; to stdout where none is given. */
+  /** Lines are appended to this file, made where it is not there; to stdout where none is given. */
   readonly file?: string | undefined
   /** Lines for people in place of JSON. */
   readonly pretty: boolean
 }
 
 export interface Log {
-  readonly log: pino.Logger
+  readonly log: Logger
   /** Opens the file anew, as a rotation that renamed it asks with SIGUSR2. Does nothing on stdout. */
   reopen(): void
   /** Forces the file to disk. Not needed before an exit: see `createLogger`. */
@@ -73,7 +75,14 @@ export const createLogger = ({ level, file, pretty }: LogOptions): Log => {
 
 // pino-pretty's own stream hands lines on in later turns of the event loop, and loses them at an exit.
 const readable = (colorize: boolean): ((line: string) => string) =>
-  prettyFactory({ colorize, ignore: 'pid', translateTime: 'SYS:HH:MM:ss.l', singleLine: true })
+  prettyFactory({ colorize, hideObject: true, translateTime: 'SYS:HH:MM:ss.l', messageFormat: sentence })
+
+/** The message says it all but the job's id, which the commands want, and the stack. */
+const sentence = (line: Record<string, unknown>, key: string): string => {
+  const stack = (line.err as { stack?: string } | undefined)?.stack
+  const id = line.id === undefined ? '' : ` (${line.id})`
+  return `${line[key]}${id}${stack ? `\n${stack}` : ''}`
+}
 
 const hasColour = (): boolean => isatty(1) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
@@ -110,7 +119,11 @@ class Lines {
   }
 
   flush(): void {
-    if (this.#file !== undefined) fsyncSync(this.#fd)
+    try {
+      if (this.#file !== undefined) fsyncSync(this.#fd)
+    } catch (error) {
+      complain(error)
+    }
   }
 
   #lostLine(): string {
@@ -121,11 +134,10 @@ class Lines {
 
 const openFile = (file: string): number => {
   try {
-    mkdirSync(dirname(file), { recursive: true })
     return openSync(file, 'a')
   } catch (cause) {
     throw new ConfigError(
-      `The log file ${file} cannot be opened: ${reason(cause)}. Name one that this user may write with --logfile.`,
+      `The log file ${file} cannot be opened: ${reason(cause)}. Name a file that this user may write, in a folder that is there.`,
       { file },
       { cause },
     )

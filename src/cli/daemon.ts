@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { type Command, Option } from 'commander'
 import { LOG_LEVELS, type LogLevel } from '../log.ts'
+import { ZtaskError } from '../model/errors.ts'
 import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
 import { version } from './version.ts'
 
@@ -50,10 +51,11 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   ])
   const project = await projectOf(flags)
   const { logfile } = flags
+  const pretty = logfile === undefined && process.stdout.isTTY === true
   const logger = createLogger({
     level: flags.loglevel,
     ...(logfile !== undefined && { file: logfile }),
-    pretty: logfile === undefined && process.stdout.isTTY === true,
+    pretty,
   })
   process.on('SIGUSR2', () => logger.reopen())
   const starting = startDaemon({
@@ -70,7 +72,9 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   try {
     await starting
   } catch (error) {
-    logger.log.fatal({ err: error }, (error as Error).message)
+    // On a terminal the sentence on stderr is enough.
+    if (!pretty)
+      logger.log.fatal(error instanceof ZtaskError ? error.toJSON() : { err: error }, 'Not started')
     logger.flush()
     throw error
   }

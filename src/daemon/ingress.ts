@@ -6,7 +6,6 @@ import {
   type ErrorRecord,
   PayloadTooLargeError,
   ProtocolError,
-  toRecord,
   WrongProjectError,
   ZtaskError,
 } from '../model/errors.ts'
@@ -96,7 +95,7 @@ export class Ingress {
       message = readClientMessage(frames)
     } catch (error) {
       this.#options.refused(error as Error)
-      reply({ kind: 'refused', error: toRecord(error as ProtocolError) })
+      reply({ kind: 'refused', error: (error as ProtocolError).toJSON() })
       return
     }
     if (message.project !== this.#options.project) return reply(this.#wrongProject(message))
@@ -112,7 +111,7 @@ export class Ingress {
       `The daemon at this address belongs to project '${project}', this client to '${message.project}'. Give one of them another url (ZTASKD_URL).`,
       { daemon: project, client: message.project },
     )
-    return { kind: 'refused', ...('seq' in message && { seq: message.seq }), error: toRecord(error) }
+    return { kind: 'refused', ...('seq' in message && { seq: message.seq }), error: error.toJSON() }
   }
 
   #ask(seq: number, verb: Verb, params: unknown, reply: (message: DaemonMessage) => void): void {
@@ -120,7 +119,7 @@ export class Ingress {
       (value) => reply({ kind: 'answer', seq, value }),
       (error: Error) => {
         const told = error instanceof ZtaskError ? error : new DaemonError(`${verb} failed: ${error.message}`)
-        reply({ kind: 'refused', seq, error: toRecord(told) })
+        reply({ kind: 'refused', seq, error: told.toJSON() })
       },
     )
   }
@@ -139,7 +138,7 @@ export class Ingress {
       if (!this.#options.isRecent(job.id)) jobs.push(job)
     }
     const answer = (error?: ZtaskError): void => {
-      if (error !== undefined) for (const index of accepted) refused.push([index, toRecord(error)])
+      if (error !== undefined) for (const index of accepted) refused.push([index, error.toJSON()])
       reply(refused.length === 0 ? { kind: 'stored', seq } : { kind: 'stored', seq, refused })
     }
     if (jobs.length === 0) answer()
@@ -150,12 +149,12 @@ export class Ingress {
   #admit(sent: WireJob | undefined): NewJob | ErrorRecord {
     const malformed = checkJob(sent)
     if (malformed !== undefined || sent === undefined)
-      return malformed ?? toRecord(new ProtocolError('No job.'))
+      return malformed ?? new ProtocolError('No job.').toJSON()
     const [id, task, args, after = null, at = null] = sent
     const tooLarge = this.#tooLarge(task, args)
-    if (tooLarge !== undefined) return toRecord(tooLarge)
+    if (tooLarge !== undefined) return tooLarge.toJSON()
     const verdict = this.#options.judge(task)
-    if (verdict !== undefined && 'refuse' in verdict) return toRecord(verdict.refuse)
+    if (verdict !== undefined && 'refuse' in verdict) return verdict.refuse.toJSON()
     const created = this.#options.clock.now()
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null

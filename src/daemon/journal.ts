@@ -1,5 +1,6 @@
 /** The daemon's log lines, all of them: the stages report what happened, the words are here. */
 import type { Logger } from 'pino'
+import { ZtaskError } from '../model/errors.ts'
 import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Run } from './dispatcher.ts'
@@ -49,7 +50,7 @@ export class Journal {
     else
       this.#log.warn(
         facts,
-        `${what}; attempt ${next?.attempts} follows in ${seconds((next?.due ?? now) - now)}`,
+        `${what}; attempt ${(next?.attempts ?? 0) + 1} follows in ${seconds((next?.due ?? now) - now)}`,
       )
   }
 
@@ -89,8 +90,10 @@ export class Journal {
     this.#log.info({ generation }, `Reloaded: new jobs run generation ${generation}`)
   }
 
-  notReloaded(error: Error & { failure?: Failure | undefined }): void {
-    this.#log.error({ err: error.failure ?? error }, `Not reloaded, the old code goes on: ${error.message}`)
+  notReloaded(error: Error): void {
+    // Errors of ours say it all in the message; of others the stack is wanted.
+    const facts = error instanceof ZtaskError ? { code: error.code } : { err: error }
+    this.#log.error(facts, `Not reloaded, the old code goes on: ${error.message}`)
   }
 
   workerReady({ number, pid, generation }: Worker): void {

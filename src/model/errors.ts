@@ -6,6 +6,13 @@
 /** The facts behind an error, plain data so that they can cross a socket and stand in `--json` output. */
 export type ErrorData = Readonly<Record<string, unknown>>
 
+/** An error as it crosses the socket. */
+export interface ErrorRecord {
+  readonly code: string
+  readonly message: string
+  readonly data: ErrorData
+}
+
 /**
  * The base of all errors that ztask raises.
  *
@@ -24,6 +31,11 @@ export class ZtaskError extends Error {
     this.code = new.target.code
     this.data = data
     Object.defineProperty(this, 'name', { value: new.target.name, enumerable: false, configurable: true })
+  }
+
+  /** What stands in logs, `--json` output and on the wire. */
+  toJSON(): ErrorRecord {
+    return { code: this.code, message: this.message, data: this.data }
   }
 }
 
@@ -148,20 +160,6 @@ const BY_CODE = new Map<string, new (message: string, data?: ErrorData) => Ztask
     DaemonError,
   ].map((type) => [type.code, type]),
 )
-
-/** An error as it crosses the socket. */
-export interface ErrorRecord {
-  readonly code: string
-  readonly message: string
-  readonly data: ErrorData
-}
-
-/** @returns what `fromRecord` turns back into an error of the same class. */
-export const toRecord = (error: ZtaskError): ErrorRecord => ({
-  code: error.code,
-  message: error.message,
-  data: error.data,
-})
 
 /** @returns the error that a daemon described; a code this version does not know becomes a plain ZtaskError. */
 export const fromRecord = ({ code, message, data }: ErrorRecord): ZtaskError =>

@@ -1,6 +1,6 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Kysely } from 'kysely'
+import type { Expression, ExpressionBuilder, Kysely, SqlBool } from 'kysely'
 import type { Job } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
@@ -11,6 +11,12 @@ import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.
 const NODE = 1
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
+
+/** Both halves: SQLite takes the index over the rows at rest only where a query says that they are not queued. */
+const resting =
+  (state: 'held' | 'failed') =>
+  (eb: ExpressionBuilder<Schema, 'jobs'>): Expression<SqlBool> =>
+    eb.and([eb('state', '=', state), eb('state', '!=', 'queued')])
 
 export class SqliteStore implements Store {
   /** For migrations, before any verb is used. */
@@ -60,7 +66,8 @@ export class SqliteStore implements Store {
 
   async list({ state, due, limit }: Selection): Promise<readonly Job[]> {
     let query = this.kysely.selectFrom('jobs').selectAll()
-    if (state !== undefined) query = query.where('state', '=', state)
+    if (state === 'queued') query = query.where('state', '=', state)
+    else if (state !== undefined) query = query.where(resting(state))
     if (due !== undefined) query = query.where('due', due.past ? '<=' : '>', due.now)
     const rows = await query.orderBy('due').orderBy('seq').limit(limit).execute()
     return rows.map(toJob)
@@ -89,7 +96,7 @@ export class SqliteStore implements Store {
       const all = this.kysely
         .updateTable('jobs')
         .set({ state: 'queued', attempts: 0, due: now, failed_at: null })
-        .where('state', '=', 'failed')
+        .where(resting('failed'))
       const { numUpdatedRows } = await (part === undefined
         ? all
         : all.where('id', 'in', part)
@@ -100,7 +107,7 @@ export class SqliteStore implements Store {
 
   async deleteFailed(ids?: readonly string[]): Promise<number> {
     return this.#inParts(ids, async (part) => {
-      const all = this.kysely.deleteFrom('jobs').where('state', '=', 'failed')
+      const all = this.kysely.deleteFrom('jobs').where(resting('failed'))
       const { numDeletedRows } = await (part === undefined
         ? all
         : all.where('id', 'in', part)
@@ -114,7 +121,7 @@ export class SqliteStore implements Store {
       const { numUpdatedRows } = await this.kysely
         .updateTable('jobs')
         .set({ state: 'queued', reason: null })
-        .where('state', '=', 'held')
+        .where(resting('held'))
         .where('task', 'in', part ?? [])
         .executeTakeFirst()
       return Number(numUpdatedRows)

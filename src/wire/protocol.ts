@@ -6,7 +6,7 @@
  * msgpackr 0.54 and 0.10 (Node 24); at 20 µs that a job costs in all, a format that any language speaks wins.
  */
 import type { ErrorRecord } from '../model/errors.ts'
-import { ProtocolError, toRecord } from '../model/errors.ts'
+import { ProtocolError } from '../model/errors.ts'
 
 /** The first frame. A daemon answers another version with a ProtocolError that names both. */
 export const PROTOCOL = 'ztask/1'
@@ -115,15 +115,15 @@ const LATEST_DATE = 8.64e15
 
 /** @returns why a job on the wire is none, or `undefined` where it is one. */
 export const checkJob = (job: unknown): ErrorRecord | undefined => {
-  if (!Array.isArray(job)) return toRecord(new ProtocolError('A job is a list.'))
+  if (!Array.isArray(job)) return new ProtocolError('A job is a list.').toJSON()
   const [id, task, args, after = null, at = null] = job as unknown[]
   const isTime = (value: unknown): boolean =>
     value === null || (typeof value === 'number' && value >= 0 && value <= LATEST_DATE)
   if (!isText(id) || !UUID.test(id))
-    return toRecord(new ProtocolError('A job begins with its UUID in lower case.'))
-  if (!isText(task) || task.length > 200) return toRecord(new ProtocolError("A job's task is a name."))
-  if (!isText(args)) return toRecord(new ProtocolError("A job's arguments are text."))
+    return new ProtocolError('A job begins with its UUID in lower case.').toJSON()
+  if (!isText(task) || task.length > 200) return new ProtocolError("A job's task is a name.").toJSON()
+  if (!isText(args)) return new ProtocolError("A job's arguments are text.").toJSON()
   if (!isTime(after) || !isTime(at))
-    return toRecord(new ProtocolError("A job's time is no number of milliseconds."))
+    return new ProtocolError("A job's time is no number of milliseconds.").toJSON()
   return undefined
 }

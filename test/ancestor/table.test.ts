@@ -1,6 +1,8 @@
 /** The table: what a row holds, in which units, and what finds it. */
-import { beforeAll, expect, test } from 'vitest'
-import { shareProject, type TestProject } from '../harness/project.ts'
+import { DatabaseSync, type SQLInputValue, StatementSync } from 'node:sqlite'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { openStore } from '../../dist/src/store/open.js'
+import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 
 let project: TestProject
 beforeAll(async () => {
@@ -39,15 +41,50 @@ test('B24: every time in a row is in epoch milliseconds', async () => {
   expect(other?.due).toBe(Date.UTC(2101, 0, 1))
 })
 
-test('B24: what is next and what failed is found by an index, without sorting', () => {
-  const planOf = (query: string) =>
-    project
-      .sql<{ detail: string }>(`explain query plan ${query}`)
-      .map(({ detail }) => detail)
-      .join('; ')
-  const next = planOf(`select * from jobs where state = 'queued' order by due, seq limit 10`)
-  expect(next).toContain('USING INDEX jobs_by_turn')
-  expect(next).not.toContain('TEMP B-TREE')
-  expect(planOf(`select count(*) from jobs where state = 'queued' and due > 1`)).toContain('jobs_by_turn')
-  expect(planOf(`select * from jobs where state = 'failed' order by seq`)).toBe('')
+/** Runs what the store does with queued, failed and held jobs. @returns the statements that it ran, with their values */
+const statementsOfTheStore = async (file: string): Promise<[sql: string, values: SQLInputValue[]][]> => {
+  const ran: [string, SQLInputValue[]][] = []
+  const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare')
+  const all = vi.spyOn(StatementSync.prototype, 'all')
+  const run = vi.spyOn(StatementSync.prototype, 'run')
+  const sqlOf = (statement: unknown) =>
+    prepare.mock.calls[prepare.mock.results.findIndex(({ value }) => value === statement)]?.[0] ?? ''
+  const store = openStore(file)
+  try {
+    await store.nearest(10)
+    await store.counts(Date.now())
+    await store.find('an id')
+    await store.list({ state: 'failed', limit: 10 })
+    await store.list({ state: 'queued', due: { now: Date.now(), past: true }, limit: 10 })
+    await store.retryFailed(0, ['an id'])
+    await store.retryFailed(0)
+    await store.deleteFailed()
+    await store.free(['note'])
+    for (const { mock } of [all, run])
+      mock.calls.forEach((values, index) => {
+        ran.push([sqlOf(mock.contexts[index]), values as SQLInputValue[]])
+      })
+  } finally {
+    vi.restoreAllMocks()
+    await store.close()
+  }
+  return ran
+}
+
+test('B24: the statements of the store find what is next, and what failed, by an index', async () => {
+  const project = await makeProject()
+  expect(await project.ztask('migrate')).toMatchObject({ code: 0 })
+  const statements = await statementsOfTheStore(project.path('.ztask/ztask.db'))
+  expect(statements.length).toBeGreaterThanOrEqual(10)
+  project.withDatabase((db) => {
+    for (const [sql, values] of statements) {
+      const plan = db.prepare(`explain query plan ${sql}`).all(...values)
+      const steps = plan.map(({ detail }) => String(detail)).join('; ')
+      expect(steps, sql).toMatch(/INDEX/)
+      expect(steps, sql).not.toMatch(/SCAN jobs$|SCAN jobs;/)
+    }
+    const next = db.prepare(`explain query plan ${statements[0]?.[0]}`).all(10)
+    // The order is the index's: nothing is sorted.
+    expect(next).toMatchObject([{ detail: 'SCAN jobs USING INDEX jobs_by_turn' }])
+  })
 })

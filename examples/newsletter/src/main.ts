@@ -1,5 +1,5 @@
 /** Sends an issue of the newsletter: `npm start`, with `npx ztask daemon` in another terminal. */
-import { readSubscribers } from './subscribers.ts'
+import { readSubscribers } from './subscribers.js'
 import { tasks } from './ztask/client.js'
 
 const issue = { number: 42, title: 'Background tasks', date: new Date() }

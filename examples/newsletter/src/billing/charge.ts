@@ -1,5 +1,5 @@
 import { task } from 'ztask'
-import { appendLine, readLines } from '../files.ts'
+import { appendLine, readLines } from '../files.js'
 
 /** The run at which the payment provider answers. */
 const ANSWERS_AT = 3

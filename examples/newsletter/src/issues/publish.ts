@@ -1,5 +1,5 @@
 import { task } from 'ztask'
-import { appendLine } from '../files.ts'
+import { appendLine } from '../files.js'
 
 export interface Issue {
   readonly number: number

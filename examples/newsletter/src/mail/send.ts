@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { task } from 'ztask'
-import { appendLine } from '../files.ts'
+import { appendLine } from '../files.js'
 
 /** How long the mail server takes, ms. */
 const SMTP = 5

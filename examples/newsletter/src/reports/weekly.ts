@@ -1,5 +1,5 @@
 import { task } from 'ztask'
-import { appendLine, readLines } from '../files.ts'
+import { appendLine, readLines } from '../files.js'
 
 /**
  * Counts the mails sent so far.
