@@ -85,6 +85,7 @@ export class Daemon {
       // Clients resend within their timeout; twice ours covers those whose own is a little longer.
       remember: 2 * settings.callTimeout * 1000,
       boot,
+      hand: (worker, jobs) => this.#pool.hand(worker, jobs),
     })
     this.#ring = ring
     this.#pool = new Pool({

@@ -1,14 +1,7 @@
 /** Hands jobs whose turn it is to workers that have room, and knows which run has which job. */
 import type { Job } from '../model/job.ts'
+import type { Run, Worker } from '../model/run.ts'
 import type { Handing } from '../wire/ipc.ts'
-import type { Worker } from './pool.ts'
-
-/** One handing of a job to a worker. */
-export interface Run {
-  readonly number: number
-  readonly job: Job
-  readonly worker: Worker
-}
 
 export interface DispatcherOptions {
   /** Jobs a worker runs at a time. */
@@ -19,6 +12,7 @@ export interface DispatcherOptions {
   readonly obstacle: (job: Job) => string | undefined
   readonly held: (job: Job, reason: string) => void
   readonly started: (run: Run) => void
+  readonly hand: (worker: Worker, jobs: readonly Handing[]) => void
   /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
   readonly firstRun: number
 }
@@ -120,6 +114,6 @@ export class Dispatcher {
       handings.get(slot)?.push([run.number, job.id, job.task, job.args])
       this.#options.started(run)
     }
-    for (const [slot, list] of handings) if (list.length > 0) slot.worker.send({ kind: 'jobs', jobs: list })
+    for (const [slot, list] of handings) if (list.length > 0) this.#options.hand(slot.worker, list)
   }
 }

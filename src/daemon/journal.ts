@@ -3,8 +3,7 @@ import type { Logger } from 'pino'
 import { ZtaskError } from '../model/errors.ts'
 import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
-import type { Run } from './dispatcher.ts'
-import type { Exit, Worker } from './pool.ts'
+import type { Exit, Run, Worker } from '../model/run.ts'
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`
 const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`

@@ -3,33 +3,29 @@ import type { Clock } from '../clock.ts'
 import { type Job, type JobEvent, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
+import type { Run } from '../model/run.ts'
 
-interface Run {
-  readonly number: number
-  readonly job: Job
-}
-
-export interface OutcomesOptions<R extends Run> {
+export interface OutcomesOptions {
   readonly clock: Clock
   readonly policyOf: (task: string) => RetryPolicy
   /** A job goes on otherwise, or is no more: to be stored. */
   readonly settled: (job: Job, next: Job | undefined) => void
   /** A job goes on as it was: nothing needs storing. */
   readonly back: (job: Job) => void
-  readonly succeeded: (run: R) => void
-  readonly failed: (run: R, failure: Failure, next: Job | undefined, now: number) => void
+  readonly succeeded: (run: Run) => void
+  readonly failed: (run: Run, failure: Failure, next: Job | undefined, now: number) => void
   readonly held: (job: Job, reason: string) => void
 }
 
-export class Outcomes<R extends Run> {
-  readonly #options: OutcomesOptions<R>
+export class Outcomes {
+  readonly #options: OutcomesOptions
 
-  constructor(options: OutcomesOptions<R>) {
+  constructor(options: OutcomesOptions) {
     this.#options = options
   }
 
   /** A worker reported how a run ended. */
-  report(run: R, outcome: Outcome): void {
+  report(run: Run, outcome: Outcome): void {
     if (outcome.kind === 'threw') return this.#failed(run, outcome.failure)
     this.#apply(run.job, outcome)
     this.#options.succeeded(run)
@@ -39,7 +35,7 @@ export class Outcomes<R extends Run> {
    * A worker went with these runs. One that was alone in a worker that died by itself is charged; otherwise nobody
    * can say whose fault it was, and nobody pays.
    */
-  cut(runs: readonly R[], cause: Failure | undefined): void {
+  cut(runs: readonly Run[], cause: Failure | undefined): void {
     const [alone] = runs
     if (cause !== undefined && alone !== undefined && runs.length === 1) this.#failed(alone, cause)
     else for (const { job } of runs) this.#apply(job, { kind: 'released' })
@@ -51,7 +47,7 @@ export class Outcomes<R extends Run> {
     this.#options.held(job, reason)
   }
 
-  #failed(run: R, failure: Failure): void {
+  #failed(run: Run, failure: Failure): void {
     const now = this.#options.clock.now()
     const next = this.#apply(run.job, {
       kind: 'threw',

@@ -2,22 +2,9 @@
 import cluster, { type Worker as ClusterWorker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Failure } from '../model/outcome.ts'
+import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { BRIEF, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
-
-/** A worker as the other stages see it. */
-export interface Worker {
-  readonly number: number
-  readonly pid: number
-  readonly generation: number
-  send(message: MasterMessage): void
-}
-
-/** How a worker went. */
-export interface Exit {
-  readonly code: number | null
-  readonly signal: string | null
-}
+import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
 
 export interface PoolOptions {
   readonly size: number
@@ -84,6 +71,12 @@ export class Pool {
     return [...this.#members.values()]
   }
 
+  /** Hands jobs to a worker. */
+  hand(worker: Worker, jobs: readonly Handing[]): void {
+    const member = this.#members.get(worker.number)
+    if (member !== undefined) this.#send(member, { kind: 'jobs', jobs })
+  }
+
   /**
    * Forks a generation on the code as it is now; when all of it is ready it takes over and the old one retires.
    *
@@ -125,9 +118,14 @@ export class Pool {
   /** Tells a worker to finish what it runs and go; kills it when it has not gone in time. */
   #retire(member: Member, timeout: number): void {
     member.retired = true
-    member.send({ kind: 'retire' })
+    this.#send(member, { kind: 'retire' })
     const timer = setTimeout(() => this.#kill(member), timeout)
     member.process.once('exit', () => clearTimeout(timer))
+  }
+
+  #send({ process: child }: Member, message: MasterMessage): void {
+    // A worker that is just going has no channel any more; its exit gives back what it was handed.
+    if (child.isConnected()) child.process.send(message, () => {})
   }
 
   #kill(member: Member): void {
@@ -145,10 +143,6 @@ export class Pool {
       ready: false,
       retired: false,
       broken: undefined,
-      send: (message) => {
-        // A worker that is just going has no channel any more; its exit gives back what it was handed.
-        if (child.isConnected()) child.process.send(message, () => {})
-      },
     }
     this.#members.set(member.number, member)
     const tasks = new Promise<readonly TaskSpec[]>((resolve, reject) => {

@@ -7,16 +7,16 @@ import type { StorageError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
+import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
-import type { WorkerMessage } from '../wire/ipc.ts'
+import type { Handing, WorkerMessage } from '../wire/ipc.ts'
 import { Catalogue } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits } from './commits.ts'
-import { Dispatcher, type Run } from './dispatcher.ts'
+import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
 import { Outcomes } from './outcomes.ts'
-import type { Exit, Worker } from './pool.ts'
 import { RecentIds } from './recent.ts'
 import { Scheduler } from './scheduler.ts'
 
@@ -32,6 +32,7 @@ export interface RingOptions {
   readonly remember: number
   /** The number of this start. */
   readonly boot: number
+  readonly hand: (worker: Worker, jobs: readonly Handing[]) => void
 }
 
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
@@ -42,7 +43,7 @@ export class Ring {
   readonly #scheduler: Scheduler
   readonly #dispatcher: Dispatcher
   readonly #commits: Commits
-  readonly #outcomes: Outcomes<Run>
+  readonly #outcomes: Outcomes
   readonly #alarm: Alarm
   readonly #recent: RecentIds
   readonly #stopJumps: () => void
@@ -67,7 +68,7 @@ export class Ring {
       ended: (job, next) => this.#ended(job, next),
       health: (error) => journal.databaseHealth(error),
     })
-    this.#outcomes = new Outcomes<Run>({
+    this.#outcomes = new Outcomes({
       clock,
       policyOf: (task) => this.#catalogue.policyOf(task),
       settled: (job, next) => this.#commits.settle(job, next),
@@ -83,6 +84,7 @@ export class Ring {
       obstacle: ({ task }) => this.#catalogue.obstacle(task),
       held: (job, reason) => this.#outcomes.hold(job, reason),
       started: (run) => journal.calling(run),
+      hand: options.hand,
     })
   }
 

@@ -5,6 +5,7 @@
  * ZTASK_DEMO_DAEMON is the pid of the daemon that dies.
  */
 import { OutcomeUnknownError } from 'ztask'
+import type { Said } from './said.js'
 import { readSubscribers, type Subscriber } from './subscribers.js'
 import { tasks } from './ztask/client.js'
 
@@ -14,15 +15,6 @@ const AT_A_TIME = 50
 const FATAL = 400
 
 const ISSUE = { number: 42, title: 'Background tasks', date: new Date() }
-
-/** What this script prints. */
-export type Said =
-  /** The job of that id is on disk. `at` is when the call was made, epoch ms. */
-  | { readonly said: 'stored'; readonly task: string; readonly id: string; readonly at: number }
-  | { readonly said: 'mail stored'; readonly to: string; readonly resent: boolean }
-  | { readonly said: 'mail rejected'; readonly to: string; readonly error: string }
-  /** `underWay` are the mails whose call had not ended. */
-  | { readonly said: 'killed'; readonly underWay: readonly string[] }
 
 const say = (said: Said): void => console.log(JSON.stringify(said))
 

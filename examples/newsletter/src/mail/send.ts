@@ -3,7 +3,7 @@ import { task } from 'ztask'
 import { appendLine } from '../files.js'
 
 /** How long the mail server takes, ms. */
-const SMTP = 5
+const SMTP = 20
 
 /**
  * Sends a mail. Here it appends a line to var/outbox.txt, so that what was delivered can be counted.
