@@ -23,6 +23,7 @@ import {
   type Verb,
   type WireJob,
 } from '../wire/protocol.ts'
+import { Presence } from './presence.ts'
 import { DealerSocket, type SentMessage } from './socket.ts'
 
 /** A job to be enqueued. `due` is a delay from the call, a date, or at once. */
@@ -75,15 +76,6 @@ const PARCELS_IN_FLIGHT = 32
 const BYTES_IN_FLIGHT = 8 * 2 ** 20
 /** How often it looks whether something is late, ms. */
 const TICK = 20
-/**
- * What a look counts at most, ms. Time in which this process was blocked or suspended says nothing about the daemon: its
- * answer may be waiting in the socket.
- */
-const LONGEST_TICK = 100
-/** Silence, while an answer is owed, after which it asks whether anybody is there, ms. */
-const PROBE_AFTER = 150
-/** Silence after which nobody is: calls wait in the queue again, ms. */
-const AWAY_AFTER = 600
 
 export class Connection {
   readonly #url: string
@@ -94,19 +86,11 @@ export class Connection {
   readonly #inFlight = new Map<number, Parcel>()
   #bytesInFlight = 0
   #nextSeq = 1
+  readonly #presence = new Presence()
   #link: string | undefined
-  #answering = false
   #closed = false
   #flushScheduled = false
   #timer: NodeJS.Timeout | undefined
-  /** The time that timeouts count by: the sum of the ticks, ms. */
-  #time = 0
-  #lastTick = 0
-  #lastHeard = 0
-  #lastHello = Number.NEGATIVE_INFINITY
-  /** Sum of the times in which no daemon answered, up to `#awaySince`. */
-  #awayTotal = 0
-  #awaySince: number | undefined = 0
 
   constructor(url: string, project: string, clock: Clock = systemClock) {
     this.#url = url
@@ -157,16 +141,14 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const made = this.#clock.monotonic()
       if (this.#pending === 0) this.#begin(made)
-      this.#queue.push({ cargo, timeout, made, awayBefore: this.#away, resolve, reject })
+      this.#queue.push({ cargo, timeout, made, awayBefore: this.#presence.away, resolve, reject })
       this.#scheduleFlush()
     })
   }
 
-  /** The first call after a time in which nothing was owed: the silence until now says nothing. */
   #begin(now: number): void {
-    this.#lastHeard = this.#time
     if (this.#timer !== undefined) return
-    this.#lastTick = now
+    this.#presence.begin(now)
     this.#timer = setTimeout(() => this.#tick(), TICK)
   }
 
@@ -182,7 +164,7 @@ export class Connection {
 
   #flush(): void {
     if (this.#closed || this.#queue.length === 0) return
-    if (!this.#answering) return this.#sayHello()
+    if (!this.#presence.answering) return this.#greet()
     while (
       this.#queue.length > 0 &&
       this.#inFlight.size < PARCELS_IN_FLIGHT &&
@@ -205,8 +187,8 @@ export class Connection {
       this.#queue.shift()
       if (alone) break
     }
-    const spent = this.#away - (calls[0]?.awayBefore ?? 0)
-    return { seq: this.#nextSeq++, calls, sent: this.#time, spent, bytes, tries: 0 }
+    const spent = this.#presence.away - (calls[0]?.awayBefore ?? 0)
+    return { seq: this.#nextSeq++, calls, sent: this.#presence.time, spent, bytes, tries: 0 }
   }
 
   #send(parcel: Parcel): void {
@@ -228,15 +210,15 @@ export class Connection {
     return { kind: 'enqueue', project, seq, jobs: jobs as WireJob[] }
   }
 
-  #sayHello(): void {
-    if (this.#time - this.#lastHello < TICK) return
-    this.#lastHello = this.#time
+  #greet(): void {
+    if (!this.#presence.wantsHello) return
+    this.#presence.saidHello()
     this.#socket.send({ frames: encode({ kind: 'hello', project: this.#project }), key: 0 })
   }
 
   /** No daemon is connected: what never left goes back to the front of the queue. */
   #undelivered({ key }: SentMessage): void {
-    this.#goAway()
+    this.#presence.lost()
     const parcel = this.#inFlight.get(key)
     if (parcel === undefined || this.#closed) return
     // Whatever the next welcome says, what is in flight is sent again.
@@ -248,11 +230,10 @@ export class Connection {
   }
 
   #receive(frames: readonly Buffer[]): void {
-    this.#lastHeard = this.#time
     const message = readDaemonMessage(frames)
     if (message.kind === 'refused' && message.seq === undefined)
       return this.#refuseAll(fromRecord(message.error))
-    this.#comeBack()
+    this.#presence.heard()
     if (message.kind === 'welcome') this.#welcome(message.link)
     else this.#answer(message)
     this.#flush()
@@ -296,21 +277,16 @@ export class Connection {
   #tick(): void {
     this.#timer = undefined
     if (this.#closed || this.#pending === 0) return
-    const now = this.#clock.monotonic()
-    this.#time += Math.min(now - this.#lastTick, LONGEST_TICK)
-    this.#lastTick = now
+    this.#presence.tick(this.#clock.monotonic())
     this.#expire()
     if (this.#pending === 0) return
-    const silence = this.#time - this.#lastHeard
-    if (silence > AWAY_AFTER) this.#goAway()
-    const probe = silence > PROBE_AFTER && this.#time - this.#lastHello > PROBE_AFTER
-    if (!this.#answering || probe) this.#sayHello()
+    this.#greet()
     this.#timer = setTimeout(() => this.#tick(), TICK)
   }
 
   /** Both are in the order in which they were made, so what is not late hides nothing that is. */
   #expire(): void {
-    const away = this.#away
+    const { away, time } = this.#presence
     while (this.#queue.length > 0) {
       const call = this.#queue.peekFront() as Call
       if (away - call.awayBefore < call.timeout) break
@@ -318,28 +294,11 @@ export class Connection {
       call.reject(this.#unavailable(call))
     }
     for (const parcel of this.#inFlight.values()) {
-      const spent = this.#time - parcel.sent + parcel.spent
+      const spent = time - parcel.sent + parcel.spent
       if (!parcel.calls.some((call) => spent >= call.timeout)) break
       this.#drop(parcel)
       for (const call of parcel.calls) call.reject(this.#unknown(call))
     }
-  }
-
-  get #away(): number {
-    return this.#awayTotal + (this.#awaySince === undefined ? 0 : this.#time - this.#awaySince)
-  }
-
-  #goAway(): void {
-    if (!this.#answering) return
-    this.#answering = false
-    this.#awaySince = this.#time
-  }
-
-  #comeBack(): void {
-    if (this.#answering) return
-    this.#awayTotal = this.#away
-    this.#awaySince = undefined
-    this.#answering = true
   }
 
   #unavailable({ cargo, timeout }: Call): DaemonUnavailableError {

@@ -1,0 +1,71 @@
+/**
+ * Whether a daemon answers, and the time that timeouts count by: the sum of ticks, each bounded. Time in which this
+ * process was blocked or suspended says nothing about the daemon: its answer may be waiting in the socket.
+ */
+
+/** What a tick counts at most, ms. */
+const LONGEST_TICK = 100
+/** Silence, while an answer is owed, after which to ask whether anybody is there, ms. */
+const PROBE_AFTER = 150
+/** Silence after which nobody is, ms. */
+const AWAY_AFTER = 600
+
+export class Presence {
+  /** ms, since the first tick. */
+  #time = 0
+  #lastTick = 0
+  #lastHeard = 0
+  #lastHello = Number.NEGATIVE_INFINITY
+  /** How long no daemon answered, in all, up to `#awaySince`. */
+  #awayTotal = 0
+  #awaySince: number | undefined = 0
+
+  get time(): number {
+    return this.#time
+  }
+
+  get answering(): boolean {
+    return this.#awaySince === undefined
+  }
+
+  /** How long no daemon has answered, in all, ms. */
+  get away(): number {
+    return this.#awayTotal + (this.#awaySince === undefined ? 0 : this.#time - this.#awaySince)
+  }
+
+  /** An answer is owed again after a time in which none was: that silence says nothing. */
+  begin(now: number): void {
+    this.#lastTick = now
+    this.#lastHeard = this.#time
+  }
+
+  /** Time goes on; a silence that has lasted means that nobody is there. */
+  tick(now: number): void {
+    this.#time += Math.min(now - this.#lastTick, LONGEST_TICK)
+    this.#lastTick = now
+    if (this.#time - this.#lastHeard > AWAY_AFTER) this.lost()
+  }
+
+  /** @returns whether to say hello now */
+  get wantsHello(): boolean {
+    const sinceHello = this.#time - this.#lastHello
+    if (!this.answering) return sinceHello > 0
+    return sinceHello > PROBE_AFTER && this.#time - this.#lastHeard > PROBE_AFTER
+  }
+
+  saidHello(): void {
+    this.#lastHello = this.#time
+  }
+
+  /** A daemon said something. */
+  heard(): void {
+    this.#lastHeard = this.#time
+    this.#awayTotal = this.away
+    this.#awaySince = undefined
+  }
+
+  /** No daemon is there. */
+  lost(): void {
+    this.#awaySince ??= this.#time
+  }
+}
