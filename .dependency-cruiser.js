@@ -27,7 +27,7 @@ const only = (name, allowed, what, comment) => ({
 
 const MODEL = '^src/model/'
 const CLOCK = '^src/clock\\.ts$'
-const CONFIG = '^src/config\\.ts$'
+const CONFIG = '^src/(config|settings)\\.ts$'
 const LOG = '^src/log\\.ts$'
 const WIRE = '^src/wire/'
 const WORKER = '^src/worker/'
@@ -66,7 +66,7 @@ const ROWS = [
   may(
     'config-imports-model',
     [CONFIG],
-    [MODEL],
+    [MODEL, CONFIG],
     'Settings are data, read by every process: reading them loads nothing.',
   ),
   may('log-imports-model', [LOG], [MODEL], 'Everybody in the daemon logs, so the log knows nobody.'),
@@ -199,7 +199,7 @@ const SHAPE = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/((model|wire|worker|client|store|daemon|dashboard|testing|cli)/|(clock|config|log|index)\\.ts$)',
+        '^src/((model|wire|worker|client|store|daemon|dashboard|testing|cli)/|(clock|config|settings|log|index)\\.ts$)',
     },
   },
   {

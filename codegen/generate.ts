@@ -1,12 +1,7 @@
 /** `ztask generate`: the project's sources to its client and its registry. */
 import { join, relative, resolve } from 'node:path'
-import {
-  CLIENT_SETTINGS,
-  type ClientSettings,
-  defaultOf,
-  type Project,
-  type Settings,
-} from '../src/config.ts'
+import type { Project } from '../src/config.ts'
+import { CLIENT_SETTINGS, type ClientSettings, defaultOf, type Settings } from '../src/settings.ts'
 import { emitClient } from './emit-client.ts'
 import { emitRegistry } from './emit-registry.ts'
 import type { Manifest } from './manifest.ts'

@@ -1,6 +1,7 @@
 /** What a scan found, as plain data: all that the emitters know. */
-import type { ClientSettings } from '../src/config.ts'
+
 import type { TaskOptions } from '../src/model/task.ts'
+import type { ClientSettings } from '../src/settings.ts'
 
 export interface ManifestTask {
   readonly name: string

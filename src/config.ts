@@ -1,227 +1,16 @@
-/**
- * Settings: the file's values, the environment over them, the flags over both, each checked where it is read.
- * The file is data: nothing in it is called.
- */
+/** A project's settings: the file's values, the environment over them, the flags over both. The file is data. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError, GenerateError } from './model/errors.ts'
-import { nearest } from './model/nearest.ts'
-
-/** What a call does that could not be sent within `callTimeout`: reject, or run the task in the caller. */
-export type OnUnavailable = 'throw' | 'inline'
-/** What the daemon does with a call of a task it does not know. */
-export type UnknownTask = 'refuse' | 'hold'
-
-/** Every setting, complete and checked. Durations are seconds, sizes bytes. */
-export interface Settings {
-  /** Where clients connect and, unless `bind` says otherwise, where the daemon binds. */
-  readonly url: string
-  readonly bind: string
-  /** `sqlite:PATH`, relative to the project's folder. */
-  readonly database: string
-  /** Clients say it with each message; a daemon of another project refuses them. */
-  readonly project: string
-  readonly alwaysEager: boolean
-  readonly disabled: boolean
-  /** Retries after the first run. */
-  readonly retryCount: number
-  /** Seconds between attempts. */
-  readonly retryAfter: number
-  /** `'file#export'`s that every worker runs before its first job. */
-  readonly onLoad: readonly string[]
-  /** `'file#export'`s that every worker runs before it ends. */
-  readonly onExit: readonly string[]
-  /** Seconds that a call may take. */
-  readonly callTimeout: number
-  readonly onUnavailable: OnUnavailable
-  /** Bytes of the largest job. */
-  readonly maxPayload: number
-  readonly unknownTask: UnknownTask
-  /** Globs, relative to the project's folder, of the files that generate scans. */
-  readonly include: readonly string[]
-  /** The folder of client.ts and registry.ts. */
-  readonly output: string
-  /** A module that workers load first, in place of tsx. */
-  readonly loader: string | undefined
-  /** The registry module that workers load; found beside the output, or compiled, where it is not set. */
-  readonly registry: string | undefined
-}
-
-/** What `ztask.config.ts` may hold: any of the settings. */
-export type UserConfig = { readonly [K in keyof Settings]?: Exclude<Settings[K], undefined> }
+import { checked, defaultOf, fromEnvironment, fromObject, KEYS, type Settings } from './settings.ts'
 
 /** A project: its folder, its configuration file where it has one, and its settings. */
 export interface Project {
   readonly root: string
   readonly configFile: string | undefined
   readonly settings: Settings
-}
-
-/**
- * Types the configuration file; returns what it is given.
- *
- * @example
- * // ztask.config.ts
- * export default defineConfig({ url: 'tcp://127.0.0.1:5600', retryCount: 3 })
- */
-export const defineConfig = (config: UserConfig): UserConfig => config
-
-type Check<T> = (value: unknown) => T | Wrong
-/** What a value should have been, in words that follow "must be". */
-class Wrong {
-  readonly expected: string
-  constructor(expected: string) {
-    this.expected = expected
-  }
-}
-
-const text =
-  (pattern: RegExp, expected: string): Check<string> =>
-  (value) =>
-    typeof value === 'string' && pattern.test(value) ? value : new Wrong(expected)
-
-const number =
-  (least: number, most: number, whole: boolean, expected: string): Check<number> =>
-  (value) => {
-    const found = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-    const fits = typeof found === 'number' && found >= least && found <= most
-    return fits && (!whole || Number.isInteger(found)) ? found : new Wrong(expected)
-  }
-
-const boolean: Check<boolean> = (value) => {
-  if (typeof value === 'boolean') return value
-  if (value === 'true' || value === '1') return true
-  return value === 'false' || value === '0' || value === '' ? false : new Wrong('true or false')
-}
-
-const oneOf =
-  <const T extends string>(...values: readonly T[]): Check<T> =>
-  (value) =>
-    values.includes(value as T) ? (value as T) : new Wrong(values.map((v) => `'${v}'`).join(' or '))
-
-const listOf =
-  (item: Check<string>, expected: string): Check<readonly string[]> =>
-  (value) => {
-    const list = typeof value === 'string' ? value.split(',').filter((part) => part !== '') : value
-    if (!Array.isArray(list)) return new Wrong(expected)
-    return list.some((one) => item(one) instanceof Wrong) ? new Wrong(expected) : (list as string[])
-  }
-
-const address = text(
-  /^(tcp|ipc):\/\/.+/,
-  "an address such as 'tcp://127.0.0.1:5555' or 'ipc:///run/ztask.sock'",
-)
-const callables = listOf(
-  text(/^[^#]+#[^#]+$/, ''),
-  "a list of 'file#export' strings, such as './src/startup.ts#warmCache'",
-)
-const seconds = number(0, 1e9, false, 'a number of seconds, 0 or more')
-
-/** The one list of settings: what each is checked by, its default, and the environment variable that wins over the file. */
-const SETTINGS: {
-  readonly [K in keyof Settings]: { check: Check<Settings[K]>; default?: Settings[K]; env?: string }
-} = {
-  url: { check: address, default: 'tcp://127.0.0.1:5555', env: 'ZTASKD_URL' },
-  bind: { check: address, env: 'ZTASKD_BIND' },
-  database: {
-    check: text(/^sqlite:.+/, "'sqlite:PATH', such as 'sqlite:.ztask/ztask.db'"),
-    default: 'sqlite:.ztask/ztask.db',
-    env: 'ZTASKD_DATABASE',
-  },
-  project: { check: text(/^.{1,200}$/, 'a name of 1 to 200 characters'), env: 'ZTASKD_PROJECT' },
-  alwaysEager: { check: boolean, default: false, env: 'ZTASKD_ALWAYS_EAGER' },
-  disabled: { check: boolean, default: false, env: 'ZTASKD_DISABLED' },
-  retryCount: {
-    check: number(0, 1e6, true, 'a whole number, 0 to 1,000,000'),
-    default: 5,
-    env: 'ZTASKD_RETRY_COUNT',
-  },
-  retryAfter: { check: seconds, default: 5, env: 'ZTASKD_RETRY_AFTER' },
-  onLoad: { check: callables, default: [], env: 'ZTASKD_ON_LOAD' },
-  onExit: { check: callables, default: [], env: 'ZTASKD_ON_EXIT' },
-  callTimeout: {
-    check: number(0.001, 1e6, false, 'a number of seconds, more than 0'),
-    default: 5,
-    env: 'ZTASKD_CALL_TIMEOUT',
-  },
-  onUnavailable: { check: oneOf('throw', 'inline'), default: 'throw', env: 'ZTASKD_ON_UNAVAILABLE' },
-  maxPayload: {
-    check: number(1, 2 ** 30, true, 'a whole number of bytes, 1 to 1 GiB'),
-    default: 2 ** 20,
-    env: 'ZTASKD_MAX_PAYLOAD',
-  },
-  unknownTask: { check: oneOf('refuse', 'hold'), default: 'refuse' },
-  include: {
-    check: listOf(text(/./, ''), "a list of globs, such as ['src/**/*']"),
-    default: ['src/**/*'],
-  },
-  output: { check: text(/./, 'a folder'), default: 'src/ztask' },
-  loader: { check: text(/./, "a module specifier, such as '@swc-node/register'") },
-  registry: { check: text(/./, 'a path'), env: 'ZTASKD_REGISTRY' },
-}
-
-const KEYS = Object.keys(SETTINGS) as (keyof Settings)[]
-
-/** The settings that clients read from the environment of the application, by setting. */
-export const CLIENT_SETTINGS = [
-  'project',
-  'url',
-  'alwaysEager',
-  'disabled',
-  'callTimeout',
-  'onUnavailable',
-  'maxPayload',
-] as const satisfies readonly (keyof Settings)[]
-
-export type ClientSettings = Pick<Settings, (typeof CLIENT_SETTINGS)[number]>
-
-/** @returns the default of a setting, `undefined` where it has none. */
-export const defaultOf = <K extends keyof Settings>(key: K): Settings[K] | undefined => SETTINGS[key].default
-
-const checked = <K extends keyof Settings>(key: K, value: unknown, source: string): Settings[K] => {
-  const result = (SETTINGS[key].check as Check<Settings[K]>)(value)
-  if (!(result instanceof Wrong)) return result
-  const shown = typeof value === 'string' ? `'${value}'` : String(value)
-  throw new ConfigError(`${source} is ${shown}: it must be ${result.expected}.`, { setting: key, source })
-}
-
-/**
- * Reads the settings that the environment holds, of those asked for.
- *
- * @throws ConfigError where a variable's value cannot be, naming the variable.
- */
-export const fromEnvironment = (
-  env: NodeJS.ProcessEnv,
-  keys: readonly (keyof Settings)[] = KEYS,
-): Partial<Settings> => {
-  const found: Partial<Record<keyof Settings, unknown>> = {}
-  for (const key of keys) {
-    const name = SETTINGS[key].env
-    const value = name === undefined ? undefined : env[name]
-    if (name !== undefined && value !== undefined) found[key] = checked(key, value, name)
-  }
-  return found as Partial<Settings>
-}
-
-const fromObject = (config: unknown, source: string): Partial<Settings> => {
-  if (config === null || typeof config !== 'object')
-    throw new ConfigError(`${source} must export its settings: export default defineConfig({ … }).`, {
-      source,
-    })
-  const found: Partial<Record<keyof Settings, unknown>> = {}
-  for (const [key, value] of Object.entries(config)) {
-    if (value === undefined) continue
-    if (!KEYS.includes(key as keyof Settings)) {
-      const similar = nearest(key, KEYS)
-      const cure =
-        similar === undefined ? `The settings are ${KEYS.join(', ')}.` : `Did you mean '${similar}'?`
-      throw new ConfigError(`${source} has no setting '${key}'. ${cure}`, { setting: key, source })
-    }
-    found[key as keyof Settings] = checked(key as keyof Settings, value, `${key} in ${source}`)
-  }
-  return found as Partial<Settings>
 }
 
 const CONFIG_FILES = ['ztask.config.ts', 'ztask.config.mts', 'ztask.config.js', 'ztask.config.mjs'] as const
@@ -300,7 +89,7 @@ export const loadProject = async (
       : fromObject(await importConfig(configFile), configFile.slice(root.length + 1))
   const given: Partial<Record<keyof Settings, unknown>> = { ...file, ...fromEnvironment(env) }
   for (const key of KEYS) if (flags[key] !== undefined) given[key] = checked(key, flags[key], `--${key}`)
-  const settings = Object.fromEntries(KEYS.map((key) => [key, given[key] ?? SETTINGS[key].default])) as {
+  const settings = Object.fromEntries(KEYS.map((key) => [key, given[key] ?? defaultOf(key)])) as {
     -readonly [K in keyof Settings]: Settings[K]
   }
   settings.project ??= packageName(root) ?? 'ztask'

@@ -2,7 +2,6 @@
 export { type ClientSpec, makeClient } from './client/client.ts'
 export { type Defined, task } from './client/define.ts'
 export { close } from './client/process.ts'
-export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './config.ts'
 export {
   ClientClosedError,
   ConfigError,
@@ -40,4 +39,5 @@ export {
   type TaskMark,
   type TaskOptions,
 } from './model/task.ts'
+export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './settings.ts'
 export { defineRegistry, type Registry, type RegistryEntry } from './worker/registry.ts'

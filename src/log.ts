@@ -23,8 +23,6 @@ const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
 }
 
 /** Everybody else names the type by this: the library is an affair of this file. */
-export type Logger = pino.Logger
-
 export interface LogOptions {
   readonly level: LogLevel
   /** Lines are appended to this file, made where it is not there; to stdout where none is given. */
@@ -32,6 +30,8 @@ export interface LogOptions {
   /** Lines for people in place of JSON. */
   readonly pretty: boolean
 }
+
+export type Logger = pino.Logger
 
 export interface Log {
   readonly log: Logger

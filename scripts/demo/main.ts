@@ -31,7 +31,8 @@ process.on('exit', killAll)
 for (const [signal, code] of Object.entries(EXIT_CODES))
   process.on(signal, () => {
     killAll()
-    rmSync(copy.dir, { recursive: true, force: true })
+    // A worker lives a moment longer than its master, and may still write.
+    rmSync(copy.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     process.exit(code)
   })
 

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { LOG_LEVELS, type LogLevel } from '../log.ts'
 import { ZtaskError } from '../model/errors.ts'
 import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
@@ -42,7 +42,12 @@ export const addDaemon = (program: Command): void => {
 
 const defaultWorkers = (): number => Math.min(availableParallelism(), MOST_WORKERS_BY_DEFAULT)
 
-const level = (text: string): LogLevel => text.toUpperCase() as LogLevel
+/** In place of commander's own check of the choices, which takes them in capitals only. */
+const level = (text: string): LogLevel => {
+  const found = LOG_LEVELS.find((one) => one === text.toUpperCase())
+  if (found === undefined) throw new InvalidArgumentError(`Allowed choices are ${LOG_LEVELS.join(', ')}.`)
+  return found
+}
 
 const serve = async (flags: DaemonFlags): Promise<void> => {
   const [{ createLogger }, { startDaemon }] = await Promise.all([

@@ -1,12 +1,6 @@
 /** What the generated client is made of: the calls of each task, in the mode that the settings ask for. */
 import { v7 } from 'uuid'
-import {
-  CLIENT_SETTINGS,
-  type ClientSettings,
-  defaultOf,
-  fromEnvironment,
-  nearestPackageName,
-} from '../config.ts'
+import { nearestPackageName } from '../config.ts'
 import {
   DaemonUnavailableError,
   InvalidDelayError,
@@ -14,6 +8,7 @@ import {
   RegistryNotLoadedError,
 } from '../model/errors.ts'
 import type { Job } from '../model/task.ts'
+import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs } from '../wire/codec.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'

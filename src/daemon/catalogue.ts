@@ -1,9 +1,10 @@
 /** What the current code can run: names, aliases and options, as a generation told them. */
-import type { UnknownTask } from '../config.ts'
+
 import { UnknownTaskError } from '../model/errors.ts'
 import { nearest } from '../model/nearest.ts'
 import type { RetryPolicy } from '../model/retry.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
+import type { UnknownTask } from '../settings.ts'
 
 /** What the code says of a task's name: nothing, or why a call of it is refused or held. */
 export type Verdict = { readonly refuse: UnknownTaskError } | { readonly hold: string } | undefined

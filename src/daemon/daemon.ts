@@ -1,8 +1,8 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
-import type { Logger } from 'pino'
 import { systemClock } from '../clock.ts'
 import { type Project, registryFile } from '../config.ts'
+import type { Logger } from '../log.ts'
 import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'

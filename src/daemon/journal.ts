@@ -1,5 +1,5 @@
 /** The daemon's log lines, all of them: the stages report what happened, the words are here. */
-import type { Logger } from 'pino'
+import type { Logger } from '../log.ts'
 import { ZtaskError } from '../model/errors.ts'
 import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'

@@ -5,7 +5,15 @@ import { Dealer } from 'zeromq'
 import { makeProject, type TestProject } from '../harness/project.ts'
 
 const EVIL = `import { appendFileSync } from 'node:fs'\nappendFileSync('ran.log', 'evil 1 1\\n')\nexport default () => {}\n`
-const NAMES = ['./evil.mjs', '../evil.mjs', 'node:child_process', 'evil', 'constructor', '__proto__', 'toString']
+const NAMES = [
+  './evil.mjs',
+  '../evil.mjs',
+  'node:child_process',
+  'evil',
+  'constructor',
+  '__proto__',
+  'toString',
+]
 
 /** What devalue would have to evaluate, or hand to a constructor, to build it. */
 const ARGUMENTS = [
@@ -84,7 +92,9 @@ test('B6: what is no message of the protocol is refused, told and logged, and th
     })
   const malformed = [7, ['no id', 'note', '[]'], [randomUUID(), 5, '[]'], [randomUUID(), 'note', {}]]
   const { refused } = await exchange(project, enqueue([...malformed, [randomUUID(), 'note', '["good"]']]))
-  expect(refused).toEqual(malformed.map((_, index) => [index, expect.objectContaining({ code: 'ZTASK_PROTOCOL' })]))
+  expect(refused).toEqual(
+    malformed.map((_, index) => [index, expect.objectContaining({ code: 'ZTASK_PROTOCOL' })]),
+  )
   await project.hasRun('good')
   expect(daemon.stdout.match(/Refused a message/g)).toHaveLength(wrong.length)
 })

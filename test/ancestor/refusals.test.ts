@@ -1,6 +1,6 @@
 /** What is refused at the call: names that are none, types that do not fit, moments that are none. */
 import { beforeAll, expect, test } from 'vitest'
-import { type RunningProcess, REPOSITORY } from '../harness/process.ts'
+import { REPOSITORY, type RunningProcess } from '../harness/process.ts'
 import { shareProject, type TestProject } from '../harness/project.ts'
 
 let project: TestProject

@@ -12,20 +12,23 @@ const busy = async (flags: string[] = []): Promise<{ project: TestProject; daemo
   return { project, daemon }
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)('%s drains: what runs may finish, what waits stays, exit 0', async (signal) => {
-  const { project, daemon } = await busy(['--workers', '1', '--concurrency', '1'])
-  const { note } = project.client()
-  await note.async('waits')
-  daemon.child.kill(signal)
-  await daemon.prints(/finishing 1 running jobs/)
-  // Calls are taken until the last.
-  await note.async('called meanwhile')
-  expect(daemon.hasEnded).toBe(false)
-  project.write('go', '')
-  expect(await daemon.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
-  expect(project.ran()).toEqual(['wait:go', 'done:go'])
-  expect(project.rows().map(({ args }) => args)).toEqual(['["waits"]', '["called meanwhile"]'])
-})
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  '%s drains: what runs may finish, what waits stays, exit 0',
+  async (signal) => {
+    const { project, daemon } = await busy(['--workers', '1', '--concurrency', '1'])
+    const { note } = project.client()
+    await note.async('waits')
+    daemon.child.kill(signal)
+    await daemon.prints(/finishing 1 running jobs/)
+    // Calls are taken until the last.
+    await note.async('called meanwhile')
+    expect(daemon.hasEnded).toBe(false)
+    project.write('go', '')
+    expect(await daemon.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
+    expect(project.ran()).toEqual(['wait:go', 'done:go'])
+    expect(project.rows().map(({ args }) => args)).toEqual(['["waits"]', '["called meanwhile"]'])
+  },
+)
 
 test('--shutdown-timeout cuts what runs for longer: it goes back uncharged, and runs again at the next start', async () => {
   const { project, daemon } = await busy(['--shutdown-timeout', '0.2'])
@@ -52,7 +55,10 @@ export const bye = () => appendFileSync('ran.log', 'bye ' + process.pid + ' ' + 
 `
 
 test('onExit runs in each worker that a drain ends, when its last job is done', async () => {
-  const project = await makeProject({ config: `onExit: ['./src/exit.ts#bye']`, files: { 'src/exit.ts': EXIT } })
+  const project = await makeProject({
+    config: `onExit: ['./src/exit.ts#bye']`,
+    files: { 'src/exit.ts': EXIT },
+  })
   const daemon = await project.daemon()
   await project.client().act.async('wait', 'go')
   await project.hasRun('wait:go')

@@ -37,7 +37,10 @@ test('K4: the address is tcp://127.0.0.1:5555 where none is given', async () => 
   expect(readFileSync(project.path('src/ztask/client.ts'), 'utf8')).toContain("'tcp://127.0.0.1:5555'")
 })
 
-const MANY = Array.from({ length: 200 }, (_, i) => `export const task${i} = task((what: string) => say(what))`)
+const MANY = Array.from(
+  { length: 200 },
+  (_, i) => `export const task${i} = task((what: string) => say(what))`,
+)
 
 test('B22: importing the client opens no socket, and a process that calls 200 tasks holds one', async () => {
   const project = await makeProject({

@@ -16,8 +16,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, expect } from 'vitest'
 import { close, makeClient } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
-import type { ClientSettings } from '../../src/config.ts'
 import type { JobView } from '../../src/daemon/commands.ts'
+import type { ClientSettings } from '../../src/settings.ts'
 import { type Ended, EXECUTABLE, processesIn, REPOSITORY, RunningProcess, TSX } from './process.ts'
 import { until } from './until.ts'
 
@@ -218,8 +218,13 @@ export class TestProject {
     }
   }
 
-  /** Waits for a job to be in a state. */
-  job(id: string, state: JobView['state']): Promise<JobView> {
+  /** Waits for a job to be in a state. @returns what `ztask show` says of it */
+  async job(id: string, state: JobView['state']): Promise<JobView> {
+    // A look at the row costs a thousandth of a command.
+    if (state === 'failed' || state === 'held')
+      await until(`job ${id} to be ${state}`, () =>
+        this.rows().some((row) => row.id === id && row.state === state),
+      )
     return until(`job ${id} to be ${state}`, async () => {
       const job = await this.json<JobView>('show', id)
       return job.state === state ? job : undefined
@@ -263,9 +268,15 @@ export const shareProject = async (options: ProjectOptions = {}): Promise<TestPr
 }
 
 const emptyProject = async (): Promise<TestProject> =>
-  new TestProject(realpathSync(mkdtempSync(join(tmpdir(), 'ztask-test-'))), `tcp://127.0.0.1:${await freePort()}`)
+  new TestProject(
+    realpathSync(mkdtempSync(join(tmpdir(), 'ztask-test-'))),
+    `tcp://127.0.0.1:${await freePort()}`,
+  )
 
-const fill = async (project: TestProject, { config = '', files = {} }: ProjectOptions): Promise<TestProject> => {
+const fill = async (
+  project: TestProject,
+  { config = '', files = {} }: ProjectOptions,
+): Promise<TestProject> => {
   mkdirSync(project.path('node_modules'))
   symlinkSync(REPOSITORY, project.path('node_modules/ztask'))
   project.write('package.json', JSON.stringify({ name: 'fixture', type: 'module' }))
@@ -275,7 +286,27 @@ const fill = async (project: TestProject, { config = '', files = {} }: ProjectOp
   )
   project.write('src/tasks.ts', TASKS)
   for (const [file, text] of Object.entries(files)) project.write(file, text)
+  await generate(project, JSON.stringify([config, files]))
+  return project
+}
+
+/** What generate wrote for a project of this process, by what it was made of: the like of it differs by its url only. */
+const generated = new Map<string, { url: string; client: string; registry: string }>()
+
+const CLIENT = 'src/ztask/client.ts'
+const REGISTRY = 'src/ztask/registry.ts'
+
+const generate = async (project: TestProject, likeness: string): Promise<void> => {
+  const known = generated.get(likeness)
+  if (known !== undefined) {
+    project.write(CLIENT, known.client.replaceAll(known.url, project.url))
+    project.write(REGISTRY, known.registry)
+    return
+  }
   const { code, stderr } = await project.ztask('generate')
   expect(code, stderr).toBe(0)
-  return project
+  const read = (file: string) => readFileSync(project.path(file), 'utf8')
+  // Elsewhere where the configuration says so.
+  if (!existsSync(project.path(CLIENT))) return
+  generated.set(likeness, { url: project.url, client: read(CLIENT), registry: read(REGISTRY) })
 }

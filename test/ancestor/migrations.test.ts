@@ -1,0 +1,58 @@
+/** K17: schema changes are numbered migrations, applied in order; one can be marked as applied. */
+import { expect, test } from 'vitest'
+import { makeProject } from '../harness/project.ts'
+
+const ALL = ['0001_jobs', '0002_nodes']
+
+test('K17: migrate --list shows what has been applied, migrate applies the rest, once', async () => {
+  const project = await makeProject()
+  const states = () => project.json<{ name: string; applied: boolean }[]>('migrate', '--list')
+  expect(await states()).toEqual(ALL.map((name) => ({ name, applied: false })))
+  expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: `applied: ${ALL.join(', ')}\n` })
+  expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: 'nothing to apply\n' })
+  expect(await states()).toEqual(ALL.map((name) => ({ name, applied: true })))
+  expect((await project.ztask('migrate', '--list')).stdout).toBe('[x]  0001_jobs\n[x]  0002_nodes\n')
+})
+
+test('K17: migrate --fake 0001 marks it as applied without running it, for a database that has the change', async () => {
+  const project = await makeProject()
+  await project.ztask('migrate')
+  // As a database whose first table was made by hand.
+  project.sql('drop table nodes; drop table ztask_migrations; drop table ztask_migrations_lock')
+  const again = await project.ztask('migrate')
+  expect(again.code).toBe(1)
+  expect(again.stderr).toContain('table "jobs" already exists')
+  expect((await project.ztask('migrate', '--fake', '0002')).stderr).toContain(
+    '0001_jobs comes before 0002_nodes',
+  )
+  expect(await project.ztask('migrate', '--fake', '0001')).toMatchObject({
+    code: 0,
+    stdout: 'marked as applied: 0001_jobs\n',
+  })
+  expect((await project.ztask('migrate', '--fake', '0001')).stderr).toContain('has been applied already')
+  expect((await project.ztask('migrate', '--fake', '7')).stderr).toContain(`No migration '7'`)
+  expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: 'applied: 0002_nodes\n' })
+  await project.daemon()
+  await project.client().note.async('works')
+  await project.hasRun('works')
+})
+
+test('K17: a database that a newer ztask has migrated is refused, by the daemon and by migrate', async () => {
+  const project = await makeProject()
+  await project.ztask('migrate')
+  project.sql(`insert into ztask_migrations (name, timestamp) values ('9999_future', '2100-01-01')`)
+  for (const ended of [await project.launch().ended, await project.ztask('migrate')]) {
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toContain('has been migrated by a newer ztask (9999_future). Update ztask')
+  }
+})
+
+test('K17: migrate leaves a database alone that a daemon holds', async () => {
+  const project = await makeProject()
+  await project.daemon()
+  expect(await project.ztask('migrate')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is held by a daemon. Stop it first.'),
+  })
+  expect(await project.ztask('migrate', '--list')).toMatchObject({ code: 0 })
+})

@@ -1,0 +1,50 @@
+/** The command line itself: what is wrong usage, and what is said about it. */
+import { beforeAll, expect, test } from 'vitest'
+import { shareProject, type TestProject } from '../harness/project.ts'
+
+let project: TestProject
+beforeAll(async () => {
+  project = await shareProject()
+})
+
+test('--help and --version go to stdout and are no failure', async () => {
+  const [help, ofDaemon, version] = await Promise.all([
+    project.ztask('--help'),
+    project.ztask('daemon', '--help'),
+    project.ztask('--version'),
+  ])
+  for (const ended of [help, ofDaemon, version]) expect(ended).toMatchObject({ code: 0, stderr: '' })
+  for (const command of [
+    'generate',
+    'daemon',
+    'status',
+    'list',
+    'show',
+    'retry',
+    'cancel',
+    'delete',
+    'run',
+    'migrate',
+  ])
+    expect(help.stdout).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
+  expect(ofDaemon.stdout).toContain('--shutdown-timeout <seconds>')
+  expect(version.stdout).toBe('0.1.0\n')
+})
+
+test.each([
+  [['stauts'], 'Did you mean status?'],
+  [['status', '--jsno'], 'Did you mean --json?'],
+  [['show'], "missing required argument 'id'"],
+  [['cancel'], "missing required argument 'ids'"],
+  [['retry'], 'all failed ones with --failed'],
+  [['delete', 'an-id', '--failed'], 'all failed ones with --failed'],
+  [['list', '--failed', '--held'], 'cannot be used with'],
+  [['list', '--limit', '0'], 'whole number from 1 to 10000'],
+  [['daemon', '--workers', 'many'], 'whole number from 1 to 1024'],
+  [['daemon', '--concurrency', '0'], 'whole number from 1 to 10000'],
+  [['daemon', '--shutdown-timeout', 'soon'], 'number of seconds'],
+])('ztask %j is wrong usage: exit 2, the reason on stderr', async (argv, reason) => {
+  const { code, stdout, stderr } = await project.ztask(...argv)
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  expect(stderr).toContain(reason)
+})

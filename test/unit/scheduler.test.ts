@@ -1,0 +1,585 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import { pino } from 'pino'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { Clock } from '../../src/clock.ts'
+import { Journal } from '../../src/daemon/journal.ts'
+import { Ring } from '../../src/daemon/ring.ts'
+import { Scheduler } from '../../src/daemon/scheduler.ts'
+import { byTurn, type Job, type NewJob } from '../../src/model/job.ts'
+import type { Worker } from '../../src/model/run.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { SqliteStore } from '../../src/store/sqlite.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
+  ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null },
+  ...{ attempts: 0, failure: null, failedAt: null },
+  ...{ seq, due },
+  ...more,
+})
+
+/** Lets every promise that can go on do so. */
+const settled = async (): Promise<void> => {
+  for (let i = 0; i < 8; i++) await undefined
+}
+
+/** A read of the table: what it saw, once it has looked, and its answer, once it is given. */
+interface Read {
+  readonly limit: number
+  readonly answer: (rows: readonly Job[]) => void
+  readonly fail: (error: Error) => void
+  seen: readonly Job[] | undefined
+}
+
+/**
+ * The scheduler in a world that is driven by hand: a table whose reads look and answer when they are told to, a pool
+ * of `room` places that is filled at each wake, and an alarm, as the ring has them. Beside it the truth, a plain list,
+ * against which each job that is handed out is checked.
+ */
+class World {
+  readonly scheduler: Scheduler
+  /** Every row, whatever became of it on its way to the scheduler. */
+  readonly table = new Map<number, Job>()
+  readonly running = new Map<number, Job>()
+  /** Rows whose ending is in the table, and not yet told to the scheduler. */
+  readonly untold: { readonly job: Job; readonly next: Job | undefined }[] = []
+  /** Rows that are in the table and not yet told to the scheduler. */
+  readonly arriving: Job[] = []
+  readonly withdrawn = new Map<number, Job>()
+  readonly reads: Read[] = []
+  readonly handedOut: Job[] = []
+  now = 0
+  room: number
+  #alarm: number | undefined
+  #seq = 0
+
+  constructor(window: number, room: number) {
+    this.room = room
+    this.scheduler = new Scheduler({
+      window,
+      clock: { now: () => this.now, monotonic: () => this.now },
+      wake: () => this.pump(),
+      unreadable: () => {},
+      store: {
+        nearest: (limit) =>
+          new Promise((answer, fail) => this.reads.push({ limit, answer, fail, seen: undefined })),
+      },
+    })
+  }
+
+  /** Rows that nothing keeps from running but the time. */
+  queue(): Job[] {
+    return [...this.table.values()].filter((job) => job.state === 'queued' && !this.isBusy(job)).sort(byTurn)
+  }
+
+  due(): Job[] {
+    return this.queue().filter((job) => job.due <= this.now)
+  }
+
+  isBusy({ seq }: Job): boolean {
+    return (
+      this.running.has(seq) ||
+      this.withdrawn.has(seq) ||
+      this.untold.some(({ job }) => job.seq === seq) ||
+      this.arriving.some((job) => job.seq === seq)
+    )
+  }
+
+  pump(): void {
+    for (let free = this.room - this.running.size; free > 0; free = this.room - this.running.size) {
+      const due = this.due()
+      const taken = this.scheduler.take(free)
+      this.#check(taken, due)
+      if (taken.length === 0) break
+    }
+    const next = this.scheduler.nextDue()
+    this.#alarm = next !== undefined && next > this.now ? next : undefined
+  }
+
+  #check(taken: readonly Job[], due: readonly Job[]): void {
+    expect(taken).toEqual([...taken].sort(byTurn))
+    const turns = this.reads.length === 0 ? due.slice(0, taken.length) : undefined
+    // While nothing is being read the window holds what comes first, so that the turn is exact.
+    if (turns !== undefined) expect(taken).toEqual(turns)
+    for (const job of taken) {
+      expect(due).toContainEqual(job)
+      expect(this.running.has(job.seq)).toBe(false)
+      this.running.set(job.seq, job)
+      this.handedOut.push(job)
+    }
+  }
+
+  /** New rows, in the table from now on; the scheduler is told later. */
+  store(delays: readonly number[], state: Job['state'] = 'queued'): void {
+    for (const delay of delays) {
+      const job = jobOf(++this.#seq, this.now + delay, { state })
+      this.table.set(job.seq, job)
+      this.arriving.push(job)
+    }
+  }
+
+  tellArrivals(): void {
+    const jobs = this.arriving.splice(0)
+    if (jobs.length > 0) this.scheduler.add(jobs)
+  }
+
+  /** A run is over, and so it stands in the table; the scheduler is told later. */
+  end(job: Job, next: Job | undefined): void {
+    this.running.delete(job.seq)
+    if (next === undefined) this.table.delete(job.seq)
+    else this.table.set(job.seq, next)
+    this.untold.push({ job, next })
+  }
+
+  tellEndings(): void {
+    for (const { job, next } of this.untold.splice(0)) {
+      if (next?.state === 'queued') this.scheduler.add([next])
+      else this.scheduler.forget(job.seq)
+    }
+    this.pump()
+  }
+
+  release(job: Job): void {
+    this.running.delete(job.seq)
+    this.scheduler.add([job])
+  }
+
+  /** Failed or held rows are queued again, behind the scheduler's back. */
+  requeue(): void {
+    for (const job of this.table.values())
+      if (job.state !== 'queued' && !this.isBusy(job))
+        this.table.set(job.seq, { ...job, state: 'queued', due: this.now, attempts: 0 })
+    this.scheduler.refill()
+  }
+
+  withdraw(job: Job): void {
+    const free = !this.isBusy(job)
+    expect(this.scheduler.withdraw(job.seq)).toBe(free)
+    if (free) this.withdrawn.set(job.seq, job)
+  }
+
+  tellWithdrawals(removed: boolean): void {
+    for (const job of [...this.withdrawn.values()]) {
+      this.withdrawn.delete(job.seq)
+      if (removed) this.table.delete(job.seq)
+      if (removed) this.scheduler.forget(job.seq)
+      else this.scheduler.add([job])
+    }
+  }
+
+  tick(ms: number): void {
+    this.now += ms
+    if (this.#alarm !== undefined && this.#alarm <= this.now) this.pump()
+  }
+
+  look(read: Read): void {
+    const queued = [...this.table.values()].filter((job) => job.state === 'queued').sort(byTurn)
+    read.seen ??= queued.slice(0, read.limit)
+  }
+
+  async answer(): Promise<void> {
+    const read = this.reads[0]
+    if (read === undefined) return
+    // A commit is told before a read that has seen it: the database answers in turn.
+    this.tellArrivals()
+    this.look(read)
+    this.reads.shift()
+    read.answer(read.seen ?? [])
+    await settled()
+  }
+
+  /** Everything under way comes to its end, and nothing new happens. */
+  async rest(): Promise<void> {
+    this.tellArrivals()
+    this.tellEndings()
+    this.tellWithdrawals(false)
+    while (this.reads.length > 0) await this.answer()
+  }
+
+  /** Nothing is due that is not running while there is room: who would wake it? */
+  expectNoStall(): void {
+    if (this.running.size < this.room) expect(this.due().map(({ seq }) => seq)).toEqual([])
+  }
+}
+
+/** One thing that happens; `pick` chooses among the jobs that it can happen to. */
+type Step = (world: World) => void | Promise<void>
+
+const pickFrom = (jobs: Iterable<Job>, pick: number): Job | undefined => {
+  const list = [...jobs].sort((a, b) => a.seq - b.seq)
+  return list[pick % list.length]
+}
+
+const named = (name: string, step: Step): Step => Object.assign(step, { [fc.toStringMethod]: () => name })
+
+const delay = fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 2, arbitrary: fc.nat(200) })
+const pick = fc.nat(1000)
+
+const running =
+  (n: number, then: (world: World, job: Job) => void): Step =>
+  (world) => {
+    const job = pickFrom(world.running.values(), n)
+    if (job !== undefined) then(world, job)
+  }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.array(delay, { maxLength: 6 }).map((d) => named(`store ${d}`, (w) => w.store(d))),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.array(delay, { maxLength: 60 }).map((d) => named(`store ${d}`, (w) => w.store(d))),
+  },
+  { weight: 1, arbitrary: delay.map((d) => named(`store one held ${d}`, (w) => w.store([d], 'held'))) },
+  { weight: 4, arbitrary: fc.constant(named('tell arrivals', (w) => w.tellArrivals())) },
+  {
+    weight: 4,
+    arbitrary: pick.map((n) =>
+      named(
+        `succeed ${n}`,
+        running(n, (w, job) => w.end(job, undefined)),
+      ),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(pick, delay).map(([n, d]) =>
+      named(
+        `retry ${n} in ${d}`,
+        running(n, (w, job) => w.end(job, { ...job, attempts: job.attempts + 1, due: w.now + d })),
+      ),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(pick, fc.constantFrom('failed' as const, 'held' as const)).map(([n, state]) =>
+      named(
+        `${state} ${n}`,
+        running(n, (w, job) => w.end(job, { ...job, state })),
+      ),
+    ),
+  },
+  { weight: 4, arbitrary: fc.constant(named('tell endings', (w) => w.tellEndings())) },
+  {
+    weight: 2,
+    arbitrary: pick.map((n) =>
+      named(
+        `release ${n}`,
+        running(n, (w, job) => w.release(job)),
+      ),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: pick.map((n) =>
+      named(`withdraw ${n}`, (w) => {
+        const job = pickFrom(w.table.values(), n)
+        if (job?.state === 'queued' && !w.arriving.includes(job)) w.withdraw(job)
+      }),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.boolean().map((r) => named(`tell withdrawals ${r}`, (w) => w.tellWithdrawals(r))),
+  },
+  { weight: 1, arbitrary: fc.constant(named('requeue', (w) => w.requeue())) },
+  { weight: 1, arbitrary: fc.constant(named('refill', (w) => w.scheduler.refill())) },
+  { weight: 4, arbitrary: fc.nat(60).map((ms) => named(`tick ${ms}`, (w) => w.tick(ms))) },
+  { weight: 3, arbitrary: fc.constant(named('look', (w) => w.reads[0] && w.look(w.reads[0]))) },
+  { weight: 4, arbitrary: fc.constant(named('answer', (w) => w.answer())) },
+)
+
+describe('the window against a sorted list', () => {
+  const window = fc.integer({ min: 4, max: 16 })
+
+  test('hands out each due job once, in its turn, and never stalls', async () => {
+    const steps = fc.array(step, { maxLength: 120, size: 'max' })
+    const property = fc.asyncProperty(
+      window,
+      fc.integer({ min: 1, max: 8 }),
+      steps,
+      async (size, room, list) => {
+        const world = new World(size, room)
+        for (const one of list) {
+          await one(world)
+          if (world.reads.length === 0) world.expectNoStall()
+          expect(world.scheduler.busy).toBe(world.running.size + world.untold.length + world.withdrawn.size)
+        }
+        await world.rest()
+        world.expectNoStall()
+        // From here on the alarm and freed places alone move it, to the last job.
+        for (let left = world.queue().length + 1; left > 0; left--) {
+          for (const job of [...world.running.values()]) world.end(job, undefined)
+          await world.rest()
+          const next = world.queue()[0]
+          if (next !== undefined) world.tick(Math.max(0, next.due - world.now))
+          await world.rest()
+          world.expectNoStall()
+        }
+        expect(world.queue()).toEqual([])
+        expect(world.running.size).toBe(0)
+      },
+    )
+    await fc.assert(property, { numRuns: 1500 })
+  })
+
+  test('a table read once, whole, is handed out in exactly its order', async () => {
+    const rows = fc.array(fc.nat(30), { maxLength: 60 })
+    const property = fc.asyncProperty(rows, fc.integer({ min: 1, max: 8 }), async (delays, limit) => {
+      const world = new World(64, 0)
+      world.store(delays)
+      world.arriving.length = 0
+      world.scheduler.refill()
+      await world.rest()
+      world.now = 30
+      const expected = world.queue().map(({ seq }) => seq)
+      const taken: number[] = []
+      for (let got = world.scheduler.take(limit); got.length > 0; got = world.scheduler.take(limit))
+        taken.push(...got.map(({ seq }) => seq))
+      expect(taken).toEqual(expected)
+    })
+    await fc.assert(property)
+  })
+})
+
+describe('a refill', () => {
+  test('passes over what changed while it read', async () => {
+    const world = new World(8, 2)
+    world.store([0, 0, 0])
+    world.tellArrivals()
+    world.scheduler.refill()
+    const [read] = world.reads
+    if (read !== undefined) world.look(read)
+    const [first, second] = [...world.running.values()]
+    if (first !== undefined) world.end(first, undefined)
+    if (second !== undefined) world.end(second, { ...second, attempts: 1, due: 50 })
+    world.tellEndings()
+    await world.rest()
+    expect(world.handedOut.map(({ seq }) => seq)).toEqual([1, 2, 3])
+    world.tick(50)
+    expect(world.handedOut.map(({ seq, attempts }) => [seq, attempts])).toContainEqual([2, 1])
+  })
+
+  test('asked for while its waking is heard is not lost', async () => {
+    // As when the code knows none of the tasks in the window: each pump takes them all, and holds them.
+    const world = new World(4, 1000)
+    world.store(Array.from({ length: 20 }, () => 0))
+    world.arriving.length = 0
+    world.scheduler.refill()
+    await world.rest()
+    expect(world.handedOut).toHaveLength(20)
+  })
+
+  test('keeps what it dropped in mind when more arrived while it read than the window holds', async () => {
+    const world = new World(4, 0)
+    world.scheduler.refill()
+    const [read] = world.reads
+    if (read !== undefined) world.look(read)
+    for (let i = 0; i < 5; i++) {
+      world.store([5, 4, 3, 2])
+      world.tellArrivals()
+    }
+    await world.rest()
+    world.room = 1
+    world.tick(10)
+    for (let left = 25; left > 0; left--) {
+      for (const job of [...world.running.values()]) world.end(job, undefined)
+      await world.rest()
+    }
+    expect(world.queue().map(({ seq }) => seq)).toEqual([])
+    expect(world.handedOut.map(({ due, seq }) => [due, seq])).toEqual(
+      world.handedOut
+        .map(({ due, seq }) => [due, seq])
+        .sort(([a = 0, b = 0], [c = 0, d = 0]) => a - c || b - d),
+    )
+  })
+
+  test('asks for the window and what is busy; nothing is read while the window is all there is', async () => {
+    const world = new World(4, 3)
+    world.store([0, 0, 0, 0])
+    world.tellArrivals()
+    expect(world.reads).toHaveLength(0)
+    world.scheduler.refill()
+    expect(world.reads.map(({ limit }) => limit)).toEqual([7])
+    await world.rest()
+    for (const job of [...world.running.values()]) world.end(job, undefined)
+    await world.rest()
+    expect(world.reads).toHaveLength(0)
+    expect(world.handedOut).toHaveLength(4)
+  })
+
+  test('that fails is told and tried again each second, and what arrives meanwhile runs', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    let failures = 0
+    let fails = true
+    const rows = Array.from({ length: 3 }, (_, i) => jobOf(i + 1, 0))
+    const nearest = vi.fn(async (limit: number) => {
+      if (fails) throw new Error('the disk is gone')
+      return rows.slice(0, limit)
+    })
+    const scheduler = new Scheduler({
+      store: { nearest },
+      clock: { now: () => 10, monotonic: () => 10 },
+      wake: () => {},
+      unreadable: (error) => {
+        expect(error.message).toBe('the disk is gone')
+        failures++
+      },
+    })
+    scheduler.refill()
+    await settled()
+    scheduler.add([jobOf(9, 5)])
+    expect(scheduler.take(5).map(({ seq }) => seq)).toEqual([9])
+    await vi.advanceTimersByTimeAsync(2999)
+    expect([failures, nearest.mock.calls.length]).toEqual([3, 3])
+    fails = false
+    await vi.advanceTimersByTimeAsync(1)
+    expect(scheduler.take(5).map(({ seq }) => seq)).toEqual([1, 2, 3])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(nearest).toHaveBeenCalledTimes(4)
+  })
+})
+
+describe('memory', () => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+
+  /** How many of the jobs that `make` hands on are still held by anybody. */
+  const alive = async (make: (track: (job: Job) => Job) => Promise<void> | void): Promise<number> => {
+    const refs: WeakRef<Job>[] = []
+    await make((job) => {
+      refs.push(new WeakRef(job))
+      return job
+    })
+    await turn()
+    gc()
+    return refs.filter((ref) => ref.deref() !== undefined).length
+  }
+
+  /** No job is due; a read sees none of those that arrive. */
+  const idle = (window: number, rows: () => readonly Job[] = () => []): Scheduler =>
+    new Scheduler({
+      window,
+      clock: { now: () => 0, monotonic: () => 0 },
+      wake: () => {},
+      unreadable: () => {},
+      store: { nearest: async (limit) => rows().slice(0, limit) },
+    })
+
+  test('a window that is full holds at most twice its size, however many arrive', async () => {
+    const scheduler = idle(16)
+    const count = await alive((track) => {
+      for (let seq = 1; seq <= 5000; seq++) scheduler.add([track(jobOf(seq, 1 + ((seq * 7919) % 1000)))])
+    })
+    expect(count).toBeLessThanOrEqual(33)
+    expect(scheduler.nextDue()).toBe(1)
+  })
+
+  test('what arrives while a read is under way is dropped too', async () => {
+    let answer = (_: readonly Job[]): void => {}
+    const read = new Promise<readonly Job[]>((resolve) => {
+      answer = resolve
+    })
+    const scheduler = new Scheduler({
+      window: 16,
+      clock: { now: () => 0, monotonic: () => 0 },
+      wake: () => {},
+      unreadable: () => {},
+      store: { nearest: () => read },
+    })
+    scheduler.refill()
+    const during = await alive((track) => {
+      for (let seq = 1; seq <= 5000; seq++) scheduler.add([track(jobOf(seq, seq))])
+    })
+    expect(during).toBeLessThanOrEqual(33)
+    answer(Array.from({ length: 16 }, (_, i) => jobOf(i + 1, i + 1)))
+    await settled()
+    expect(scheduler.nextDue()).toBe(1)
+  })
+
+  test('jobs that were withdrawn are not kept until they would have been due', async () => {
+    const scheduler = idle(16)
+    const first = jobOf(1, 1)
+    scheduler.add([first])
+    const count = await alive((track) => {
+      for (let seq = 2; seq <= 5000; seq++) {
+        scheduler.add([track(jobOf(seq, 1000 + seq))])
+        scheduler.withdraw(seq)
+        scheduler.forget(seq)
+      }
+    })
+    expect(count).toBeLessThanOrEqual(33)
+    expect(scheduler.nextDue()).toBe(1)
+  })
+})
+
+describe('in the ring', () => {
+  const places: { readonly folder: string; readonly store: SqliteStore; readonly rings: Ring[] }[] = []
+  const WORKER: Worker = { number: 1, pid: 1, generation: 1 }
+
+  afterEach(async () => {
+    for (const { folder, store, rings } of places.splice(0)) {
+      for (const ring of rings) ring.stop()
+      await store.close()
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  const ringOn = async (clock: Clock, before: readonly NewJob[]) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ztask-scheduler-'))
+    const store = new SqliteStore(join(folder, 'ztask.db'))
+    const rings: Ring[] = []
+    places.push({ folder, store, rings })
+    await migrate(store.kysely)
+    await store.commit({ insert: before, save: [], remove: [] })
+    const handed: string[] = []
+    const ring = new Ring({
+      ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
+      journal: new Journal(pino({ level: 'silent' })),
+      defaults: { retryCount: 0, retryAfter: 0 },
+      hand: (_, jobs) => handed.push(...jobs.map(([, id]) => id)),
+    })
+    rings.push(ring)
+    ring.learn([{ name: 'known', aliases: [], options: {} }])
+    ring.admit(WORKER)
+    ring.start()
+    return { ring, handed, store }
+  }
+
+  const call = (id: string, task: string, due = 0): NewJob => ({
+    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null },
+  })
+
+  test('a window full of jobs whose tasks are gone does not keep those behind it waiting', async () => {
+    const gone = Array.from({ length: 5000 }, (_, i) => call(`gone ${i}`, 'gone'))
+    const clock = { now: () => 1, monotonic: () => 1 }
+    const { handed, store } = await ringOn(clock, [...gone, call('good', 'known')])
+    await vi.waitFor(() => expect(handed).toEqual(['good']), { timeout: 1000, interval: 5 })
+    await vi.waitFor(async () => expect((await store.counts(1)).held).toBe(5000), { interval: 5 })
+  })
+
+  test('a job that becomes due between two looks at the clock is not forgotten', async () => {
+    // Each look is a millisecond later, as it now and then is: the take comes too early, the alarm's look too late.
+    let now = 0
+    const clock = { now: () => now++, monotonic: () => 0 }
+    const { ring, handed } = await ringOn(clock, [])
+    await turn()
+    for (let i = 0; i < 20; i++) {
+      // Due in the very next milliseconds, whichever look that is.
+      ring.insert([call(`job ${i}`, 'known', now + (i % 5))], () => {})
+      await vi.waitFor(() => expect(handed).toHaveLength(i + 1), { timeout: 500, interval: 5 })
+      ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]] })
+      await ring.drained()
+    }
+  })
+})
