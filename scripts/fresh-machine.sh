@@ -79,7 +79,7 @@ try() { # try WHO DEMO_OR_TEST
   [[ $own == v24.* ]] || fail "npm runs Node $own, and not the Node 24 that the package brings"
   echo "npm runs Node $own"
   timed "$who" "$clone" "$command"
-  if [ "$who" = user ] && pgrep -u "$user" -a; then fail "$command left these processes behind"; fi
+  if [ "$who" = user ] && pgrep -u "$user" -r R,S,D,T -a; then fail "$command left these processes behind"; fi
 }
 
 for who in "${people[@]}"; do

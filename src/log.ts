@@ -22,7 +22,6 @@ const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
   NOTSET: 'trace',
 }
 
-/** Everybody else names the type by this: the library is an affair of this file. */
 export interface LogOptions {
   readonly level: LogLevel
   /** Lines are appended to this file, made where it is not there; to stdout where none is given. */
@@ -31,6 +30,7 @@ export interface LogOptions {
   readonly pretty: boolean
 }
 
+/** Everybody else names the type by this: the library is an affair of this file. */
 export type Logger = pino.Logger
 
 export interface Log {

@@ -15,7 +15,11 @@ export const addGenerate = (program: Command): void => {
       if (stale.length > 0) {
         process.stderr.write(`Stale: ${stale.join(', ')}. Run ztask generate and commit the result.\n`)
         process.exitCode = 1
-      } else if (written.length === 0) process.stdout.write(`${tasks.length} tasks, nothing changed\n`)
-      else process.stdout.write(`${tasks.length} tasks: wrote ${written.join(', ')}\n`)
+        return
+      }
+      const found = tasks.length === 1 ? '1 task' : `${tasks.length} tasks`
+      process.stdout.write(
+        written.length === 0 ? `${found}, nothing changed\n` : `${found}: wrote ${written.join(', ')}\n`,
+      )
     })
 }

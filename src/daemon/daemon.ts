@@ -173,7 +173,6 @@ export class Daemon {
       database: databaseFile(settings.database, root),
       workers,
       concurrency,
-      pid: process.pid,
       project: settings.project,
     })
     this.#ring.start()

@@ -20,23 +20,25 @@ export class Journal {
     database: string
     workers: number
     concurrency: number
-    pid: number
     project: string
   }): void {
     this.#log.info(facts, `Listening on ${facts.url}, ${facts.workers} workers, ${facts.database}`)
   }
 
   registered(tasks: readonly string[], generation: number): void {
-    this.#log.info({ tasks, generation }, `Registered ${tasks.length} tasks: ${tasks.join(', ')}`)
+    this.#log.info(
+      { tasks, generation },
+      `Registered ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}: ${tasks.join(', ')}`,
+    )
   }
 
   calling({ job, worker, number }: Run): void {
-    this.#log.info({ id: job.id, task: job.task, run: number, pid: worker.pid }, `Calling ${job.task}`)
+    this.#log.info({ id: job.id, task: job.task, run: number, worker: worker.pid }, `Calling ${job.task}`)
   }
 
   succeeded({ job, worker, number }: Run): void {
     this.#log.info(
-      { id: job.id, task: job.task, run: number, pid: worker.pid },
+      { id: job.id, task: job.task, run: number, worker: worker.pid },
       `Called ${job.task} successfully`,
     )
   }
@@ -54,7 +56,7 @@ export class Journal {
   }
 
   late(run: number, worker: Worker): void {
-    this.#log.warn({ run, pid: worker.pid }, 'An outcome came for a run that is over: it changes nothing')
+    this.#log.warn({ run, worker: worker.pid }, 'An outcome came for a run that is over: it changes nothing')
   }
 
   held(job: Job, reason: string): void {
@@ -96,11 +98,11 @@ export class Journal {
   }
 
   workerReady({ number, pid, generation }: Worker): void {
-    this.#log.debug({ worker: number, pid, generation }, `Worker ${number} is ready`)
+    this.#log.debug({ worker: pid, number, generation }, `Worker ${number} is ready`)
   }
 
   workerGone({ number, pid, generation }: Worker, exit: Exit, expected: boolean, cut: number): void {
-    const facts = { worker: number, pid, generation, cut, ...exit }
+    const facts = { worker: pid, number, generation, cut, ...exit }
     if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
     else if (expected)
       this.#log.warn(facts, `Worker ${number} was ended with ${cut} jobs running: they go back`)

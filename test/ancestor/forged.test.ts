@@ -47,7 +47,7 @@ test('B6: a forged name runs nothing: only names of the registry do', async () =
   const daemon = await project.daemon()
   const jobs = NAMES.map((name) => [randomUUID(), name, '[]'])
   const answer = await exchange(project, enqueue(jobs))
-  expect(answer['refused']).toEqual(
+  expect(answer.refused).toEqual(
     NAMES.map((_, index) => [index, expect.objectContaining({ code: 'ZTASK_UNKNOWN_TASK' })]),
   )
   // In the table by another way, they are held, not run.

@@ -29,7 +29,7 @@ test('K14: by default INFO goes to stdout: registered, calling, called, each wit
       'failOnce failed: Error: no retry; no retry left after 1 attempts',
     ]),
   )
-  const of = (id: string) => logLines(daemon.stdout).flatMap((line) => (line['id'] === id ? [line.msg] : []))
+  const of = (id: string) => logLines(daemon.stdout).flatMap((line) => (line.id === id ? [line.msg] : []))
   expect(of(good)).toEqual(['Calling note', 'Called note successfully'])
   expect(of(bad)).toHaveLength(2)
   expect(levels(daemon)).toEqual(new Set(['info', 'error']))

@@ -31,7 +31,7 @@ test('status counts the jobs, one in each state, and knows the workers', async (
   const worker = { pid: expect.any(Number), generation: 1, running: 1 }
   expect(status).toMatchObject({ waiting: 1, scheduled: 1, running: 1, held: 1, failed: 1 })
   expect(status).toMatchObject({ workers: [worker], generation: 1, version: '0.1.0', pid: daemon.pid })
-  const [{ pid }] = status['workers'] as [{ pid: number }]
+  const [{ pid }] = status.workers as [{ pid: number }]
   expect(processesIn(project.dir)).toContain(pid)
   expect(text).toMatchObject({ code: 0, stderr: '' })
   expect(text.stdout.split('\n')).toEqual([
