@@ -69,7 +69,7 @@ const ROWS = [
     [MODEL, CONFIG],
     'Settings are data, read by every process: reading them loads nothing.',
   ),
-  may('log-imports-model', [LOG], [MODEL], 'Everybody in the daemon logs, so the log knows nobody.'),
+  may('log-imports-model', [LOG], [MODEL, CONFIG], 'Everybody in the daemon logs, so the log knows nobody.'),
   may(
     'worker-imports-no-store',
     [WORKER],

@@ -69,7 +69,7 @@ const findTests = () => {
       for (const id of ids.split(', ')) {
         const tests = found.get(id)
         if (tests === undefined) throw new Error(`${file}: the ancestor has no ${id} ('${title}')`)
-        tests.push({ file, title: title.replaceAll(/\\(.)/g, '$1') })
+        tests.push({ file, title: title.replaceAll(/\\(.)/g, '$1').replaceAll(/%[sj]/g, '…') })
       }
   return found
 }

@@ -7,11 +7,7 @@ import { isatty } from 'node:tty'
 import { pino, stdTimeFunctions } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import { ConfigError } from './model/errors.ts'
-
-/** What `--loglevel` takes, from the quietest: the names of Python's logging, as in the ancestor. */
-export const LOG_LEVELS = Object.freeze(['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET'] as const)
-
-export type LogLevel = (typeof LOG_LEVELS)[number]
+import type { LogLevel } from './settings.ts'
 
 const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
   CRITICAL: 'fatal',

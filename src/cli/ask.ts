@@ -1,6 +1,6 @@
 /**
  * How a command reaches the jobs: through the daemon where one runs, else in the database itself. The database's lock
- * tells which: whoever gets it is alone.
+ * tells which: whoever gets it knows that no daemon runs.
  */
 import { existsSync } from 'node:fs'
 import { close, connectionTo } from '../client/process.ts'
@@ -14,7 +14,9 @@ import { databaseFile, openStore } from '../store/open.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { version } from './version.ts'
 
-/** Verbs that only look; they need no lock, so a daemon that does not answer does not stop them. */
+/** How long a command that changes jobs waits for another that does, ms. */
+const LOCK_WAIT = 100
+/** Verbs that only look: several may at once, and a daemon that does not answer does not stop them. */
 const READING: readonly Verb[] = ['status', 'list', 'show']
 
 /**
@@ -24,7 +26,10 @@ const READING: readonly Verb[] = ['status', 'list', 'show']
 export const ask = async (project: Project, verb: Verb, params: unknown): Promise<unknown> => {
   const { settings, root } = project
   const file = databaseFile(settings.database, root)
-  const lock = existsSync(file) ? takeLock(file, 0) : undefined
+  const reading = READING.includes(verb)
+  const lock = existsSync(file)
+    ? takeLock(file, reading ? 0 : LOCK_WAIT, reading ? 'shared' : 'exclusive')
+    : undefined
   if (lock !== undefined) {
     try {
       return await askDatabase(file, project, verb, params, true)
@@ -36,7 +41,7 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
     const { url, project: name, callTimeout } = settings
     return await connectionTo(url, name).ask(verb, params, callTimeout * 1000)
   } catch (error) {
-    const readable = error instanceof DaemonUnavailableError && READING.includes(verb) && existsSync(file)
+    const readable = error instanceof DaemonUnavailableError && reading && existsSync(file)
     if (!readable) throw error
     return await askDatabase(file, project, verb, params, false)
   } finally {

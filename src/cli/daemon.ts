@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { LOG_LEVELS, type LogLevel } from '../log.ts'
 import { ZtaskError } from '../model/errors.ts'
+import { LOG_LEVELS, type LogLevel } from '../settings.ts'
 import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
 import { version } from './version.ts'
 

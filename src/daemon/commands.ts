@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { UnknownJobError } from '../model/errors.ts'
-import { JOB_STATES, type Job, type JobState, stateOf } from '../model/job.ts'
+import { JOB_STATES, type Job, type JobState, STORED_STATES, stateOf } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Selection, Store } from '../store/store.ts'
 import type { Verb } from '../wire/protocol.ts'
@@ -118,16 +118,22 @@ export class Commands {
         .running()
         .slice(0, limit)
         .map((job) => this.#view(job, true))
-    // The running ones among the rows read are left out again.
-    const jobs = await store.list({ ...this.#selection(state), limit: limit + queue.busy() })
-    const views = jobs.map((job) => this.#view(job))
-    return views.filter((view) => state === undefined || view.state === state).slice(0, limit)
+    const views: JobView[] = []
+    for (const selection of this.#selections(state)) {
+      // The running ones among the rows read are left out again where they were not asked for.
+      const jobs = await store.list({ ...selection, limit: limit - views.length + queue.busy() })
+      const found = jobs.map((job) => this.#view(job))
+      views.push(...found.filter((view) => state === undefined || view.state === state))
+      if (views.length >= limit) break
+    }
+    return views.slice(0, limit)
   }
 
-  #selection(state: JobState | undefined): Omit<Selection, 'limit'> {
-    if (state === undefined || state === 'running') return {}
-    if (state === 'held' || state === 'failed') return { state }
-    return { state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }
+  /** What to read for a state: queued jobs by their turn, then those at rest, each by an index. */
+  #selections(state: JobState | undefined): readonly Omit<Selection, 'limit'>[] {
+    if (state === 'held' || state === 'failed') return [{ state }]
+    if (state === undefined) return STORED_STATES.map((stored) => ({ state: stored }))
+    return [{ state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }]
   }
 
   async #show({ id }: Params): Promise<JobView> {

@@ -5,7 +5,8 @@ import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Run, Worker } from '../model/run.ts'
 
-const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(Math.abs(ms) < 10_000 ? 1 : 0)} s`
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
 const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`
 
 export class Journal {
@@ -26,10 +27,7 @@ export class Journal {
   }
 
   registered(tasks: readonly string[], generation: number): void {
-    this.#log.info(
-      { tasks, generation },
-      `Registered ${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}: ${tasks.join(', ')}`,
-    )
+    this.#log.info({ tasks, generation }, `Registered ${count(tasks.length, 'task')}: ${tasks.join(', ')}`)
   }
 
   calling({ job, worker, number }: Run): void {
@@ -47,7 +45,7 @@ export class Journal {
     const facts = { id: job.id, task: job.task, run: number, attempts: next?.attempts, err: failure }
     const what = `${job.task} failed: ${failure.name}: ${failure.message}`
     if (next?.state === 'failed')
-      this.#log.error(facts, `${what}; no retry left after ${next.attempts} attempts`)
+      this.#log.error(facts, `${what}; no retry left after ${count(next.attempts, 'attempt')}`)
     else
       this.#log.warn(
         facts,
@@ -63,12 +61,12 @@ export class Journal {
     this.#log.warn({ id: job.id, task: job.task, reason }, `Held ${job.task}: ${reason}`)
   }
 
-  freed(count: number): void {
-    this.#log.info({ count }, `Released ${count} held jobs: their tasks are back`)
+  freed(number: number): void {
+    this.#log.info({ count: number }, `Released ${number} held: their tasks are back`)
   }
 
-  replayed(count: number): void {
-    this.#log.info({ count }, `Replaying ${count} failed jobs`)
+  replayed(number: number): void {
+    this.#log.info({ count: number }, `Replaying ${count(number, 'failed job')}`)
   }
 
   refused(error: Error): void {
@@ -105,11 +103,11 @@ export class Journal {
     const facts = { worker: pid, number, generation, cut, ...exit }
     if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
     else if (expected)
-      this.#log.warn(facts, `Worker ${number} was ended with ${cut} jobs running: they go back`)
+      this.#log.warn(facts, `Worker ${number} was ended with ${count(cut, 'job')} running: back to the queue`)
     else
       this.#log.error(
         facts,
-        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${cut} jobs were running`,
+        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${count(cut, 'job')} running`,
       )
   }
 
@@ -136,7 +134,7 @@ export class Journal {
   draining(signal: string, running: number): void {
     this.#log.info(
       { signal, running },
-      `${signal}: finishing ${running} running jobs; once more stops at once`,
+      `${signal}: finishing ${count(running, 'running job')}; once more stops at once`,
     )
   }
 

@@ -38,6 +38,15 @@ export interface DatabaseLock {
   release(): void
 }
 
+/** What a lock shuts out: everybody else, or only who would be alone. SQLite's own, https://www.sqlite.org/lockingv3.html */
+export type LockKind = 'exclusive' | 'shared'
+
+const TAKE: Readonly<Record<LockKind, string>> = {
+  exclusive: 'begin exclusive',
+  // A transaction takes its shared lock with its first read.
+  shared: 'begin; select count(*) from sqlite_schema',
+}
+
 /**
  * Takes the lock of a database.
  *
@@ -45,12 +54,16 @@ export interface DatabaseLock {
  * @returns the lock, or `undefined` where another process holds it
  * @throws DatabaseLockedError on a network file system
  */
-export const takeLock = (database: string, wait: number): DatabaseLock | undefined => {
+export const takeLock = (
+  database: string,
+  wait: number,
+  kind: LockKind = 'exclusive',
+): DatabaseLock | undefined => {
   mkdirSync(dirname(database), { recursive: true })
   refuseNetwork(dirname(database))
   const db = new DatabaseSync(lockFile(database), { timeout: wait })
   try {
-    db.exec('begin exclusive')
+    db.exec(TAKE[kind])
   } catch (error) {
     db.close()
     // SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy

@@ -65,9 +65,12 @@ export class SqliteStore implements Store {
   }
 
   async list({ state, due, limit }: Selection): Promise<readonly Job[]> {
-    let query = this.kysely.selectFrom('jobs').selectAll()
-    if (state === 'queued') query = query.where('state', '=', state)
-    else if (state !== undefined) query = query.where(resting(state))
+    const all = this.kysely.selectFrom('jobs').selectAll()
+    if (state !== 'queued') {
+      const rows = await all.where(resting(state)).orderBy('seq').limit(limit).execute()
+      return rows.map(toJob)
+    }
+    let query = all.where('state', '=', state)
     if (due !== undefined) query = query.where('due', due.past ? '<=' : '>', due.now)
     const rows = await query.orderBy('due').orderBy('seq').limit(limit).execute()
     return rows.map(toJob)

@@ -21,9 +21,9 @@ export interface StoredCounts {
   readonly failed: number
 }
 
-/** Which jobs a list holds, by the row; `due` narrows the queued ones. */
+/** Which jobs a list holds; `due` narrows the queued ones. */
 export interface Selection {
-  readonly state?: StoredState
+  readonly state: StoredState
   readonly due?: { readonly now: number; readonly past: boolean }
   readonly limit: number
 }
@@ -52,7 +52,7 @@ export interface Store {
   /** @returns queued jobs in the order of their turn, the first `limit` */
   nearest(limit: number): Promise<readonly Job[]>
   find(id: string): Promise<Job | undefined>
-  /** @returns jobs in the order of their turn */
+  /** @returns queued jobs in the order of their turn, those at rest in the order of their arrival */
   list(selection: Selection): Promise<readonly Job[]>
   counts(now: number): Promise<StoredCounts>
   /** Gives failed jobs, all or those named, their attempts back, due now. @returns how many */

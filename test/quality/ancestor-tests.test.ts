@@ -18,6 +18,9 @@ const run = async (tree: string, ...argv: string[]): Promise<{ code: number; sai
   }
 }
 
+const plain = (title: string): string => `test('${title}', async () => {})`
+const each = (title: string): string => `test.each([1])(\n  "${title}",\n  () => {},\n)`
+
 test('docs/ancestor-tests.md says what the titles of the tests say', async () => {
   expect(await run('.', '--check')).toEqual({ code: 0, said: `${PAGE} is up to date\n` })
 })
@@ -30,18 +33,18 @@ test('each test is found, by all ids of its title, and a page that lacks one is 
     cpSync(SCRIPT, join(tree, SCRIPT))
     writeFileSync(join(tree, 'package.json'), '{"type":"module"}')
     const page = () => readFileSync(join(tree, PAGE), 'utf8')
-    const write = (text: string) => writeFileSync(join(tree, 'test/sub/a.test.ts'), text)
+    const write = (...tests: string[]) => writeFileSync(join(tree, 'test/sub/a.test.ts'), tests.join('\n'))
 
-    write(`test('B12, K3: it\\'s one', async () => {})\ntest.each([1])(\n  "K3: of %s",\n  () => {},\n)`)
+    write(plain("B12, K3: it\\'s one"), each('K3: of %s'))
     expect(await run(tree)).toEqual({ code: 0, said: `wrote ${PAGE}\n` })
     expect(page()).toMatch(/^\| B12 \|.*\| \[sub\/a\.test\.ts\]\(.*\): it's one \|$/m)
     expect(page()).toMatch(/^\| K3 \|.*: it's one<br>.*: of %s \|$/m)
     expect(page()).toMatch(/^\| B13 \|.*\| not yet \(a later issue\) \|$/m)
     expect(await run(tree, '--check')).toMatchObject({ code: 0 })
 
-    write(`test('B13: another', () => {})`)
+    write(plain('B13: another'))
     expect(await run(tree, '--check')).toMatchObject({ code: 1, said: expect.stringContaining('is stale') })
-    write(`test('B26: nothing of the kind', () => {})`)
+    write(plain('B26: nothing of the kind'))
     expect((await run(tree)).said).toContain('the ancestor has no B26')
   } finally {
     rmSync(tree, { recursive: true })

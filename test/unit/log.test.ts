@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createLogger, LOG_LEVELS, type LogLevel } from '../../src/log.ts'
+import { createLogger } from '../../src/log.ts'
+import { LOG_LEVELS, type LogLevel } from '../../src/settings.ts'
 import { ConfigError } from '../../src/model/errors.ts'
 
 let folder: string
