@@ -26,7 +26,7 @@ test('K14: by default INFO goes to stdout: registered, calling, called, each wit
       'Registered 3 tasks: act, failOnce, note',
       'Calling note',
       'Called note successfully',
-      'failOnce failed: Error: no retry; no retry left after 1 attempts',
+      'failOnce failed: Error: no retry; no retry left after 1 attempt',
     ]),
   )
   const of = (id: string) => logLines(daemon.stdout).flatMap((line) => (line.id === id ? [line.msg] : []))

@@ -13,14 +13,13 @@ test('K9: a start replays what was running, waiting and scheduled, in the order 
   await failOnce.async('x')
   await act.async('wait', 'go')
   await project.hasRun('wait:go')
-  await note.after(0.5, 'later')
   await note.async('a')
-  await Promise.all([note.async('b'), note.async('c')])
+  await Promise.all([note.async('b'), note.async('c'), note.after(0.5, 'later'), note.async('d')])
   await first.kill()
   project.write('go', '')
   await project.daemon(ONE_BY_ONE)
   await project.hasRun('later')
-  expect(project.ran()).toEqual(['x', 'wait:go', 'wait:go', 'done:go', 'a', 'b', 'c', 'later'])
+  expect(project.ran()).toEqual(['x', 'wait:go', 'wait:go', 'done:go', 'a', 'b', 'c', 'd', 'later'])
 })
 
 test('K9: --replayfailed adds the exhausted jobs, oldest first, with all their attempts', async () => {
@@ -63,7 +62,7 @@ test('B1: after a restart each scheduled job runs with its own arguments, at its
 const LAST = `
 import { appendFileSync, existsSync } from 'node:fs'
 import { task } from 'ztask'
-export const last = task({ retryCount: 1, retryAfter: 0.5 }, (what: string) => {
+export const last = task({ retryCount: 1, retryAfter: 1 }, (what: string) => {
   appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
   if (!existsSync('go')) throw new Error('not yet')
 })
@@ -73,11 +72,11 @@ test('B13: a job on its last attempt, and one that has no retry at all, is repla
   const project = await makeProject({ files: { 'src/last.ts': LAST } })
   const first = await project.daemon()
   const { last, failOnce } = project.calls(['last', 'failOnce'])
-  await failOnce.after(0.5, 'only')
   const { id } = await last.async('last')
   await until('its first attempt to be charged', () =>
     project.rows().some((row) => row.id === id && row.attempts === 1 && row.state === 'queued'),
   )
+  await failOnce.after(1, 'only')
   await first.kill()
   expect(project.ran()).toEqual(['last'])
   project.write('go', '')

@@ -65,3 +65,17 @@ test('K16: a job that is too large is refused at the call, with the advice to pa
     })
   expect(project.rows()).toEqual([])
 })
+
+test('K15: the modes of the file are generated into the client, and the environment wins', async () => {
+  const project = await makeProject({ config: 'alwaysEager: true, callTimeout: 0.2' })
+  const source = `import { tasks } from './src/ztask/client.js'
+    await tasks.note.async('x').catch((error) => console.log(error.name, error.data.timeout))`
+  const eager = project.script(source)
+  expect(await eager.ended).toMatchObject({ code: 0, stderr: '' })
+  expect(project.runs()).toMatchObject([{ pid: eager.pid }])
+  const sent = await project.script(source, { ZTASKD_ALWAYS_EAGER: '0' }).ended
+  expect(sent.stdout).toBe('DaemonUnavailableError 0.2\n')
+  const disabled = await project.script(source, { ZTASKD_DISABLED: '1' }).ended
+  expect(disabled.stdout).toBe('ztask: disabled: note is not run\n')
+  expect(project.runs()).toHaveLength(1)
+})

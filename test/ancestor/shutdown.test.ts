@@ -19,7 +19,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
     const { note } = project.client()
     await note.async('waits')
     daemon.child.kill(signal)
-    await daemon.prints(/finishing 1 running jobs/)
+    await daemon.prints(/finishing 1 running job;/)
     // Calls are taken until the last.
     await note.async('called meanwhile')
     expect(daemon.hasEnded).toBe(false)
@@ -33,7 +33,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
 test('--shutdown-timeout cuts what runs for longer: it goes back uncharged, and runs again at the next start', async () => {
   const { project, daemon } = await busy(['--shutdown-timeout', '0.2'])
   expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 })
-  expect(daemon.stdout).toMatch(/was ended with 1 jobs running: they go back/)
+  expect(daemon.stdout).toMatch(/was ended with 1 job running: back to the queue/)
   expect(project.rows()).toMatchObject([{ task: 'act', state: 'queued', attempts: 0, failure: null }])
   project.write('go', '')
   await project.daemon()

@@ -39,9 +39,9 @@ test('status, list and show tell what the database holds; what was running waits
   })
   const jobs = JSON.parse(list.stdout) as JobView[]
   expect(jobs.map(({ id, state }) => [id, state])).toEqual([
-    ...ids.failed.map((id) => [id, 'failed']),
     [ids.waiting, 'waiting'],
     [ids.scheduled, 'scheduled'],
+    ...ids.failed.map((id) => [id, 'failed']),
   ])
   expect(show.stdout).toMatch(/^task +act$/m)
 })

@@ -11,7 +11,7 @@ const [, forApplications = '', forUs = ''] = readFileSync('docs/dependencies.md'
 
 /** Each row with a reason: `` | `name` | why | ``. */
 const explained = (section: string): string[] =>
-  [...section.matchAll(/^\| `([^`]+)` \| \S.* \|$/gm)].map(([, name = '']) => name)
+  [...section.matchAll(/^\| `([^`]+)` +\| \S.* \|$/gm)].map(([, name = '']) => name)
 
 test.each([
   ['dependency', dependencies, forApplications],

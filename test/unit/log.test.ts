@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createLogger } from '../../src/log.ts'
-import { LOG_LEVELS, type LogLevel } from '../../src/settings.ts'
 import { ConfigError } from '../../src/model/errors.ts'
+import { LOG_LEVELS, type LogLevel } from '../../src/settings.ts'
 
 let folder: string
 let file: string

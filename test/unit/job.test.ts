@@ -1,0 +1,200 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { byTurn, JOB_STATES, type Job, type JobEvent, settle, stateOf } from '../../src/model/job.ts'
+import { nextAttempt } from '../../src/model/retry.ts'
+
+const FAILURE = { name: 'Error', message: 'no', stack: 'Error: no' }
+
+const fresh: Job = {
+  ...{ id: 'a', task: 't', args: '[]', seq: 1, due: 0, created: 0, state: 'queued', reason: null },
+  ...{ attempts: 0, failure: null, failedAt: null },
+}
+
+const policy = fc.record({ retryCount: fc.nat(4), retryAfter: fc.double({ min: 0, max: 100, noNaN: true }) })
+
+/** What may befall a job; a run's ending only while it is queued, since nothing else runs. */
+const steps = fc.array(
+  fc.record({
+    kind: fc.constantFrom('succeeded', 'threw', 'threw', 'threw', 'released', 'held', 'freed', 'retried'),
+    /** Milliseconds that pass before it, or beyond the due time where it is a run's ending. */
+    wait: fc.nat(10_000),
+  }),
+  { maxLength: 30 },
+)
+
+const ENDINGS: readonly string[] = ['succeeded', 'threw', 'released', 'held']
+
+const eventOf = (kind: string, given: { retryCount: number; retryAfter: number }): JobEvent => {
+  if (kind === 'threw') return { kind, failure: FAILURE, policy: given }
+  return kind === 'held' ? { kind, reason: 'no such task' } : ({ kind } as JobEvent)
+}
+
+/** The job as plain as it gets: which of four it is, how many charged runs it had, and when it is due. */
+interface Model {
+  is: 'queued' | 'held' | 'failed' | 'gone'
+  attempts: number
+  due: number
+}
+
+const follow = (
+  model: Model,
+  kind: string,
+  now: number,
+  retry: { retryCount: number; retryAfter: number },
+) => {
+  if (kind === 'succeeded') model.is = 'gone'
+  if (kind === 'held') model.is = 'held'
+  if (kind === 'freed' && model.is === 'held') model.is = 'queued'
+  if (kind === 'retried' && model.is === 'failed')
+    Object.assign(model, { is: 'queued', attempts: 0, due: now })
+  if (kind === 'threw' && ++model.attempts === retry.retryCount + 1) model.is = 'failed'
+  else if (kind === 'threw') model.due = now + Math.round(retry.retryAfter * 1000)
+}
+
+/** What must hold of a job, whatever befell it. */
+const expectSound = (job: Job, most: number): void => {
+  expect(job.attempts).toBeLessThanOrEqual(most)
+  // B19: an error in the past is no failure of today.
+  expect(job.failedAt !== null).toBe(job.state === 'failed')
+  expect(job.reason !== null).toBe(job.state === 'held')
+  if (job.state === 'failed') expect(job.failure).toEqual(FAILURE)
+  expect(Number.isInteger(job.due)).toBe(true)
+}
+
+describe('settle', () => {
+  test('follows a plain model through any life', () => {
+    fc.assert(
+      fc.property(policy, steps, (retry, life) => {
+        let job = fresh
+        let now = 0
+        const model: Model = { is: 'queued', attempts: 0, due: 0 }
+        for (const { kind, wait } of life) {
+          if (ENDINGS.includes(kind) && job.state !== 'queued') continue
+          now = (ENDINGS.includes(kind) ? Math.max(now, job.due) : now) + wait
+          const before = structuredClone(job)
+          const next = settle(job, eventOf(kind, retry), now)
+          expect(job).toEqual(before)
+          follow(model, kind, now, retry)
+          // Only success ends it: nothing else makes a job go.
+          expect(next === undefined).toBe(model.is === 'gone')
+          if (next === undefined) return
+          expect({ is: next.state, attempts: next.attempts, due: next.due }).toEqual(model)
+          expectSound(next, retry.retryCount + 1)
+          const { id, task, args, seq, created } = next
+          expect({ id, task, args, seq, created }).toEqual({
+            id: 'a',
+            task: 't',
+            args: '[]',
+            seq: 1,
+            created: 0,
+          })
+          if (kind === 'threw' && next.state === 'queued') expect(next.due).toBeGreaterThanOrEqual(job.due)
+          job = next
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('whatever it is told of a job in whatever state, no state is left half', () => {
+    fc.assert(
+      fc.property(policy, steps, (retry, life) => {
+        let job: Job | undefined = fresh
+        for (const [now, { kind }] of life.entries()) {
+          job = settle(job, eventOf(kind, retry), now)
+          if (job === undefined) return
+          expect(job.failedAt !== null).toBe(job.state === 'failed')
+          expect(job.reason !== null).toBe(job.state === 'held')
+        }
+      }),
+    )
+  })
+
+  test('a released run changes nothing: it is the same job', () => {
+    const job = { ...fresh, attempts: 2, failure: FAILURE }
+    expect(settle(job, { kind: 'released' }, 99)).toBe(job)
+  })
+
+  test('retryCount retries are retryCount + 1 runs, then failed, since when is kept', () => {
+    const retry = { retryCount: 2, retryAfter: 1.5 }
+    const once = settle(fresh, { kind: 'threw', failure: FAILURE, policy: retry }, 100)
+    expect(once).toEqual({ ...fresh, attempts: 1, failure: FAILURE, due: 1600 })
+    const twice = settle(once as Job, { kind: 'threw', failure: FAILURE, policy: retry }, 2000)
+    expect(twice).toMatchObject({ attempts: 2, state: 'queued', due: 3500, failedAt: null })
+    const thrice = settle(twice as Job, { kind: 'threw', failure: FAILURE, policy: retry }, 4000)
+    expect(thrice).toMatchObject({ attempts: 3, state: 'failed', failedAt: 4000 })
+  })
+
+  test('a failed job that is retried has all its attempts again, and its last error still', () => {
+    const failed: Job = { ...fresh, state: 'failed', attempts: 3, failure: FAILURE, failedAt: 7 }
+    expect(settle(failed, { kind: 'retried' }, 50)).toEqual({ ...fresh, due: 50, failure: FAILURE })
+  })
+
+  test('only the held are freed, only the failed retried', () => {
+    expect(settle(fresh, { kind: 'freed' }, 5)).toBe(fresh)
+    expect(settle(fresh, { kind: 'retried' }, 5)).toBe(fresh)
+    const held: Job = { ...fresh, state: 'held', reason: 'why' }
+    expect(settle(held, { kind: 'retried' }, 5)).toBe(held)
+    expect(settle(held, { kind: 'freed' }, 5)).toEqual(fresh)
+  })
+})
+
+describe('nextAttempt', () => {
+  test.each([
+    [1, 0, undefined],
+    [1, 1, 1500],
+    [2, 1, undefined],
+    [5, 5, 1500],
+    [6, 5, undefined],
+  ])('after %i charged runs with %i retries: %s', (attempts, retryCount, due) => {
+    expect(nextAttempt(attempts, { retryCount, retryAfter: 0.5 }, 1000)).toBe(due)
+  })
+
+  test('is a whole millisecond', () => {
+    expect(nextAttempt(1, { retryCount: 1, retryAfter: 0.0004 }, 10)).toBe(10)
+    expect(nextAttempt(1, { retryCount: 1, retryAfter: 1 / 3 }, 0)).toBe(333)
+  })
+})
+
+describe('stateOf', () => {
+  test('gives one of five, so that the counts add up', () => {
+    const jobs = fc.array(
+      fc.record({
+        state: fc.constantFrom('queued' as const, 'held' as const, 'failed' as const),
+        due: fc.nat(10),
+        running: fc.boolean(),
+      }),
+    )
+    fc.assert(
+      fc.property(jobs, fc.nat(10), (list, now) => {
+        const counts = Object.fromEntries(JOB_STATES.map((state) => [state, 0]))
+        for (const { running, ...job } of list) {
+          const state = stateOf({ ...fresh, ...job }, running, now)
+          counts[state] = (counts[state] ?? 0) + 1
+        }
+        expect(Object.keys(counts)).toHaveLength(5)
+        expect(Object.values(counts).reduce((sum, n) => sum + n, 0)).toBe(list.length)
+        expect(counts.running).toBe(list.filter(({ running }) => running).length)
+        const queued = list.filter(({ running, state }) => !running && state === 'queued')
+        expect(counts.waiting).toBe(queued.filter(({ due }) => due <= now).length)
+        expect(counts.scheduled).toBe(queued.filter(({ due }) => due > now).length)
+      }),
+    )
+  })
+
+  test('a job is waiting from the very millisecond it is due', () => {
+    const job = { ...fresh, due: 10 }
+    expect([9, 10, 11].map((now) => stateOf(job, false, now))).toEqual(['scheduled', 'waiting', 'waiting'])
+  })
+})
+
+test('byTurn: due, then arrival', () => {
+  const of = (due: number, seq: number): Job => ({ ...fresh, due, seq })
+  const jobs = [of(2, 1), of(1, 3), of(1, 2), of(0, 9)]
+  expect(jobs.sort(byTurn).map(({ due, seq }) => [due, seq])).toEqual([
+    [0, 9],
+    [1, 2],
+    [1, 3],
+    [2, 1],
+  ])
+})
