@@ -68,7 +68,7 @@ const settle = async (): Promise<void> => {
 const watchOutbox = (calls: Calls): (() => void) => {
   const show = (): void =>
     progress.update(delivered(copy.dir).size, `delivered, ${calls.mails.size} acknowledged`)
-  const timer = setInterval(show, PERIOD)
+  const timer = setInterval(show, PERIOD).unref()
   return () => {
     clearInterval(timer)
     show()

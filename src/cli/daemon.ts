@@ -90,20 +90,34 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 type Ending = 'SIGINT' | 'SIGTERM'
 
-/** The first signal drains and exits 0; a second one cuts what runs and exits 128 + its number. */
+/**
+ * The first signal drains and exits 0. A second one, or one before the daemon serves (an onLoad may take for ever), cuts
+ * what runs and exits 128 + its number.
+ */
 const endOnSignals = (
   starting: Promise<{ drain(signal: string): Promise<void>; kill(): void }>,
   flush: () => void,
 ): void => {
+  let daemon: Awaited<typeof starting> | undefined
   let ending = false
+  starting.then(
+    (started) => {
+      daemon = started
+    },
+    () => {}, // Told where it is awaited.
+  )
   const end = async (signal: Ending): Promise<void> => {
-    const again = ending
+    const first = !ending
     ending = true
-    const daemon = await starting.catch(() => undefined)
-    if (again) daemon?.kill()
-    else await daemon?.drain(signal)
+    if (first && daemon !== undefined) {
+      await daemon.drain(signal)
+      flush()
+      process.exit(0)
+    }
+    // Workers that are only starting end with this process.
+    daemon?.kill()
     flush()
-    process.exit(again || daemon === undefined ? EXIT_CODES[signal] : 0)
+    process.exit(EXIT_CODES[signal])
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(signal))
 }

@@ -10,6 +10,7 @@ import {
 import type { Job } from '../model/task.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs } from '../wire/codec.ts'
+import { LONGEST_DELAY } from '../wire/protocol.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
 import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
@@ -41,9 +42,6 @@ interface Due {
   /** epoch ms */
   readonly at?: number
 }
-
-/** A century: beyond it a delay is a mistake of units. */
-const LONGEST_DELAY = 100 * 366 * 86_400
 
 const settingsOf = (spec: Omit<ClientSpec, 'tasks' | 'load'>): ClientSettings => {
   const defaults = Object.fromEntries(CLIENT_SETTINGS.map((key) => [key, defaultOf(key)]))
@@ -129,10 +127,10 @@ export class Client {
 }
 
 const delayOf = (task: string, seconds: unknown): number => {
-  if (typeof seconds === 'number' && seconds >= 0 && seconds <= LONGEST_DELAY) return seconds * 1000
+  if (typeof seconds === 'number' && seconds >= 0 && seconds * 1000 <= LONGEST_DELAY) return seconds * 1000
   const shown = typeof seconds === 'string' ? `'${seconds}'` : String(seconds)
   throw new InvalidDelayError(
-    `${task}.after(${shown}, …): the first argument is the delay, a number of seconds from 0 to ${LONGEST_DELAY}. Without a delay call ${task}.async(…).`,
+    `${task}.after(${shown}, …): the first argument is the delay, a number of seconds from 0 to ${LONGEST_DELAY / 1000}. Without a delay call ${task}.async(…).`,
     { task, seconds },
   )
 }

@@ -93,9 +93,13 @@ export class Ingress {
     let message: ClientMessage
     try {
       message = readClientMessage(frames)
-    } catch (error) {
-      this.#options.refused(error as Error)
-      reply({ kind: 'refused', error: (error as ProtocolError).toJSON() })
+    } catch (thrown) {
+      const error =
+        thrown instanceof ProtocolError
+          ? thrown
+          : new ProtocolError('The message cannot be read.', {}, { cause: thrown })
+      this.#options.refused(error)
+      reply({ kind: 'refused', error: error.toJSON() })
       return
     }
     if (message.project !== this.#options.project) return reply(this.#wrongProject(message))

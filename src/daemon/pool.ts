@@ -86,15 +86,15 @@ export class Pool {
   async renew(): Promise<number> {
     const number = ++this.#latest
     const born = Array.from({ length: this.#options.size }, () => this.#fork(number))
-    const specs = await Promise.allSettled(born.map((one) => one.tasks))
-    const failed = specs.find((one) => one.status === 'rejected')
-    if (failed !== undefined) {
+    let specs: readonly (readonly TaskSpec[])[]
+    try {
+      specs = await Promise.all(born.map((one) => one.tasks))
+    } catch (error) {
       for (const { member } of born) this.#kill(member)
-      throw failed.reason
+      throw error
     }
     const old = [...this.#members.values()].filter((member) => member.generation < number)
-    const [first] = specs as PromiseFulfilledResult<readonly TaskSpec[]>[]
-    this.#generation = { number, tasks: first?.value ?? [] }
+    this.#generation = { number, tasks: specs[0] ?? [] }
     this.#options.renewed(this.#generation)
     for (const member of old) this.#retire(member, this.#options.retireTimeout)
     for (const { member } of born) if (!member.process.isDead()) this.#options.ready(member)

@@ -177,10 +177,12 @@ export class Ring {
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
   #pump(): void {
+    // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
+    const now = this.#options.clock.now()
     this.#dispatcher.dispatch()
     const next = this.#scheduler.nextDue()
     // What is due already waits for a slot, and a freed slot wakes.
-    this.#alarm.set(next !== undefined && next > this.#options.clock.now() ? next : undefined)
+    this.#alarm.set(next !== undefined && next > now ? next : undefined)
   }
 
   #jumped(by: number): void {

@@ -36,6 +36,8 @@ export class Scheduler {
   /** The window's last job where the table holds later ones; `undefined` where the window is all there is. */
   #horizon: Job | undefined
   #refilling: Promise<void> | undefined
+  /** How far the window was cut since the read began: what lies beyond is in the table, whatever the read says. */
+  #trimmed: Job | undefined
   /** Another refill is wanted once the one that is reading has ended. */
   #wanted = false
   /** While a refill reads: the jobs that changed since it began, of which what it reads may be out of date. */
@@ -103,9 +105,7 @@ export class Scheduler {
   /** Reads the window anew: at the start, when it runs low, and when rows were changed in bulk. */
   refill(): void {
     this.#wanted = true
-    this.#refilling ??= this.#readWhileWanted().finally(() => {
-      this.#refilling = undefined
-    })
+    this.#refilling ??= this.#readWhileWanted()
   }
 
   async #readWhileWanted(): Promise<void> {
@@ -114,6 +114,7 @@ export class Scheduler {
       this.#touched = new Set()
       const limit = this.#size + this.#busy.size
       try {
+        this.#trimmed = undefined
         const rows = await this.#options.store.nearest(limit)
         this.#replace(rows, rows.length < limit)
       } catch (error) {
@@ -123,19 +124,24 @@ export class Scheduler {
       }
     }
     this.#touched = undefined
+    this.#refilling = undefined
     this.#options.wake()
   }
 
   /** What was read joins what is in the window: a job that arrived meanwhile is in one or in both. */
   #replace(rows: readonly Job[], complete: boolean): void {
-    this.#horizon = complete ? undefined : rows.at(-1)
+    const last = complete ? undefined : rows.at(-1)
+    const trimmed = this.#trimmed
+    this.#horizon =
+      last === undefined || (trimmed !== undefined && byTurn(trimmed, last) < 0) ? trimmed : last
     for (const job of rows) if (!this.#busy.has(job.seq) && !this.#touched?.has(job.seq)) this.#enter(job)
     if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
   }
 
   /** While a refill reads, its horizon is not yet known: what arrives then enters, and is dropped later where it is far. */
   #isNear(job: Job): boolean {
-    return this.#touched !== undefined || this.#horizon === undefined || byTurn(job, this.#horizon) < 0
+    const bound = this.#touched === undefined ? this.#horizon : this.#trimmed
+    return bound === undefined || byTurn(job, bound) < 0
   }
 
   #enter(job: Job): void {
@@ -147,6 +153,8 @@ export class Scheduler {
   #hold(seq: number): void {
     this.#waiting.delete(seq)
     this.#busy.add(seq)
+    // A withdrawn job leaves its entry in the heap: not for as long as it would have waited.
+    if (this.#window.length > 2 * this.#waiting.size + this.#size) this.#rebuild()
   }
 
   /** The nearest job; entries that were withdrawn or replaced are passed over. */
@@ -161,11 +169,16 @@ export class Scheduler {
   #trim(): void {
     const jobs = [...this.#waiting.values()].sort(byTurn)
     this.#horizon = jobs[this.#size - 1]
+    this.#trimmed = this.#horizon
     if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
   }
 
   #dropBeyond(horizon: Job): void {
     for (const job of this.#waiting.values()) if (byTurn(job, horizon) > 0) this.#waiting.delete(job.seq)
+    this.#rebuild()
+  }
+
+  #rebuild(): void {
     this.#window = new TinyQueue([...this.#waiting.values()], byTurn)
   }
 }

@@ -100,7 +100,8 @@ export const readClientMessage = (frames: readonly Uint8Array[]): ClientMessage 
     (kind === 'hello' ||
       (kind === 'enqueue' && isSeq(seq) && Array.isArray(jobs)) ||
       (kind === 'ask' && isSeq(seq) && VERBS.includes(verb as Verb)))
-  if (!fits) throw new ProtocolError(`No message of ${PROTOCOL}: kind ${JSON.stringify(kind)?.slice(0, 40)}.`)
+  const shown = isText(kind) ? `'${kind.slice(0, 40)}'` : typeof kind
+  if (!fits) throw new ProtocolError(`No message of ${PROTOCOL}: kind ${shown}.`)
   return message as ClientMessage
 }
 
@@ -112,18 +113,29 @@ export const readDaemonMessage = (frames: readonly Uint8Array[]): DaemonMessage 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** The range of JavaScript's Date, ECMA-262 21.4.1.1. */
 const LATEST_DATE = 8.64e15
+/** The longest delay, ms: a century. Beyond it a delay is a mistake of units. */
+export const LONGEST_DELAY = 100 * 366 * 86_400_000
+/** id, task, args, after, at */
+const MOST_FIELDS = 5
+
+const isTime = (value: unknown, latest: number): boolean =>
+  value === null || (typeof value === 'number' && value >= 0 && value <= latest)
 
 /** @returns why a job on the wire is none, or `undefined` where it is one. */
 export const checkJob = (job: unknown): ErrorRecord | undefined => {
-  if (!Array.isArray(job)) return new ProtocolError('A job is a list.').toJSON()
+  const fault = faultOf(job)
+  return fault === undefined ? undefined : new ProtocolError(fault).toJSON()
+}
+
+const faultOf = (job: unknown): string | undefined => {
+  if (!Array.isArray(job) || job.length > MOST_FIELDS) return 'A job is a list of at most 5.'
   const [id, task, args, after = null, at = null] = job as unknown[]
-  const isTime = (value: unknown): boolean =>
-    value === null || (typeof value === 'number' && value >= 0 && value <= LATEST_DATE)
-  if (!isText(id) || !UUID.test(id))
-    return new ProtocolError('A job begins with its UUID in lower case.').toJSON()
-  if (!isText(task) || task.length > 200) return new ProtocolError("A job's task is a name.").toJSON()
-  if (!isText(args)) return new ProtocolError("A job's arguments are text.").toJSON()
-  if (!isTime(after) || !isTime(at))
-    return new ProtocolError("A job's time is no number of milliseconds.").toJSON()
-  return undefined
+  if (!isText(id) || !UUID.test(id)) return 'A job begins with its UUID in lower case.'
+  if (!isText(task) || task === '' || task.length > 200)
+    return "A job's task is a name of 1 to 200 characters."
+  if (!isText(args)) return "A job's arguments are text."
+  if (!isTime(after, LONGEST_DELAY))
+    return `A job's delay is a number of milliseconds up to ${LONGEST_DELAY}.`
+  if (!isTime(at, LATEST_DATE)) return "A job's date is a number of milliseconds since the epoch."
+  return after !== null && at !== null ? 'A job has a delay or a date, not both.' : undefined
 }

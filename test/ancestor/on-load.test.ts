@@ -1,7 +1,9 @@
 /** K13: onLoad prepares each worker, before its first job and before the daemon serves. */
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
+import { processesIn } from '../harness/process.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
 
 const STARTUP = `
 import { appendFileSync, existsSync } from 'node:fs'
@@ -70,4 +72,12 @@ test('K13: an onLoad that is no function stops the start, and is named', async (
   const { code, stderr } = await it.launch().ended
   expect(code).toBe(1)
   expect(stderr).toContain(`'./src/startup.ts#warn': the module exports no function 'warn'`)
+})
+
+test('A signal that comes while onLoad still runs ends the start at once, and its workers', async () => {
+  const it = await project('./src/startup.ts#warm')
+  const daemon = it.launch()
+  await it.hasRun('warming', 2)
+  expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 143, signal: null, stderr: '' })
+  await until('the workers to end', () => processesIn(it.dir).length === 0)
 })

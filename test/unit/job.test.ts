@@ -96,20 +96,6 @@ describe('settle', () => {
     )
   })
 
-  test('whatever it is told of a job in whatever state, no state is left half', () => {
-    fc.assert(
-      fc.property(policy, steps, (retry, life) => {
-        let job: Job | undefined = fresh
-        for (const [now, { kind }] of life.entries()) {
-          job = settle(job, eventOf(kind, retry), now)
-          if (job === undefined) return
-          expect(job.failedAt !== null).toBe(job.state === 'failed')
-          expect(job.reason !== null).toBe(job.state === 'held')
-        }
-      }),
-    )
-  })
-
   test('a released run changes nothing: it is the same job', () => {
     const job = { ...fresh, attempts: 2, failure: FAILURE }
     expect(settle(job, { kind: 'released' }, 99)).toBe(job)

@@ -139,12 +139,12 @@ const ID = '0195a1b2-0000-7000-8000-000000000001'
 const LATEST = 8.64e15
 
 describe('a job on the wire', () => {
-  test.each<WireJob>([
-    [ID, 'sendEmail', '[]'],
-    [ID, 'sendEmail', '[]', 0],
-    [ID, 'sendEmail', '[]', 5000.5],
-    [ID, 'sendEmail', '[]', null, 1_900_000_000_000],
-  ])('is one: %j', (...job) => {
+  test.each<readonly [string, WireJob]>([
+    ['now', [ID, 'sendEmail', '[]']],
+    ['at once', [ID, 'sendEmail', '[]', 0]],
+    ['in a while', [ID, 'sendEmail', '[]', 5000.5]],
+    ['at a date', [ID, 'sendEmail', '[]', null, 1_900_000_000_000]],
+  ])('is one: %s', (_, job) => {
     expect(checkJob(job)).toBeUndefined()
   })
 

@@ -1,0 +1,410 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Commits } from '../../src/daemon/commits.ts'
+import { StorageError } from '../../src/model/errors.ts'
+import type { Job, NewJob } from '../../src/model/job.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { SqliteStore } from '../../src/store/sqlite.ts'
+import type { Batch, Store } from '../../src/store/store.ts'
+
+const newJob = (id: string): NewJob => ({
+  ...{ id, task: 't', args: '[]', due: 1000, created: 900, state: 'queued', reason: null },
+})
+
+const FULL = 'database or disk is full'
+
+let folder: string
+let sqlite: SqliteStore
+/** Every batch that the store was asked to commit, whether it did or not. */
+let asked: Batch[]
+/** Why the store does not commit, while it does not. */
+let broken: Error | undefined
+/** What a commit waits for before it begins. */
+let gate: Promise<void> | undefined
+/** How many commits are under way, at most. */
+let atOnce: number
+let underWay: number
+/** What the other stages were told, in order. */
+let told: string[]
+let commits: Commits
+
+/** The real store, which fails or waits on command. */
+const commit = async (batch: Batch): Promise<readonly Job[]> => {
+  asked.push(batch)
+  atOnce = Math.max(atOnce, ++underWay)
+  try {
+    await gate
+    if (broken !== undefined) throw broken
+    return await sqlite.commit(batch)
+  } finally {
+    underWay--
+  }
+}
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+  folder = mkdtempSync(join(tmpdir(), 'ztask-commits-'))
+  sqlite = new SqliteStore(join(folder, 'ztask.db'))
+  await migrate(sqlite.kysely)
+  asked = []
+  told = []
+  broken = gate = undefined
+  atOnce = underWay = 0
+  commits = new Commits({
+    store: { commit } as Store,
+    stored: (jobs) => {
+      if (jobs.length > 0) told.push(`stored ${jobs.map(({ id }) => id)}`)
+    },
+    ended: (job, next) => told.push(`ended ${job.id} ${next?.state ?? 'gone'}`),
+    health: (error) => told.push(error === undefined ? 'well' : `ill: ${error.message}`),
+  })
+})
+
+afterEach(async () => {
+  vi.clearAllTimers()
+  vi.useRealTimers()
+  await sqlite.close()
+  rmSync(folder, { recursive: true })
+})
+
+/** Lets what is scheduled for the next turns of the event loop happen; time stands still. */
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 4; i++) await turn()
+}
+
+const insert = (...ids: string[]): void =>
+  commits.insert(ids.map(newJob), (error) =>
+    told.push(`answer ${ids}${error === undefined ? '' : ': refused'}`),
+  )
+
+const running = async (...ids: string[]): Promise<readonly Job[]> =>
+  sqlite.commit({ insert: ids.map(newJob), save: [], remove: [] })
+
+const rows = async (): Promise<string[]> => {
+  const lists = await Promise.all(
+    (['queued', 'held', 'failed'] as const).map((state) => sqlite.list({ state, limit: 1000 })),
+  )
+  return lists.flat().map(({ id, state }) => `${id} ${state}`)
+}
+
+describe('arrivals', () => {
+  test('of one turn become durable in one commit, and are answered after it, each', async () => {
+    insert('a', 'b')
+    insert('c')
+    expect(told).toEqual([])
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    await turns()
+    expect([asked.length, told]).toEqual([1, []])
+    open()
+    await turns()
+    expect(told).toEqual(['answer a,b', 'answer c', 'stored a,b,c'])
+    expect(await rows()).toEqual(['a queued', 'b queued', 'c queued'])
+    expect(asked).toHaveLength(1)
+  })
+
+  test('that come while a commit is under way wait for the next', async () => {
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    insert('a')
+    await turns()
+    insert('b')
+    insert('c')
+    await turns()
+    expect(asked).toHaveLength(1)
+    open()
+    await turns()
+    expect(asked.map((batch) => batch.insert.map(({ id }) => id))).toEqual([['a'], ['b', 'c']])
+    expect(told).toEqual(['answer a', 'stored a', 'answer b', 'answer c', 'stored b,c'])
+  })
+
+  test('a job that is there already is answered as stored, and not told again', async () => {
+    await running('a')
+    insert('a')
+    insert('b', 'b')
+    await turns()
+    expect(told).toEqual(['answer a', 'answer b,b', 'stored b'])
+  })
+
+  test('are refused with a StorageError that has the reason, and not tried again', async () => {
+    broken = new Error(FULL)
+    let refusal: StorageError | undefined
+    commits.insert([newJob('a')], (error) => {
+      refusal = error
+    })
+    await turns()
+    expect(refusal).toBeInstanceOf(StorageError)
+    expect(refusal).toMatchObject({ data: { reason: FULL }, cause: broken })
+    expect(refusal?.message).toMatch(/disk is full\. The job is not stored; call again/)
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(10_000)
+    await turns()
+    expect(await rows()).toEqual([])
+    expect(asked).toHaveLength(1)
+  })
+})
+
+describe('outcomes', () => {
+  test('are written together with what arrives, and told after the commit', async () => {
+    const [a, b] = (await running('a', 'b')) as [Job, Job]
+    commits.settle(a, undefined)
+    commits.settle(b, { ...b, state: 'failed', failedAt: 1 })
+    insert('c')
+    await turns()
+    expect(asked).toHaveLength(1)
+    expect(told).toEqual(['answer c', 'ended a gone', 'ended b failed', 'stored c'])
+    expect(await rows()).toEqual(['c queued', 'b failed'])
+  })
+
+  test('that cannot be written are kept, in order, and written once when it works again', async () => {
+    const [a, b, c] = (await running('a', 'b', 'c')) as [Job, Job, Job]
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    await turns()
+    commits.settle(b, { ...b, attempts: 1, due: 5000 })
+    await turns()
+    commits.settle(c, { ...c, state: 'held', reason: 'why' })
+    await turns()
+    expect(told).toEqual([`ill: ${FULL}`])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told).toEqual([`ill: ${FULL}`, 'well', 'ended a gone', 'ended b queued', 'ended c held'])
+    expect(await rows()).toEqual(['b queued', 'c held'])
+  })
+
+  test('wait while arrivals that came with them are refused', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    insert('b')
+    await turns()
+    expect(told).toEqual(['answer b: refused', `ill: ${FULL}`])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told.slice(2)).toEqual(['well', 'ended a gone'])
+    expect(await rows()).toEqual([])
+  })
+
+  test('of a job that is saved and then removed end as they should', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    commits.settle(a, { ...a, attempts: 1 })
+    await turns()
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    commits.settle(a, undefined)
+    await turns()
+    expect(await rows()).toEqual([])
+  })
+})
+
+describe('while the database fails', () => {
+  test('health is told once when it begins and once when it is over, each time', async () => {
+    const [a] = (await running('a')) as [Job]
+    for (let outage = 0; outage < 2; outage++) {
+      broken = new Error(FULL)
+      commits.settle(a, { ...a, attempts: outage })
+      for (let i = 0; i < 5; i++) {
+        insert(`x${i}`)
+        await turns()
+        await vi.advanceTimersByTimeAsync(1000)
+      }
+      broken = undefined
+      await vi.advanceTimersByTimeAsync(1000)
+      await turns()
+    }
+    const health = told.filter((what) => !what.startsWith('answer') && !what.startsWith('ended'))
+    expect(health).toEqual([`ill: ${FULL}`, 'well', `ill: ${FULL}`, 'well'])
+  })
+
+  test('outcomes are tried four times a second, however many calls are refused meanwhile', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    for (let i = 0; i < 100; i++) {
+      insert(`x${i}`)
+      await turns()
+    }
+    asked.length = 0
+    for (let ms = 0; ms < 1000; ms += 50) {
+      await vi.advanceTimersByTimeAsync(50)
+      await turns()
+    }
+    expect(asked.length).toBeGreaterThanOrEqual(3)
+    expect(asked.length).toBeLessThanOrEqual(5)
+  })
+
+  test('nothing is committed when it works again but what waited: no empty commits', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    for (let i = 0; i < 10; i++) {
+      insert(`x${i}`)
+      await turns()
+    }
+    broken = undefined
+    asked.length = 0
+    for (let ms = 0; ms < 1000; ms += 50) {
+      await vi.advanceTimersByTimeAsync(50)
+      await turns()
+    }
+    expect(asked.map(({ remove }) => remove.length)).toEqual([1])
+  })
+
+  test('one commit at a time, also when an outcome is tried again as a call arrives', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    await turns()
+    broken = undefined
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    insert('b')
+    // Without a turn of the event loop between: the timer of the outcome, then what the call scheduled.
+    vi.advanceTimersByTime(250)
+    await turns()
+    insert('c')
+    await turns()
+    expect(atOnce).toBe(1)
+    open()
+    await turns()
+    await vi.advanceTimersByTimeAsync(1000)
+    await turns()
+    expect(await rows()).toEqual(['b queued', 'c queued'])
+    expect(atOnce).toBe(1)
+  })
+})
+
+describe('drained', () => {
+  const drains = async (): Promise<boolean> => {
+    let done = false
+    void commits.drained().then(() => {
+      done = true
+    })
+    await turns()
+    return done
+  }
+
+  test('at once where nothing waits', async () => {
+    expect(await drains()).toBe(true)
+  })
+
+  test('after what waits has been committed and told', async () => {
+    const [a] = (await running('a')) as [Job]
+    insert('b')
+    commits.settle(a, undefined)
+    await commits.drained()
+    expect(told).toEqual(['answer b', 'ended a gone', 'stored b'])
+  })
+
+  test('after the commit that is under way, and what came meanwhile', async () => {
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    insert('a')
+    await turns()
+    insert('b')
+    expect(await drains()).toBe(false)
+    open()
+    await commits.drained()
+    expect(told).toEqual(['answer a', 'stored a', 'answer b', 'stored b'])
+  })
+
+  test('when what waits cannot be committed', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    insert('b')
+    commits.settle(a, undefined)
+    await commits.drained()
+    expect(told).toEqual(['answer b: refused', `ill: ${FULL}`])
+    expect(await drains()).toBe(true)
+  })
+
+  test('not before an outcome was tried, though an earlier commit had failed', async () => {
+    const [a] = (await running('a')) as [Job]
+    broken = new Error(FULL)
+    insert('b')
+    await turns()
+    broken = undefined
+    commits.settle(a, undefined)
+    await commits.drained()
+    expect(await rows()).toEqual([])
+  })
+})
+
+test('whatever fails and when: what was answered is stored, every outcome is written once', async () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('insert' as const), count: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({ kind: fc.constant('settle' as const), count: fc.integer({ min: 1, max: 3 }) }),
+    fc.record({
+      kind: fc.constantFrom('break' as const, 'mend' as const, 'turn' as const),
+      count: fc.constant(0),
+    }),
+    fc.record({ kind: fc.constant('wait' as const), count: fc.nat(300) }),
+  )
+  let round = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      round++
+      told = []
+      let next = 0
+      const jobs = [...(await running(...Array.from({ length: 20 }, (_, i) => `run ${round} ${i}`)))]
+      const ended: string[] = []
+      const outcome = new Map(jobs.map((job) => [job.id, 'queued']))
+      const act = {
+        insert: (count: number) => insert(...Array.from({ length: count }, () => `new ${round} ${next++}`)),
+        settle: (count: number) => {
+          for (const job of jobs.splice(0, count)) {
+            ended.push(job.id)
+            const fails = job.seq % 2 === 0
+            outcome.set(job.id, fails ? 'failed' : 'gone')
+            commits.settle(job, fails ? { ...job, state: 'failed', failedAt: 1 } : undefined)
+          }
+        },
+        break: () => {
+          broken = new Error(FULL)
+        },
+        mend: () => {
+          broken = undefined
+        },
+        turn: () => turns(),
+        wait: (ms: number) => vi.advanceTimersByTimeAsync(ms),
+      }
+      for (const { kind, count } of steps) await act[kind](count)
+      broken = undefined
+      await vi.advanceTimersByTimeAsync(1000)
+      await turns()
+      const there = await rows()
+      const answered = told.filter((what) => what.startsWith('answer'))
+      for (const what of answered) {
+        const [list = '', refused] = what.slice('answer '.length).split(': ')
+        for (const id of list.split(','))
+          expect([id, there.includes(`${id} queued`)]).toEqual([id, refused === undefined])
+      }
+      expect(answered.flatMap((what) => what.slice(7).split(': ')[0]?.split(',') ?? [])).toHaveLength(next)
+      expect(told.filter((what) => what.startsWith('ended'))).toEqual(
+        ended.map((id) => `ended ${id} ${outcome.get(id)}`),
+      )
+      for (const [id, state] of outcome)
+        expect([id, there.find((row) => row.startsWith(`${id} `)) ?? `${id} gone`]).toEqual([
+          id,
+          `${id} ${state}`,
+        ])
+    }),
+    { numRuns: 60 },
+  )
+})

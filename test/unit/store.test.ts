@@ -1,0 +1,514 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
+import fc from 'fast-check'
+import { type Kysely, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { migrations } from '../../migrations/index.ts'
+import { ConfigError, DatabaseTooNewError } from '../../src/model/errors.ts'
+import { byTurn, type Job, type NewJob, settle } from '../../src/model/job.ts'
+import { takeLock } from '../../src/store/lock.ts'
+import { fakeMigration, listMigrations, migrate } from '../../src/store/migrate.ts'
+import type { Schema } from '../../src/store/schema.ts'
+import { SqliteStore } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+
+type AnyStore = Store & { readonly kysely: Kysely<Schema> }
+
+/** A database of one kind that is there for one test, and may be opened again. */
+interface Database {
+  open(): AnyStore
+  remove(): Promise<void>
+}
+
+interface Kind {
+  readonly name: string
+  readonly make: () => Promise<Database>
+}
+
+const sqlite: Kind = {
+  name: 'SQLite',
+  make: async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ztask-store-'))
+    return {
+      open: () => new SqliteStore(join(folder, 'data', 'ztask.db')),
+      remove: async () => rmSync(folder, { recursive: true }),
+    }
+  },
+}
+
+/** Every implementation of the store runs the same suite. */
+const KINDS: readonly Kind[] = [sqlite]
+
+const FAILURE = {
+  name: 'TypeError',
+  message: 'nö',
+  stack: 'at x',
+  cause: { name: 'E', message: '', stack: '' },
+}
+
+const newJob = (id: string, more: Partial<NewJob> = {}): NewJob => ({
+  ...{ id, task: 't', args: '["a"]', due: 1000, created: 900, state: 'queued', reason: null },
+  ...more,
+})
+
+const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
+
+describe.each(KINDS)('a store on $name', ({ make }) => {
+  let database: Database
+  let store: AnyStore
+
+  beforeEach(async () => {
+    database = await make()
+    store = database.open()
+    await migrate(store.kysely)
+  })
+
+  afterEach(async () => {
+    await store.close()
+    await database.remove()
+  })
+
+  const insert = (...jobs: readonly NewJob[]): Promise<readonly Job[]> =>
+    store.commit({ insert: jobs, save: [], remove: [] })
+
+  const save = (...jobs: readonly Job[]): Promise<readonly Job[]> =>
+    store.commit({ insert: [], save: jobs, remove: [] })
+
+  const all = async (): Promise<Job[]> => {
+    const states = ['queued', 'held', 'failed'] as const
+    const lists = await Promise.all(states.map((state) => store.list({ state, limit: 10_000 })))
+    return lists.flat().sort((a, b) => a.seq - b.seq)
+  }
+
+  /** One queued, one held, two failed. */
+  const mixed = async (): Promise<Job[]> => {
+    const jobs = await insert(
+      newJob('queued'),
+      newJob('held', { state: 'held', reason: 'no task' }),
+      newJob('failed', { due: 5 }),
+      newJob('failed too', { due: 4, task: 'other' }),
+    )
+    const failed = jobs
+      .slice(2)
+      .map((job): Job => ({ ...job, state: 'failed', attempts: 6, failedAt: 950, failure: FAILURE }))
+    await save(...failed)
+    return [...jobs.slice(0, 2), ...failed]
+  }
+
+  describe('commit', () => {
+    test('inserts jobs as they came, in the order they came', async () => {
+      const given = [
+        newJob('b', { due: 2000 }),
+        newJob('a', { args: '["ü \\u0000 😀"]', due: 8.64e15 }),
+        newJob('h', { state: 'held', reason: 'no such task' }),
+      ]
+      const stored = await insert(...given)
+      expect(stored).toEqual(
+        given.map((job) => ({ ...job, seq: expect.any(Number), attempts: 0, failure: null, failedAt: null })),
+      )
+      const [first, second, third] = stored.map(({ seq }) => seq) as [number, number, number]
+      expect(first < second && second < third).toBe(true)
+      for (const job of stored) expect(await store.find(job.id)).toEqual(job)
+    })
+
+    test('saves how jobs go on, and removes those that are no more', async () => {
+      const [a, b, c] = (await insert(newJob('a'), newJob('b'), newJob('c'))) as [Job, Job, Job]
+      const failed: Job = { ...a, state: 'failed', attempts: 6, due: 7, failure: FAILURE, failedAt: 8 }
+      const held: Job = { ...b, state: 'held', reason: 'why', attempts: 2 }
+      expect(await store.commit({ insert: [], save: [failed, held], remove: [c] })).toEqual([])
+      expect(await all()).toEqual([failed, held])
+      await save(a, b)
+      expect(await all()).toEqual([a, b])
+    })
+
+    test('an id that is there already is not stored again, wherever its job stands', async () => {
+      const before = await mixed()
+      const again = before.map(({ id }) => newJob(id, { args: '"again"', task: 'again' }))
+      const stored = await insert(...again, newJob('new'), newJob('new', { args: '"twice"' }))
+      expect(ids(stored)).toEqual(['new'])
+      expect((await all()).slice(0, 4)).toEqual(before)
+      expect((await store.find('new'))?.args).toBe('["a"]')
+    })
+
+    test('is all or nothing: one bad row, and no part of the batch is there', async () => {
+      const [a, b] = (await insert(newJob('a'), newJob('b'))) as [Job, Job]
+      const bad = newJob('bad', { task: null as unknown as string })
+      const batch = { insert: [newJob('good'), bad], save: [{ ...a, due: 5 }], remove: [b] }
+      await expect(store.commit(batch)).rejects.toThrow(/null/i)
+      expect(await all()).toEqual([a, b])
+      const worse = { ...a, state: null as unknown as 'queued' }
+      await expect(store.commit({ insert: [newJob('good')], save: [worse], remove: [b] })).rejects.toThrow()
+      expect(await all()).toEqual([a, b])
+      // And it goes on as if nothing had been.
+      expect(ids(await insert(newJob('good')))).toEqual(['good'])
+    })
+
+    test('of nothing is nothing', async () => {
+      expect(await store.commit({ insert: [], save: [], remove: [] })).toEqual([])
+    })
+
+    test('never gives a sequence number again, so that a late word about an old job means no new one', async () => {
+      const [old] = (await insert(newJob('old'))) as [Job]
+      await store.commit({ insert: [], save: [], remove: [old] })
+      await store.close()
+      store = database.open()
+      const [young] = (await insert(newJob('young'))) as [Job]
+      expect(young.seq).toBeGreaterThan(old.seq)
+      await store.commit({ insert: [], save: [{ ...old, state: 'failed' }], remove: [old] })
+      expect(await all()).toEqual([young])
+    })
+
+    test('a thousand rows and more at once', async () => {
+      const many = Array.from({ length: 5000 }, (_, i) => newJob(`job ${i}`))
+      const stored = await insert(...many)
+      expect(ids(stored)).toEqual(ids(stored.toSorted((a, b) => a.seq - b.seq)))
+      await store.commit({ insert: [], save: [], remove: stored })
+      expect(await all()).toEqual([])
+    })
+  })
+
+  test('nearest: the queued, by due and arrival, at most so many', async () => {
+    const rows = fc.array(fc.record({ due: fc.nat(5), held: fc.boolean() }), { maxLength: 30 })
+    let round = 0
+    await fc.assert(
+      fc.asyncProperty(rows, fc.nat(35), async (list, limit) => {
+        round++
+        const jobs = await insert(
+          ...list.map(({ due, held }, i) =>
+            newJob(`${round} ${i}`, held ? { due, state: 'held', reason: '' } : { due }),
+          ),
+        )
+        const expected = jobs.filter(({ state }) => state === 'queued').sort(byTurn)
+        expect(await store.nearest(limit)).toEqual(expected.slice(0, limit))
+        await store.commit({ insert: [], save: [], remove: jobs })
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('find: the job, or nothing', async () => {
+    const [job] = await mixed()
+    expect(await store.find('queued')).toEqual(job)
+    expect(await store.find('Queued')).toBeUndefined()
+    expect(await store.find("' or 1 = 1 --")).toBeUndefined()
+  })
+
+  describe('list', () => {
+    beforeEach(async () => {
+      await mixed()
+      await insert(newJob('now', { due: 999 }), newJob('later', { due: 1001 }))
+    })
+
+    test('queued jobs in their turn, past due, due later, or both', async () => {
+      expect(ids(await store.list({ state: 'queued', limit: 9 }))).toEqual(['now', 'queued', 'later'])
+      const part = async (past: boolean): Promise<string[]> =>
+        ids(await store.list({ state: 'queued', due: { now: 1000, past }, limit: 9 }))
+      expect([await part(true), await part(false)]).toEqual([['now', 'queued'], ['later']])
+    })
+
+    test('those at rest in the order of their arrival', async () => {
+      expect(ids(await store.list({ state: 'failed', limit: 9 }))).toEqual(['failed', 'failed too'])
+      expect(ids(await store.list({ state: 'held', limit: 9 }))).toEqual(['held'])
+    })
+
+    test('at most so many', async () => {
+      expect(ids(await store.list({ state: 'failed', limit: 1 }))).toEqual(['failed'])
+      expect(ids(await store.list({ state: 'queued', limit: 2 }))).toEqual(['now', 'queued'])
+      expect(await store.list({ state: 'queued', limit: 0 })).toEqual([])
+    })
+  })
+
+  test('counts add up to the rows, and follow the clock', async () => {
+    expect(await store.counts(0)).toEqual({ waiting: 0, scheduled: 0, held: 0, failed: 0 })
+    await mixed()
+    await insert(newJob('later', { due: 1001 }))
+    expect(await store.counts(999)).toEqual({ waiting: 0, scheduled: 2, held: 1, failed: 2 })
+    expect(await store.counts(1000)).toEqual({ waiting: 1, scheduled: 1, held: 1, failed: 2 })
+    expect(await store.counts(1001)).toEqual({ waiting: 2, scheduled: 0, held: 1, failed: 2 })
+  })
+
+  describe('in bulk', () => {
+    const retried = (job: Job, now: number): Job => settle(job, { kind: 'retried' }, now) as Job
+
+    test('retryFailed does to each failed job what settle does', async () => {
+      const [queued, held, first, second] = (await mixed()) as [Job, Job, Job, Job]
+      expect(await store.retryFailed(77, ['failed', 'queued', 'nobody', 'held'])).toBe(1)
+      expect(await all()).toEqual([queued, held, retried(first, 77), second])
+      expect(await store.retryFailed(88)).toBe(1)
+      expect(await all()).toEqual([queued, held, retried(first, 77), retried(second, 88)])
+      expect(await store.retryFailed(99)).toBe(0)
+      // Those that come back at one moment come in the order in which they were called.
+      expect(ids(await store.nearest(2))).toEqual(['failed', 'failed too'])
+    })
+
+    test('deleteFailed deletes failed jobs, and no others', async () => {
+      const [queued, held, , second] = (await mixed()) as [Job, Job, Job, Job]
+      expect(await store.deleteFailed(['failed', 'queued', 'nobody', 'held'])).toBe(1)
+      expect(await all()).toEqual([queued, held, second])
+      expect(await store.deleteFailed()).toBe(1)
+      expect(await all()).toEqual([queued, held])
+    })
+
+    test('an empty list of ids is no id, and not all of them', async () => {
+      await mixed()
+      expect([await store.retryFailed(0, []), await store.deleteFailed([])]).toEqual([0, 0])
+      expect(await store.counts(2000)).toMatchObject({ failed: 2 })
+    })
+
+    test('free queues held jobs of these tasks again, as settle does', async () => {
+      const [mine, other] = (await insert(
+        newJob('mine', { state: 'held', reason: 'no t' }),
+        newJob('other', { state: 'held', reason: 'no other', task: 'other' }),
+      )) as [Job, Job]
+      await mixed()
+      expect(await store.free([])).toBe(0)
+      expect(await store.free(['nothing'])).toBe(0)
+      expect(await store.free(['x', 't'])).toBe(2)
+      expect(await store.find('mine')).toEqual(settle(mine, { kind: 'freed' }, 0))
+      expect(await store.find('other')).toEqual(other)
+      expect(await store.counts(2000)).toMatchObject({ held: 1, failed: 2 })
+    })
+
+    test('takes more names and ids than a statement has places', async () => {
+      await mixed()
+      const many = Array.from({ length: 40_000 }, (_, i) => `id ${i}`)
+      expect(await store.retryFailed(5, [...many, 'failed'])).toBe(1)
+      expect(await store.deleteFailed(['failed too', ...many])).toBe(1)
+      expect(await store.free([...many, 't'])).toBe(1)
+    })
+  })
+
+  test('boot counts the starts, across them too; node tells where the last one is', async () => {
+    expect(await store.node()).toBeUndefined()
+    expect(await store.boot(11, 'tcp://a:1', 100)).toBe(1)
+    expect(await store.boot(12, 'tcp://b:2', 200)).toBe(2)
+    await store.close()
+    store = database.open()
+    expect(await store.node()).toEqual({ boot: 2, pid: 12, url: 'tcp://b:2', started: 200 })
+    expect(await store.boot(13, 'tcp://c:3', 300)).toBe(3)
+  })
+
+  test('what was committed is there after closing and opening again', async () => {
+    const before = await mixed()
+    await store.close()
+    store = database.open()
+    expect(await migrate(store.kysely)).toEqual([])
+    expect(await all()).toEqual(before)
+  })
+
+  describe('migrations', () => {
+    const names = Object.keys(migrations)
+    const [first = '', second = ''] = names
+    let empty: Database
+    let fresh: AnyStore
+
+    beforeEach(async () => {
+      empty = await make()
+      fresh = empty.open()
+    })
+
+    afterEach(async () => {
+      await fresh.close()
+      await empty.remove()
+    })
+
+    const applied = async (): Promise<string[]> =>
+      (await listMigrations(fresh.kysely)).flatMap(({ name, applied }) => (applied ? [name] : []))
+
+    test('are applied in order, each once; a look applies none', async () => {
+      expect(await listMigrations(fresh.kysely)).toEqual(names.map((name) => ({ name, applied: false })))
+      expect(await applied()).toEqual([])
+      expect(await migrate(fresh.kysely)).toEqual(names)
+      expect(await migrate(fresh.kysely)).toEqual([])
+      expect(await applied()).toEqual(names)
+    })
+
+    test('one that is faked is not run, and counts as applied; the others follow', async () => {
+      await fresh.kysely.schema.createTable('jobs').addColumn('mine', 'text').execute()
+      expect(await fakeMigration(fresh.kysely, first.split('_')[0] ?? '')).toBe(first)
+      expect(await applied()).toEqual([first])
+      expect(await migrate(fresh.kysely)).toEqual(names.slice(1))
+      const tables = await fresh.kysely.introspection.getTables()
+      expect(tables.find(({ name }) => name === 'jobs')?.columns.map(({ name }) => name)).toEqual(['mine'])
+    })
+
+    test('all can be faked, one after the other, by their names', async () => {
+      for (const name of names) expect(await fakeMigration(fresh.kysely, name)).toBe(name)
+      expect(await migrate(fresh.kysely)).toEqual([])
+    })
+
+    test.each([
+      ['none of that name', '0099', /No migration '0099'\. They are: 0001_jobs, /],
+      ['none by half a name', first.slice(0, 6), /No migration/],
+      ['one whose forerunner is missing', second, new RegExp(`${first} comes before ${second}`)],
+    ])('does not fake %s', async (_, wanted, message) => {
+      await expect(fakeMigration(fresh.kysely, wanted)).rejects.toThrow(ConfigError)
+      await expect(fakeMigration(fresh.kysely, wanted)).rejects.toThrow(message)
+      expect(await applied()).toEqual([])
+    })
+
+    test('does not fake one that has been applied', async () => {
+      await migrate(fresh.kysely)
+      await expect(fakeMigration(fresh.kysely, first)).rejects.toThrow(`${first} has been applied already`)
+    })
+
+    test('of a newer ztask are refused by every one of them, and left as they are', async () => {
+      await migrate(fresh.kysely)
+      const table = 'ztask_migrations' as never
+      const row = { name: '9999_future', timestamp: 'then' } as never
+      await fresh.kysely.insertInto(table).values(row).execute()
+      for (const verb of [migrate, listMigrations, (db: Kysely<Schema>) => fakeMigration(db, first)]) {
+        const error = await verb(fresh.kysely).catch((reason: unknown) => reason)
+        expect(error).toBeInstanceOf(DatabaseTooNewError)
+        expect(error).toMatchObject({ data: { unknown: ['9999_future'] } })
+        expect((error as Error).message).toMatch(/newer ztask \(9999_future\).*Update ztask/)
+      }
+    })
+  })
+})
+
+describe('SQLite', () => {
+  let folder: string
+  let file: string
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ztask-lock-'))
+    file = join(folder, 'ztask.db')
+  })
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true })
+  })
+
+  test('a commit survives a power cut: WAL, and a sync each', async () => {
+    const store = new SqliteStore(file)
+    const pragma = async (name: string): Promise<unknown> => {
+      const { rows } = await sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(store.kysely)
+      return rows[0]?.[name]
+    }
+    // 2 is FULL, https://www.sqlite.org/pragma.html#pragma_synchronous
+    expect([await pragma('journal_mode'), await pragma('synchronous')]).toEqual(['wal', 2])
+    await store.close()
+  })
+
+  test('what is read often is read by an index', async () => {
+    const store = new SqliteStore(file)
+    await migrate(store.kysely)
+    await store.close()
+    const db = new DatabaseSync(file)
+    const plan = (sql: string): string =>
+      db
+        .prepare(`explain query plan ${sql}`)
+        .all()
+        .map((row) => String(row.detail))
+        .join('; ')
+    expect(plan("select * from jobs where state = 'queued' order by due, seq limit 10")).toMatch(
+      /^SCAN jobs USING INDEX jobs_by_turn$/,
+    )
+    expect(plan("select * from jobs where id = 'x'")).toMatch(/^SEARCH jobs USING INDEX/)
+    db.close()
+  })
+
+  describe('the lock', () => {
+    const LOCK = pathToFileURL(resolve(import.meta.dirname, '../../src/store/lock.ts')).href
+    const children: ReturnType<typeof holder>[] = []
+
+    /** Another process that takes the lock, says whether it has it, and holds it until it is killed. */
+    const holder = (kind: string) => {
+      const script = `
+        const { takeLock } = await import(${JSON.stringify(LOCK)})
+        const lock = takeLock(${JSON.stringify(file)}, 0, ${JSON.stringify(kind)})
+        process.stdout.write(lock === undefined ? 'shut out' : 'has it')
+        process.stdin.on('data', () => { lock?.release(); process.stdout.write('released') })`
+      return spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+    }
+
+    const start = async (kind = 'exclusive') => {
+      const child = holder(kind)
+      children.push(child)
+      const [said] = await once(child.stdout, 'data')
+      return { child, said: String(said) }
+    }
+
+    afterEach(async () => {
+      for (const child of children.splice(0)) {
+        if (child.exitCode === null && child.signalCode === null) {
+          child.kill('SIGKILL')
+          await once(child, 'exit')
+        }
+      }
+    })
+
+    test('is one process’s at a time, and free when it is released', async () => {
+      const { child, said } = await start()
+      expect(said).toBe('has it')
+      expect(takeLock(file, 0)).toBeUndefined()
+      child.stdin.write('release')
+      await once(child.stdout, 'data')
+      const lock = takeLock(file, 0)
+      expect(lock).toBeDefined()
+      expect((await start()).said).toBe('shut out')
+      lock?.release()
+    })
+
+    test('is free when its holder was killed', async () => {
+      const { child } = await start()
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      const lock = takeLock(file, 0)
+      expect(lock).toBeDefined()
+      lock?.release()
+    })
+
+    test('those who look share it; who would be alone is shut out meanwhile', async () => {
+      const { said } = await start('shared')
+      expect(said).toBe('has it')
+      const mine = takeLock(file, 0, 'shared')
+      expect(mine).toBeDefined()
+      expect(takeLock(file, 0)).toBeUndefined()
+      mine?.release()
+    })
+
+    test('waits for a holder that is just going', async () => {
+      const { child } = await start()
+      // The wait blocks this process: the other one must be told before.
+      child.stdin.write('release')
+      const lock = takeLock(file, 5000)
+      expect(lock).toBeDefined()
+      lock?.release()
+    })
+
+    test('does not shut out who reads or writes the database itself', async () => {
+      await start()
+      const store = new SqliteStore(file)
+      await migrate(store.kysely)
+      expect(await store.counts(0)).toMatchObject({ waiting: 0 })
+      await store.close()
+      expect(existsSync(join(folder, 'ztask.lock'))).toBe(true)
+    })
+
+    test('is of the database, by whatever path: a link leads to the same one', async () => {
+      new DatabaseSync(file).close()
+      const link = join(folder, 'link.db')
+      symlinkSync(file, link)
+      await start()
+      expect(takeLock(link, 0)).toBeUndefined()
+    })
+
+    test('two databases beside each other have a lock each', async () => {
+      await start()
+      for (const other of ['other.db', 'ztask.sqlite']) {
+        const lock = takeLock(join(folder, other), 0)
+        expect([other, lock === undefined]).toEqual([other, false])
+        lock?.release()
+      }
+    })
+  })
+})
