@@ -65,6 +65,8 @@ export interface CommandsOptions {
 
 const MOST_LISTED = 10_000
 const LISTED = 100
+/** Of what a client says is an id, as much as an answer repeats. */
+const LONGEST_ID = 100
 
 interface Params {
   readonly id?: unknown
@@ -74,7 +76,9 @@ interface Params {
 }
 
 const idsOf = ({ ids }: Params): string[] | undefined =>
-  Array.isArray(ids) ? ids.filter((id): id is string => typeof id === 'string') : undefined
+  Array.isArray(ids)
+    ? ids.filter((id): id is string => typeof id === 'string').map((id) => id.slice(0, LONGEST_ID))
+    : undefined
 
 export class Commands {
   readonly #options: CommandsOptions
@@ -137,10 +141,11 @@ export class Commands {
   }
 
   async #show({ id }: Params): Promise<JobView> {
-    const job = typeof id === 'string' ? await this.#options.store.find(id) : undefined
+    const wanted = typeof id === 'string' ? id.slice(0, LONGEST_ID) : ''
+    const job = await this.#options.store.find(wanted)
     if (job === undefined)
-      throw new UnknownJobError(`No job ${String(id)}. It may have succeeded: a job that has is deleted.`, {
-        id,
+      throw new UnknownJobError(`No job '${wanted}'. It may have succeeded: a job that has is deleted.`, {
+        id: wanted,
       })
     return this.#view(job)
   }

@@ -89,7 +89,7 @@ export class Ingress {
   }
 
   #receive(identity: Buffer, frames: readonly Buffer[]): void {
-    const reply = (message: DaemonMessage): void => this.#outbox?.put([identity, ...encode(message)])
+    const reply = (message: DaemonMessage): void => this.#reply(identity, message)
     let message: ClientMessage
     try {
       message = readClientMessage(frames)
@@ -107,6 +107,15 @@ export class Ingress {
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
     this.#enqueue(message.seq, message.jobs, reply)
+  }
+
+  /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
+  #reply(identity: Buffer, message: DaemonMessage): void {
+    try {
+      this.#outbox?.put([identity, ...encode(message)])
+    } catch (error) {
+      this.#options.unanswered(error as Error)
+    }
   }
 
   #wrongProject(message: ClientMessage): DaemonMessage {

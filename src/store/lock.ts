@@ -2,7 +2,7 @@
  * One daemon a database: an exclusive transaction held on a file beside it. The kernel frees it however its holder
  * dies, and readers of the database itself are not shut out. (B15: two daemons ran everything twice.)
  */
-import { mkdirSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseLockedError } from '../model/errors.ts'
@@ -28,10 +28,10 @@ const refuseNetwork = (folder: string): void => {
     )
 }
 
-/** @returns the file that the lock is held on: `ztask.lock` beside `ztask.db`. */
+/** @returns the file that the lock is held on, whichever link leads to the database: `ztask.lock` beside `ztask.db` */
 export const lockFile = (database: string): string => {
-  const { dir, name } = parse(database)
-  return join(dir, `${name}.lock`)
+  const { dir, base } = parse(existsSync(database) ? realpathSync(database) : database)
+  return join(dir, `${base.replace(/\.db$/, '')}.lock`)
 }
 
 export interface DatabaseLock {
