@@ -1,6 +1,7 @@
 /** B25: a date is looked at again when the clock moves on its own, as a suspend or a correction moves it. */
 import { expect, test } from 'vitest'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
 
 /** Gives the process a clock that is `offset` milliseconds off, as the file says at each look. */
 const STEPPED = `
@@ -29,6 +30,7 @@ test('B25: a job scheduled an hour ahead runs when the clock steps by an hour, a
   await project.hasRun('in an hour')
   expect(await daemon.prints(/The clock moved by 3(600|599) s on its own/)).toContain('"level":"warn"')
   expect(project.ran()).toEqual(['now', 'in an hour'])
+  await until('its row to go', () => project.rows().length === 1)
   expect(project.rows()).toMatchObject([{ args: '["in two"]', state: 'queued' }])
 })
 

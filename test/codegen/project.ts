@@ -23,13 +23,19 @@ const CHECKOUT = resolve(import.meta.dirname, '../..')
 /** @returns the names of the golden cases. */
 export const cases = (): string[] => readdirSync(FIXTURES).sort()
 
+// Registered here, once a test file: inside a test that runs it would be ignored.
+const made: string[] = []
+afterAll(() => {
+  for (const folder of made) rmSync(folder, { recursive: true, force: true })
+})
+
 /** @returns an empty folder in which `ztask` can be imported; removed when the test file ends. */
 export const workspace = (): string => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-codegen-')))
   mkdirSync(join(folder, 'node_modules/@types'), { recursive: true })
   symlinkSync(CHECKOUT, join(folder, 'node_modules/ztask'))
   symlinkSync(join(CHECKOUT, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'))
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  made.push(folder)
   return folder
 }
 

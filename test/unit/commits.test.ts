@@ -88,7 +88,7 @@ const running = async (...ids: string[]): Promise<readonly Job[]> =>
 
 const rows = async (): Promise<string[]> => {
   const lists = await Promise.all(
-    (['queued', 'held', 'failed'] as const).map((state) => sqlite.list({ state, limit: 1000 })),
+    (['queued', 'held', 'failed'] as const).map((state) => sqlite.list({ state, limit: 100_000 })),
   )
   return lists.flat().map(({ id, state }) => `${id} ${state}`)
 }
