@@ -35,11 +35,11 @@ const findRoot = (start: string): { root: string; configFile: string | undefined
  */
 const importConfig = async (file: string): Promise<unknown> => {
   const url = pathToFileURL(realpathSync(file)).href
+  const source = readFileSync(file, 'utf8')
+  const format = formatOf(file, source)
   const hooks = registerHooks({
     load: (target, context, next) =>
-      target.split('?')[0] === url && /\.ts$/.test(file)
-        ? { format: 'module-typescript', source: readFileSync(file), shortCircuit: true }
-        : next(target, context),
+      target === url && format !== undefined ? { format, source, shortCircuit: true } : next(target, context),
   })
   try {
     const module: { default?: unknown } = await import(url)
@@ -54,6 +54,12 @@ const importConfig = async (file: string): Promise<unknown> => {
   } finally {
     hooks.deregister()
   }
+}
+
+/** @returns what to read the file as, or `undefined` where Node decides right by itself */
+const formatOf = (file: string, source: string): 'module-typescript' | 'module' | undefined => {
+  if (/\.m?ts$/.test(file)) return 'module-typescript'
+  return /^\s*(export|import)\s/m.test(source) ? 'module' : undefined
 }
 
 const packageName = (root: string): string | undefined => {

@@ -1,4 +1,5 @@
 /** The settings: one list of them, with what each is checked by, its default and where else it may be set. */
+import { inspect } from 'node:util'
 import { ConfigError } from './model/errors.ts'
 import { nearest } from './model/nearest.ts'
 
@@ -87,10 +88,17 @@ const oneOf =
   (value) =>
     values.includes(value as T) ? (value as T) : new Wrong(values.map((v) => `'${v}'`).join(' or '))
 
+/** A list in the environment: a comma between, spaces around it as one likes. */
+const splitList = (value: string): string[] =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
 const listOf =
   (item: Check<string>, expected: string): Check<readonly string[]> =>
   (value) => {
-    const list = typeof value === 'string' ? value.split(',').filter((part) => part !== '') : value
+    const list = typeof value === 'string' ? splitList(value) : value
     if (!Array.isArray(list)) return new Wrong(expected)
     return list.some((one) => item(one) instanceof Wrong) ? new Wrong(expected) : (list as string[])
   }
@@ -171,7 +179,7 @@ export const defaultOf = <K extends keyof Settings>(key: K): Settings[K] | undef
 export const checked = <K extends keyof Settings>(key: K, value: unknown, source: string): Settings[K] => {
   const result = (SETTINGS[key].check as Check<Settings[K]>)(value)
   if (!(result instanceof Wrong)) return result
-  const shown = typeof value === 'string' ? `'${value}'` : String(value)
+  const shown = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
   throw new ConfigError(`${source} is ${shown}: it must be ${result.expected}.`, { setting: key, source })
 }
 

@@ -39,6 +39,7 @@ export class Commits {
   #scheduled = false
   #running: Promise<void> | undefined
   #failing = false
+  #again: NodeJS.Timeout | undefined
 
   constructor(options: CommitsOptions) {
     this.#options = options
@@ -56,10 +57,9 @@ export class Commits {
     this.#schedule()
   }
 
-  /** Resolves when nothing waits to be committed, or when what waits cannot be. */
+  /** Resolves when nothing waits to be committed, or when what waits was tried and cannot be. */
   async drained(): Promise<void> {
     while (this.#running !== undefined || this.#scheduled) {
-      if (this.#failing && this.#arrivals.length === 0) return
       await (this.#running ?? new Promise((resolve) => setImmediate(resolve)))
     }
   }
@@ -110,15 +110,16 @@ export class Commits {
     for (const { answer } of arrivals) answer(error)
     if (endings.length > 0) {
       this.#endings = [...endings, ...this.#endings]
-      setTimeout(() => this.#retry(), RETRY_AFTER)
+      // One timer, however many commits fail meanwhile.
+      this.#again ??= setTimeout(() => this.#retry(), RETRY_AFTER)
     }
     if (!this.#failing) this.#options.health(cause)
     this.#failing = true
   }
 
   #retry(): void {
-    this.#scheduled = this.#running === undefined
-    if (this.#scheduled) this.#start()
+    this.#again = undefined
+    if (this.#endings.length > 0) this.#schedule()
   }
 
   #healthy(): void {

@@ -48,11 +48,12 @@ export class Dispatcher {
     return [...this.#runs.values()].map(({ job }) => job)
   }
 
-  /** A worker can take jobs; those of an older generation get no more. */
+  /** A worker can take jobs; those of an older generation get no more, nor does this one where it is the older. */
   admit(worker: Worker): void {
-    for (const slot of this.#slots.values())
-      if (slot.worker.generation < worker.generation) slot.retired = true
-    this.#slots.set(worker.number, { worker, runs: new Set(), retired: false })
+    const others = [...this.#slots.values()]
+    for (const slot of others) if (slot.worker.generation < worker.generation) slot.retired = true
+    const retired = others.some((slot) => slot.worker.generation > worker.generation)
+    this.#slots.set(worker.number, { worker, runs: new Set(), retired })
   }
 
   /** A worker is gone. @returns the runs that were cut */

@@ -179,7 +179,9 @@ export class Pool {
       if (this.#closing || generation !== this.#generation.number) return
       const { member, tasks } = this.#fork(generation)
       tasks.then(
-        () => this.#options.ready(member),
+        () => {
+          if (!member.retired) this.#options.ready(member)
+        },
         () => {}, // Its exit has been told, and brought the next.
       )
     }, pause)

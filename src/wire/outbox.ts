@@ -11,7 +11,8 @@ export class Outbox<M> {
   readonly #socket: Writable<M>
   readonly #undeliverable: (message: M, error: Error) => void
   #queue: M[] = []
-  #sending: Promise<void> | undefined
+  #draining = false
+  #sending = Promise.resolve()
 
   /** @param undeliverable told of each message that the socket did not take */
   constructor(socket: Writable<M>, undeliverable: (message: M, error: Error) => void) {
@@ -21,7 +22,7 @@ export class Outbox<M> {
 
   put(message: M): void {
     this.#queue.push(message)
-    this.#sending ??= this.#drain()
+    if (!this.#draining) this.#sending = this.#drain()
   }
 
   /** Resolves when everything put so far is with the socket, or was told undeliverable. */
@@ -30,6 +31,7 @@ export class Outbox<M> {
   }
 
   async #drain(): Promise<void> {
+    this.#draining = true
     while (this.#queue.length > 0) {
       const batch = this.#queue
       this.#queue = []
@@ -41,6 +43,6 @@ export class Outbox<M> {
         }
       }
     }
-    this.#sending = undefined
+    this.#draining = false
   }
 }

@@ -69,6 +69,7 @@ test('K2: a name is enough for a worker to load the function, at the first job, 
   await project.hasRun('before')
   expect(project.ran()).not.toContain('loaded')
   await lazy.async('first')
+  await project.hasRun('first')
   await lazy.async('second')
   await project.hasRun('second')
   expect(project.ran().slice(project.ran().indexOf('before'))).toEqual([

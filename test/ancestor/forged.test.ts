@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
 
 const EVIL = `import { appendFileSync } from 'node:fs'\nappendFileSync('ran.log', 'evil 1 1\\n')\nexport default () => {}\n`
 const NAMES = [
@@ -96,5 +97,7 @@ test('B6: what is no message of the protocol is refused, told and logged, and th
     malformed.map((_, index) => [index, expect.objectContaining({ code: 'ZTASK_PROTOCOL' })]),
   )
   await project.hasRun('good')
-  expect(daemon.stdout.match(/Refused a message/g)).toHaveLength(wrong.length)
+  await until('each refusal to be logged', () => {
+    return daemon.stdout.match(/Refused a message/g)?.length === wrong.length
+  })
 })

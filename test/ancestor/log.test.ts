@@ -20,6 +20,7 @@ test('K14: by default INFO goes to stdout: registered, calling, called, each wit
   const project = await makeProject()
   const daemon = await project.daemon()
   const [good, bad] = await runBoth(project)
+  await daemon.prints(/Called note successfully/)
   await daemon.prints(/no retry left/)
   expect(messages(daemon)).toEqual(
     expect.arrayContaining([

@@ -32,8 +32,10 @@ test('K12, K13: a change of the code is logged, the next job runs the new code, 
   await daemon.prints(/Reloaded: new jobs run generation 2/)
   await greet.async()
   await project.hasRun('new')
-  expect(project.ran()).toEqual(['load', 'old', 'load', 'new'])
-  expect(await project.json('status')).toMatchObject({ generation: 2, workers: [{ generation: 2 }] })
+  const runs = project.runs()
+  const [first, last] = [runs.at(0)?.pid, runs.at(-1)?.pid]
+  expect(runs.flatMap(({ what, pid }) => (pid === first ? [what] : []))).toEqual(['load', 'old'])
+  expect(runs.flatMap(({ what, pid }) => (pid === last ? [what] : []))).toEqual(['load', 'new'])
 })
 
 test('K12: a new task is generated, registered and run, and one that is gone is refused', async () => {
@@ -54,7 +56,7 @@ test('K12: code that cannot be generated from, or loaded, is logged with its pla
   const daemon = await project.daemon(DEVELOPMENT)
   const { greet, act } = project.calls(['greet', 'act'])
   const notReloaded = (times: number) =>
-    until(`${times} failed reloads`, () => daemon.stdout.match(/Not reloaded/g)?.length === times)
+    until(`${times} failed reloads`, () => (daemon.stdout.match(/Not reloaded/g)?.length ?? 0) >= times)
   project.write('src/greet.ts', saying('new').replace('greet', 'then'))
   await notReloaded(1)
   project.write('src/startup.ts', '')

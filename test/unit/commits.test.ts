@@ -33,17 +33,19 @@ let told: string[]
 let commits: Commits
 
 /** The real store, which fails or waits on command. */
-const commit = async (batch: Batch): Promise<readonly Job[]> => {
-  asked.push(batch)
-  atOnce = Math.max(atOnce, ++underWay)
-  try {
-    await gate
-    if (broken !== undefined) throw broken
-    return await sqlite.commit(batch)
-  } finally {
-    underWay--
+const commitTo =
+  (database: SqliteStore) =>
+  async (batch: Batch): Promise<readonly Job[]> => {
+    asked.push(batch)
+    atOnce = Math.max(atOnce, ++underWay)
+    try {
+      await gate
+      if (broken !== undefined) throw broken
+      return await database.commit(batch)
+    } finally {
+      underWay--
+    }
   }
-}
 
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
@@ -51,13 +53,13 @@ beforeEach(async () => {
   sqlite = new SqliteStore(join(folder, 'ztask.db'))
   await migrate(sqlite.kysely)
   asked = []
-  // An outcome that a failed test left behind must not speak in the next one.
+  // What a failed test left behind must not reach the next one's list, or its database.
   const mine: string[] = []
   told = mine
   broken = gate = undefined
   atOnce = underWay = 0
   commits = new Commits({
-    store: { commit } as Store,
+    store: { commit: commitTo(sqlite) } as Store,
     stored: (jobs) => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },

@@ -1,0 +1,372 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { nearestPackageName, type Project, registryFile } from '../../src/config.ts'
+import { ConfigError, GenerateError } from '../../src/model/errors.ts'
+import { fromEnvironment, fromObject, KEYS, type Settings } from '../../src/settings.ts'
+
+type Flags = Partial<Record<keyof Settings, unknown>>
+type Loaded = { project: Project } | { name: string; message: string; data: unknown }
+
+let root: string
+let node: ChildProcess
+
+/** Node itself, which reads the configuration files: Vitest would have compiled them, and accept more. */
+beforeAll(() => {
+  const script = `
+    const { loadProject } = await import(${JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../src/config.ts')).href)})
+    process.on('message', (given) => loadProject(...given).then(
+      (project) => process.send({ project }),
+      ({ name, message, data }) => process.send({ name, message, data }),
+    ))`
+  node = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    serialization: 'advanced',
+  })
+})
+
+afterAll(async () => {
+  node.kill()
+  await once(node, 'exit')
+})
+
+const ask = async (start: string, env: NodeJS.ProcessEnv, flags: Flags): Promise<Loaded> => {
+  const answer = once(node, 'message')
+  node.send([start, env, flags])
+  const [loaded] = (await answer) as [Loaded]
+  return loaded
+}
+
+const loadProject = async (
+  start: string,
+  env: NodeJS.ProcessEnv = {},
+  flags: Flags = {},
+): Promise<Project> => {
+  const loaded = await ask(start, env, flags)
+  if ('project' in loaded) return loaded.project
+  throw new Error(`${loaded.name}: ${loaded.message}`)
+}
+
+/** Why the project cannot be loaded. */
+const refusal = async (env: NodeJS.ProcessEnv = {}, flags: Flags = {}) => {
+  const loaded = await ask(root, env, flags)
+  expect(loaded).toMatchObject({ name: 'ConfigError' })
+  return loaded as { message: string; data: unknown }
+}
+
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-config-')))
+})
+
+afterEach(() => {
+  rmSync(root, { recursive: true })
+})
+
+const write = (name: string, content: string | object): string => {
+  const file = join(root, name)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+  return file
+}
+
+const settings = async (env: NodeJS.ProcessEnv = {}, flags: Flags = {}): Promise<Settings> =>
+  (await loadProject(root, env, flags)).settings
+
+describe('the settings of a project', () => {
+  test('without a file are the defaults, all of them', async () => {
+    write('package.json', { name: '@shop/web' })
+    expect(await loadProject(root)).toEqual({
+      root,
+      configFile: undefined,
+      settings: {
+        url: 'tcp://127.0.0.1:5555',
+        bind: 'tcp://127.0.0.1:5555',
+        database: 'sqlite:.ztask/ztask.db',
+        project: '@shop/web',
+        alwaysEager: false,
+        disabled: false,
+        retryCount: 5,
+        retryAfter: 5,
+        onLoad: [],
+        onExit: [],
+        callTimeout: 5,
+        onUnavailable: 'throw',
+        maxPayload: 1_048_576,
+        unknownTask: 'refuse',
+        include: ['src/**/*'],
+        output: 'src/ztask',
+        loader: undefined,
+        registry: undefined,
+      },
+    })
+  })
+
+  test('file, environment, flags: each wins over the one before', async () => {
+    write(
+      'ztask.config.ts',
+      `export default { retryCount: 1, retryAfter: 1, callTimeout: 1, project: 'file' }`,
+    )
+    const env = { ZTASKD_RETRY_AFTER: '2', ZTASKD_CALL_TIMEOUT: '2' }
+    expect(await settings(env, { callTimeout: '3' })).toMatchObject({
+      retryCount: 1,
+      retryAfter: 2,
+      callTimeout: 3,
+      project: 'file',
+    })
+  })
+
+  test('a flag that is not given changes nothing; a zero in the environment is a value', async () => {
+    write('ztask.config.ts', 'export default { retryCount: 9, disabled: true }')
+    const env = { ZTASKD_RETRY_COUNT: '0', ZTASKD_DISABLED: '0' }
+    expect(await settings(env, { retryCount: undefined })).toMatchObject({ retryCount: 0, disabled: false })
+  })
+
+  test('the daemon binds where clients connect, unless it is told otherwise, wherever that is said', async () => {
+    expect(await settings({ ZTASKD_URL: 'tcp://host:1' })).toMatchObject({ bind: 'tcp://host:1' })
+    expect(await settings({}, { url: 'ipc:///x' })).toMatchObject({ bind: 'ipc:///x' })
+    write('ztask.config.ts', `export default { bind: 'tcp://0.0.0.0:1' }`)
+    expect(await settings({ ZTASKD_URL: 'tcp://host:1' })).toMatchObject({
+      url: 'tcp://host:1',
+      bind: 'tcp://0.0.0.0:1',
+    })
+    expect(await settings({ ZTASKD_BIND: 'tcp://*:2' })).toMatchObject({ bind: 'tcp://*:2' })
+  })
+
+  test('each variable of the environment sets its own', async () => {
+    const env = {
+      ZTASKD_URL: 'tcp://a:1',
+      ZTASKD_BIND: 'tcp://b:2',
+      ZTASKD_DATABASE: 'sqlite:/x/y.db',
+      ZTASKD_PROJECT: 'p',
+      ZTASKD_ALWAYS_EAGER: 'true',
+      ZTASKD_DISABLED: '1',
+      ZTASKD_RETRY_COUNT: '7',
+      ZTASKD_RETRY_AFTER: '0.25',
+      ZTASKD_ON_LOAD: './a.ts#x,./b.ts#y',
+      ZTASKD_ON_EXIT: './c.ts#default',
+      ZTASKD_CALL_TIMEOUT: '1.5',
+      ZTASKD_ON_UNAVAILABLE: 'inline',
+      ZTASKD_MAX_PAYLOAD: '2048',
+      ZTASKD_REGISTRY: 'dist/registry.js',
+    }
+    expect(await settings(env)).toMatchObject({
+      ...{ url: 'tcp://a:1', bind: 'tcp://b:2', database: 'sqlite:/x/y.db', project: 'p' },
+      ...{ alwaysEager: true, disabled: true, retryCount: 7, retryAfter: 0.25, callTimeout: 1.5 },
+      ...{ onLoad: ['./a.ts#x', './b.ts#y'], onExit: ['./c.ts#default'], onUnavailable: 'inline' },
+      ...{ maxPayload: 2048, registry: 'dist/registry.js' },
+    })
+  })
+
+  test('a list in the environment may have spaces after its commas', async () => {
+    expect((await settings({ ZTASKD_ON_LOAD: './a.ts#x, ./b.ts#y' })).onLoad).toEqual([
+      './a.ts#x',
+      './b.ts#y',
+    ])
+  })
+
+  test('fromEnvironment reads what it is asked for, and no more', () => {
+    const env = { ZTASKD_URL: 'tcp://a:1', ZTASKD_RETRY_COUNT: 'many' }
+    expect(fromEnvironment(env, ['url', 'disabled'])).toEqual({ url: 'tcp://a:1' })
+  })
+})
+
+describe('the name of a project', () => {
+  test('is the package’s, unless the file, the environment or a flag say otherwise', async () => {
+    write('package.json', { name: 'pkg' })
+    expect((await settings()).project).toBe('pkg')
+    write('ztask.config.mjs', `export default { project: 'file' }`)
+    expect((await settings()).project).toBe('file')
+    expect((await settings({ ZTASKD_PROJECT: 'env' })).project).toBe('env')
+    expect((await settings({ ZTASKD_PROJECT: 'env' }, { project: 'flag' })).project).toBe('flag')
+  })
+
+  test.each([
+    ['no package.json', undefined],
+    ['one without a name', '{}'],
+    ['one whose name is empty', '{"name":""}'],
+    ['one whose name is no text', '{"name":{}}'],
+    ['one that is no JSON', '{'],
+    ['one that is null', 'null'],
+  ])('is ztask where there is %s', async (_, content) => {
+    // A configuration file makes this the root, whatever lies above.
+    write('ztask.config.mjs', 'export default {}')
+    if (content !== undefined) write('package.json', content)
+    expect((await settings()).project).toBe('ztask')
+  })
+
+  test('is that of the package.json beside the configuration, not of a nearer one', async () => {
+    write('package.json', { name: 'whole' })
+    write('ztask.config.mjs', 'export default {}')
+    write('packages/part/package.json', { name: 'part' })
+    const part = join(root, 'packages', 'part')
+    expect(await loadProject(part)).toMatchObject({ root, settings: { project: 'whole' } })
+    expect(nearestPackageName(part)).toBe('whole')
+  })
+
+  test('without a configuration is that of the nearest package.json upwards', async () => {
+    write('package.json', { name: 'whole' })
+    write('packages/part/package.json', { name: 'part' })
+    mkdirSync(join(root, 'packages', 'part', 'src', 'deep'), { recursive: true })
+    const { root: found, settings } = await loadProject(join(root, 'packages', 'part', 'src', 'deep'))
+    expect([found, settings.project]).toEqual([join(root, 'packages', 'part'), 'part'])
+  })
+})
+
+describe('the configuration file', () => {
+  const TYPED = `
+    import { defineConfig } from ${JSON.stringify(join(import.meta.dirname, '../../src/index.ts'))}
+    import type { UserConfig } from 'nowhere'
+    interface Mine { readonly count: number }
+    const mine: Mine = { count: 3 } satisfies Mine
+    export default defineConfig({ retryCount: mine.count } as UserConfig)`
+
+  test.each([undefined, 'commonjs', 'module'])('in TypeScript, in a package of type %s', async (type) => {
+    write('package.json', { name: 'pkg', type })
+    write('ztask.config.ts', TYPED)
+    expect(await loadProject(root)).toMatchObject({
+      configFile: join(root, 'ztask.config.ts'),
+      settings: { retryCount: 3 },
+    })
+  })
+
+  test.each([
+    ['ztask.config.mts', 'commonjs', 'export default { retryCount: 3 as number }'],
+    ['ztask.config.mjs', 'commonjs', 'export default { retryCount: 3 }'],
+    ['ztask.config.js', 'module', 'export default { retryCount: 3 }'],
+    ['ztask.config.js', undefined, 'export default { retryCount: 3 }'],
+    ['ztask.config.js', 'commonjs', 'module.exports = { retryCount: 3 }'],
+    ['ztask.config.js', undefined, 'module.exports = { retryCount: 3 }'],
+    ['ztask.config.js', 'commonjs', 'export default { retryCount: 3 }'],
+  ])('%s, in a package of type %s: %s', async (name, type, content) => {
+    write('package.json', { type })
+    write(name, content)
+    expect((await settings()).retryCount).toBe(3)
+  })
+
+  test('is found from below, and through a link to its folder', async () => {
+    write('app/ztask.config.ts', 'export default { retryCount: 3 }')
+    mkdirSync(join(root, 'app', 'src', 'deep'), { recursive: true })
+    symlinkSync(join(root, 'app'), join(root, 'link'))
+    for (const start of ['app/src/deep', 'link', 'link/src'])
+      expect((await loadProject(join(root, start))).settings.retryCount).toBe(3)
+  })
+
+  test('may import a file of its own, in TypeScript', async () => {
+    write('package.json', { type: 'module' })
+    write('settings/retries.ts', 'export const retries: number = 3')
+    write(
+      'ztask.config.ts',
+      `import { retries } from './settings/retries.ts'\nexport default { retryCount: retries }`,
+    )
+    expect((await settings()).retryCount).toBe(3)
+  })
+
+  test.each([
+    ['throws', `throw new Error('my own fault')`, /ztask\.config\.ts cannot be loaded: my own fault/],
+    ['does not parse', 'export default {', /ztask\.config\.ts cannot be loaded: /],
+    ['imports what is not there', `import './nowhere.ts'`, /cannot be loaded: Cannot find module/],
+    ['has an enum', 'enum A { b }\nexport default {}', /enum.*types are fine; enums, namespaces/s],
+    ['exports nothing', 'export const a = 1', /^ztask\.config\.ts must export its settings: export default/],
+    ['exports a function', 'export default () => ({})', /must export its settings/],
+    ['exports null', 'export default null', /must export its settings/],
+  ])('that %s is an error that names it', async (_, content, message) => {
+    write('package.json', { type: 'module' })
+    write('ztask.config.ts', content)
+    const error = await refusal()
+    expect(error.message).toMatch(message)
+  })
+})
+
+describe('a value that cannot be', () => {
+  const wrong: readonly (readonly [keyof Settings, unknown, RegExp])[] = [
+    ['url', 'localhost:5555', /an address such as 'tcp:/],
+    ['bind', 'http://x', /an address/],
+    ['database', 'mysql://x', /'sqlite:PATH'/],
+    ['project', '', /a name of 1 to 200 characters/],
+    ['alwaysEager', 'yes', /true or false/],
+    ['disabled', 1, /true or false/],
+    ['retryCount', 1.5, /a whole number, 0 to 1,000,000/],
+    ['retryCount', -1, /a whole number/],
+    ['retryCount', ' ', /a whole number/],
+    ['retryAfter', '5s', /a number of seconds, 0 or more/],
+    ['retryAfter', Number.NaN, /a number of seconds/],
+    ['onLoad', './a.ts', /a list of 'file#export' strings/],
+    ['onExit', [1], /a list of 'file#export' strings/],
+    ['callTimeout', 0, /more than 0/],
+    ['onUnavailable', 'retry', /'throw' or 'inline'/],
+    ['maxPayload', 2 ** 31, /1 to 1 GiB/],
+    ['unknownTask', true, /'refuse' or 'hold'/],
+    ['include', {}, /a list of globs/],
+    ['output', '', /a folder/],
+    ['loader', null, /a module specifier/],
+    ['registry', 5, /a path/],
+  ]
+
+  test.each(wrong)('of %s in the file: %j is named with what it must be', (key, value, message) => {
+    const read = (): unknown => fromObject({ [key]: value }, 'ztask.config.ts')
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(message)
+    expect(read).toThrow(new RegExp(`^${key} in ztask\\.config\\.ts is `))
+  })
+
+  test('in the environment names the variable, on the command line the flag', async () => {
+    const env = await refusal({ ZTASKD_RETRY_COUNT: 'many' })
+    expect(env.message).toBe("ZTASKD_RETRY_COUNT is 'many': it must be a whole number, 0 to 1,000,000.")
+    expect(env.data).toEqual({ setting: 'retryCount', source: 'ZTASKD_RETRY_COUNT' })
+    const flag = await refusal({}, { url: 'nowhere' })
+    expect(flag.message).toMatch(/^--url is 'nowhere': it must be an address/)
+  })
+
+  test('in the file is told though the environment would have won', async () => {
+    write('ztask.config.ts', 'export default { retryCount: -5 }')
+    const { message } = await refusal({ ZTASKD_RETRY_COUNT: '1' })
+    expect(message).toMatch(/^retryCount in ztask\.config\.ts is -5: /)
+  })
+
+  test.each([
+    ['retryCont', /has no setting 'retryCont'\. Did you mean 'retryCount'\?/],
+    ['ALWAYSEAGER', /Did you mean 'alwaysEager'\?/],
+    ['databse', /Did you mean 'database'\?/],
+    ['toString', /The settings are url, bind, database, .*registry\./],
+    ['somethingElse', /The settings are url/],
+  ])('an unknown key %s suggests the nearest, or lists them all', (key, message) => {
+    expect(() => fromObject({ [key]: 1 }, 'ztask.config.ts')).toThrow(message)
+  })
+
+  test('whatever the file holds: settings that are checked, or a ConfigError that names the key', () => {
+    const value = fc.anything({ withBigInt: true, withNullPrototype: true, withDate: true })
+    fc.assert(
+      fc.property(fc.constantFrom(...KEYS), value, (key, given) => {
+        try {
+          const found = fromObject({ [key]: given }, 'the file')
+          if (given === undefined) expect(found).toEqual({})
+          else expect(fromObject(found, 'again')).toEqual(found)
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError)
+          expect((error as ConfigError).message).toContain(`${key} in the file`)
+        }
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('the registry that workers load', () => {
+  test('is the output folder’s, in TypeScript or JavaScript, or the one that is set', async () => {
+    write('ztask.config.mjs', `export default { output: 'gen' }`)
+    const project = await loadProject(root)
+    expect(() => registryFile(project)).toThrow(GenerateError)
+    expect(() => registryFile(project)).toThrow(/Run ztask generate first/)
+    const js = write('gen/registry.js', '')
+    expect(registryFile(project)).toBe(js)
+    const ts = write('gen/registry.ts', '')
+    expect(registryFile(project)).toBe(ts)
+    const set = await loadProject(root, { ZTASKD_REGISTRY: 'dist/r.js' })
+    expect(registryFile(set)).toBe(join(root, 'dist', 'r.js'))
+  })
+})

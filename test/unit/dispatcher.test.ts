@@ -1,0 +1,248 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Dispatcher } from '../../src/daemon/dispatcher.ts'
+import type { Job } from '../../src/model/job.ts'
+import type { Run, Worker } from '../../src/model/run.ts'
+
+const jobOf = (seq: number, task = 't'): Job => ({
+  ...{ id: `job ${seq}`, task, args: `[${seq}]`, due: 0, created: 0, state: 'queued', reason: null },
+  ...{ attempts: 0, failure: null, failedAt: null, seq },
+})
+
+const workerOf = (number: number, generation = 1): Worker => ({ number, pid: 100 + number, generation })
+
+interface Handed {
+  readonly worker: number
+  readonly run: number
+  readonly id: string
+}
+
+/** A dispatcher over a plain list of jobs, with what it handed to whom. */
+const over = (count: number, concurrency: number, more: { gone?: (job: Job) => boolean } = {}) => {
+  const queue = Array.from({ length: count }, (_, i) => jobOf(i + 1))
+  const handed: Handed[] = []
+  const messages: number[] = []
+  const held: string[] = []
+  const started: Run[] = []
+  const asked: number[] = []
+  const dispatcher = new Dispatcher({
+    concurrency,
+    firstRun: 1000,
+    take: (limit) => {
+      asked.push(limit)
+      return queue.splice(0, limit)
+    },
+    obstacle: (job) => (more.gone?.(job) ? 'the task is gone' : undefined),
+    held: (job, reason) => held.push(`${job.id}: ${reason}`),
+    started: (run) => started.push(run),
+    hand: (worker, jobs) => {
+      messages.push(worker.number)
+      for (const [run, id] of jobs) handed.push({ worker: worker.number, run, id })
+    },
+  })
+  return { dispatcher, queue, handed, messages, held, started, asked }
+}
+
+/** How many jobs each worker runs. */
+const spread = (dispatcher: Dispatcher, ...workers: readonly Worker[]): number[] =>
+  workers.map((worker) => dispatcher.runningOn(worker))
+
+describe('the fence: only the worker that has a run ends it, once', () => {
+  const one = workerOf(1)
+  const two = workerOf(2)
+
+  test('a report of a run that is over, of another worker, or of none, ends nothing', () => {
+    const { dispatcher, handed, queue } = over(2, 1)
+    dispatcher.admit(one)
+    dispatcher.admit(two)
+    dispatcher.dispatch()
+    queue.push(jobOf(3))
+    const [first, second] = handed as [Handed, Handed]
+    expect(first.worker).toBe(1)
+    expect(dispatcher.end(second.run, one)).toBeUndefined()
+    expect(dispatcher.end(first.run, two)).toBeUndefined()
+    expect(dispatcher.end(999, one)).toBeUndefined()
+    expect(spread(dispatcher, one, two)).toEqual([1, 1])
+    expect(dispatcher.end(first.run, one)).toMatchObject({ number: first.run, job: { id: 'job 1' } })
+    expect(dispatcher.end(first.run, one)).toBeUndefined()
+    expect([dispatcher.running, ...spread(dispatcher, one, two)]).toEqual([1, 0, 1])
+  })
+
+  test('a job that is handed out again is a run of another number, and the old number ends nothing', () => {
+    const { dispatcher, handed, queue } = over(1, 1)
+    dispatcher.admit(one)
+    dispatcher.dispatch()
+    expect(dispatcher.dismiss(one).map(({ job }) => job.id)).toEqual(['job 1'])
+    queue.push(jobOf(1))
+    dispatcher.admit(two)
+    dispatcher.dispatch()
+    expect(handed.map(({ run }) => run)).toEqual([1000, 1001])
+    expect(dispatcher.end(1000, one)).toBeUndefined()
+    expect(dispatcher.end(1000, two)).toBeUndefined()
+    expect(dispatcher.end(1001, one)).toBeUndefined()
+    expect(dispatcher.end(1001, two)).toMatchObject({ job: { id: 'job 1' } })
+  })
+
+  test('a worker that was dismissed gives back exactly what it ran, and once', () => {
+    const { dispatcher, handed } = over(5, 3)
+    dispatcher.admit(one)
+    dispatcher.admit(two)
+    dispatcher.dispatch()
+    const mine = handed.filter(({ worker }) => worker === 1)
+    const [ended, ...cut] = mine as [Handed, ...Handed[]]
+    dispatcher.end(ended.run, one)
+    expect(dispatcher.dismiss(one).map(({ number }) => number)).toEqual(cut.map(({ run }) => run))
+    expect(dispatcher.dismiss(one)).toEqual([])
+    expect(dispatcher.dismiss(workerOf(77))).toEqual([])
+    expect(dispatcher.jobs().map(({ id }) => id)).toEqual(
+      handed.filter(({ worker }) => worker === 2).map(({ id }) => id),
+    )
+  })
+})
+
+describe('room', () => {
+  test('jobs go evenly to the workers, one message each', () => {
+    const { dispatcher, messages } = over(8, 10)
+    const workers = [1, 2, 3, 4].map((number) => workerOf(number))
+    for (const worker of workers) dispatcher.admit(worker)
+    dispatcher.dispatch()
+    expect(spread(dispatcher, ...workers)).toEqual([2, 2, 2, 2])
+    expect(messages).toEqual([1, 2, 3, 4])
+  })
+
+  test('a worker that has less to do gets the next', () => {
+    const { dispatcher, handed, queue } = over(4, 4)
+    const [one, two] = [workerOf(1), workerOf(2)]
+    dispatcher.admit(one)
+    dispatcher.dispatch()
+    dispatcher.admit(two)
+    queue.push(jobOf(5), jobOf(6))
+    dispatcher.dispatch()
+    expect(handed.slice(4).map(({ worker }) => worker)).toEqual([2, 2])
+  })
+
+  test('asks for no more than there is room for, and not at all where there is none', () => {
+    const { dispatcher, asked, handed, queue } = over(10, 3)
+    dispatcher.dispatch()
+    expect(asked).toEqual([])
+    dispatcher.admit(workerOf(1))
+    dispatcher.dispatch()
+    dispatcher.dispatch()
+    expect(asked).toEqual([3])
+    expect([handed.length, queue.length]).toEqual([3, 7])
+  })
+
+  test('after it was stopped nothing is handed out; what runs may end', () => {
+    const { dispatcher, handed, queue } = over(1, 1)
+    const worker = workerOf(1)
+    dispatcher.admit(worker)
+    dispatcher.dispatch()
+    dispatcher.stop()
+    queue.push(jobOf(2))
+    expect(dispatcher.end(1000, worker)).toBeDefined()
+    dispatcher.dispatch()
+    expect(handed).toHaveLength(1)
+  })
+
+  test('jobs that the code cannot run are held, take no room, and do not stop those behind them', () => {
+    const { dispatcher, handed, held, started } = over(9, 2, { gone: ({ seq }) => seq % 4 !== 0 })
+    dispatcher.admit(workerOf(1))
+    dispatcher.dispatch()
+    expect(handed.map(({ id }) => id)).toEqual(['job 4', 'job 8'])
+    expect(started.map(({ job }) => job.seq)).toEqual([4, 8])
+    expect(held).toEqual([1, 2, 3, 5, 6, 7].map((seq) => `job ${seq}: the task is gone`))
+  })
+})
+
+describe('generations', () => {
+  const old = workerOf(1, 1)
+  const young = workerOf(2, 2)
+
+  test('a new one takes over: the old one ends what it runs and gets no more', () => {
+    const { dispatcher, handed, queue } = over(1, 2)
+    dispatcher.admit(old)
+    dispatcher.dispatch()
+    dispatcher.admit(young)
+    queue.push(jobOf(2), jobOf(3), jobOf(4))
+    dispatcher.dispatch()
+    expect(handed.map(({ worker }) => worker)).toEqual([1, 2, 2])
+    expect(dispatcher.end(1000, old)).toBeDefined()
+    dispatcher.dispatch()
+    expect(handed).toHaveLength(3)
+    expect(dispatcher.dismiss(old)).toEqual([])
+  })
+
+  test('workers of one generation stand beside each other', () => {
+    const { dispatcher, handed } = over(4, 2)
+    dispatcher.admit(workerOf(1, 2))
+    dispatcher.admit(workerOf(2, 2))
+    dispatcher.dispatch()
+    expect(handed.map(({ worker }) => worker).sort()).toEqual([1, 1, 2, 2])
+  })
+
+  test('a worker of an old one that is ready only after the new one took over gets no job', () => {
+    // One that died was being replaced as the code was renewed.
+    const { dispatcher, handed } = over(4, 2)
+    dispatcher.admit(young)
+    dispatcher.admit(old)
+    dispatcher.dispatch()
+    expect(handed.map(({ worker }) => worker)).toEqual([2, 2])
+  })
+})
+
+test('whatever comes and goes: no worker has too much, no run has two endings, no job is lost', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('admit', 'dismiss', 'end', 'end wrongly', 'dispatch', 'dispatch', 'push'),
+    pick: fc.nat(100),
+  })
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 80 }), (concurrency, steps) => {
+      const { dispatcher, queue, handed } = over(0, concurrency)
+      const workers: Worker[] = []
+      /** By run: who has it. */
+      const runs = new Map<number, Worker>()
+      let pushed = 0
+      let ended = 0
+      let seen = 0
+      for (const { kind, pick } of steps) {
+        const worker = workers[pick % workers.length]
+        if (kind === 'push') for (let i = 0; i <= pick % 5; i++) queue.push(jobOf(++pushed))
+        if (kind === 'admit') {
+          const next = workerOf(workers.length + 1, 1 + (pick % 3 === 0 ? workers.length : 0))
+          const newest = Math.max(1, ...workers.map(({ generation }) => generation))
+          const admitted = { ...next, generation: Math.max(newest, next.generation) }
+          workers.push(admitted)
+          dispatcher.admit(admitted)
+        }
+        if (kind === 'dispatch') dispatcher.dispatch()
+        if (kind === 'dismiss' && worker !== undefined) {
+          const cut = dispatcher.dismiss(worker)
+          const mine = [...runs].filter(([, one]) => one === worker).map(([run]) => run)
+          expect(cut.map(({ number }) => number)).toEqual(mine)
+          for (const run of mine) runs.delete(run)
+          queue.push(...cut.map(({ job }) => job))
+        }
+        const [run, owner] = [...runs][pick % Math.max(1, runs.size)] ?? []
+        if (kind === 'end' && run !== undefined && owner !== undefined) {
+          expect(dispatcher.end(run, owner)).toMatchObject({ number: run })
+          runs.delete(run)
+          ended++
+        }
+        if (kind === 'end wrongly' && run !== undefined && worker !== undefined && worker !== owner)
+          expect(dispatcher.end(run, worker)).toBeUndefined()
+        for (const { run, worker: number } of handed.slice(seen)) {
+          expect(runs.has(run)).toBe(false)
+          const to = workers[number - 1] as Worker
+          expect(to.generation).toBe(workers.at(-1)?.generation)
+          runs.set(run, to)
+        }
+        seen = handed.length
+        for (const one of workers) expect(dispatcher.runningOn(one)).toBeLessThanOrEqual(concurrency)
+        expect(dispatcher.running).toBe(runs.size)
+        expect(queue.length + runs.size + ended).toBe(pushed)
+      }
+      expect(new Set(handed.map(({ run }) => run)).size).toBe(handed.length)
+    }),
+    { numRuns: 300 },
+  )
+})
