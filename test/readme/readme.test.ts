@@ -113,8 +113,8 @@ test('every TypeScript sample of the README type-checks', async () => {
   expect(code, stdout).toBe(0)
 })
 
-/** Wrong for every setting: so it tells which one a variable sets. */
-const NO_VALUE = '\n'.repeat(300)
+/** Wrong for a setting, so that the error tells which one a variable sets: nothing but line ends, or no `file#export`. */
+const wrongFor = (shown: string): string => (shown === '[]' ? 'no callable' : '\n'.repeat(300))
 
 test('the table of settings holds each that there is, with its default', async () => {
   const { settings } = await loadProject(dir, {})
@@ -127,7 +127,7 @@ test('the table of settings holds each that there is, with its default', async (
     const said = Array.isArray(value) ? JSON.stringify(value).replaceAll('"', "'") : String(value)
     if (!inWords.includes(name)) expect(shown, name).toBe(said)
     if (variable === '') continue
-    const wrong = loadProject(dir, { [variable]: NO_VALUE })
+    const wrong = loadProject(dir, { [variable]: wrongFor(shown) })
     await expect(wrong, variable).rejects.toMatchObject({ data: { setting: name, source: variable } })
   }
 })

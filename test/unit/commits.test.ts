@@ -185,6 +185,24 @@ describe('outcomes', () => {
     expect(await rows()).toEqual(['b queued', 'c held'])
   })
 
+  test('that come while a commit is failing go behind those that were in it', async () => {
+    const [a, b] = (await running('a', 'b')) as [Job, Job]
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    broken = new Error(FULL)
+    commits.settle(a, undefined)
+    await turns()
+    commits.settle(b, undefined)
+    open()
+    await turns()
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told.slice(1)).toEqual(['well', 'ended a gone', 'ended b gone'])
+  })
+
   test('wait while arrivals that came with them are refused', async () => {
     const [a] = (await running('a')) as [Job]
     broken = new Error(FULL)

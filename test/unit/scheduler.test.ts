@@ -204,7 +204,10 @@ class World {
     this.tellArrivals()
     this.tellEndings()
     this.tellWithdrawals(false)
-    while (this.reads.length > 0) await this.answer()
+    for (let answers = 0; this.reads.length > 0; answers++) {
+      if (answers > 1000) throw new Error('It reads and reads, and finds nothing that it wants.')
+      await this.answer()
+    }
   }
 
   /** Nothing is due that is not running while there is room: who would wake it? */
