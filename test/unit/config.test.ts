@@ -248,13 +248,16 @@ describe('the configuration file', () => {
     expect((await settings()).retryCount).toBe(3)
   })
 
-  test('is found from below, and through a link to its folder', async () => {
-    write('app/ztask.config.ts', 'export default { retryCount: 3 }')
-    mkdirSync(join(root, 'app', 'src', 'deep'), { recursive: true })
-    symlinkSync(join(root, 'app'), join(root, 'link'))
-    for (const start of ['app/src/deep', 'link', 'link/src'])
+  test.each(['app', 'app/src/deep', 'link', 'link/src'])(
+    'is found from %s, a link to its folder included',
+    async (start) => {
+      write('app/ztask.config.ts', 'export default { retryCount: 3 }')
+      write('app/package.json', { type: 'commonjs' })
+      mkdirSync(join(root, 'app', 'src', 'deep'), { recursive: true })
+      symlinkSync(join(root, 'app'), join(root, 'link'))
       expect((await loadProject(join(root, start))).settings.retryCount).toBe(3)
-  })
+    },
+  )
 
   test('may import a file of its own, in TypeScript', async () => {
     write('package.json', { type: 'module' })
