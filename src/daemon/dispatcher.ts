@@ -28,7 +28,6 @@ export class Dispatcher {
   readonly #slots = new Map<number, Slot>()
   readonly #runs = new Map<number, Run>()
   #next: number
-  #stopped = false
 
   constructor(options: DispatcherOptions) {
     this.#options = options
@@ -78,7 +77,6 @@ export class Dispatcher {
 
   /** Hands out what is due, to the workers with the most room. */
   dispatch(): void {
-    if (this.#stopped) return
     const open = [...this.#slots.values()].filter((slot) => !slot.retired)
     let room = open.reduce((sum, slot) => sum + this.#roomOf(slot), 0)
     while (room > 0) {
@@ -88,11 +86,6 @@ export class Dispatcher {
       this.#hand(fit, open)
       room -= fit.length
     }
-  }
-
-  /** Hands out no more. */
-  stop(): void {
-    this.#stopped = true
   }
 
   #roomOf(slot: Slot): number {

@@ -47,6 +47,11 @@ export class Outcomes {
     this.#options.held(job, reason)
   }
 
+  /** What a held job waited for is there. */
+  free(job: Job): void {
+    this.#apply(job, { kind: 'freed' })
+  }
+
   #failed(run: Run, failure: Failure): void {
     const now = this.#options.clock.now()
     const next = this.#apply(run.job, {

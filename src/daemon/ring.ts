@@ -48,6 +48,7 @@ export class Ring {
   readonly #recent: RecentIds
   readonly #stopJumps: () => void
   #catalogue: Catalogue
+  #stopped = false
 
   constructor(options: RingOptions) {
     this.#options = options
@@ -64,7 +65,7 @@ export class Ring {
     })
     this.#commits = new Commits({
       store,
-      stored: (jobs) => this.#scheduler.add(jobs),
+      stored: (jobs) => this.#stored(jobs),
       ended: (job, next) => this.#ended(job, next),
       health: (error) => journal.databaseHealth(error),
     })
@@ -140,7 +141,7 @@ export class Ring {
 
   /** Hands nothing more out. What runs may still end. */
   stop(): void {
-    this.#dispatcher.stop()
+    this.#stopped = true
     this.#stopJumps()
     this.#alarm.stop()
   }
@@ -177,6 +178,7 @@ export class Ring {
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
   #pump(): void {
+    if (this.#stopped) return
     // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
     const now = this.#options.clock.now()
     this.#dispatcher.dispatch()
@@ -192,8 +194,19 @@ export class Ring {
     this.#pump()
   }
 
+  /** New code may come while the hold of a job that waited for it is on its way to the database. */
+  #freeLate(job: Job): void {
+    if (job.state === 'held' && this.#catalogue.obstacle(job.task) === undefined) this.#outcomes.free(job)
+  }
+
+  #stored(jobs: readonly Job[]): void {
+    this.#scheduler.add(jobs)
+    for (const job of jobs) this.#freeLate(job)
+  }
+
   #ended(job: Job, next: Job | undefined): void {
     if (next?.state === 'queued') return this.#scheduler.add([next])
+    if (next !== undefined) this.#freeLate(next)
     this.#scheduler.forget(job.seq)
     if (next === undefined) this.#recent.add(job.id)
   }

@@ -132,18 +132,6 @@ describe('room', () => {
     expect([handed.length, queue.length]).toEqual([3, 7])
   })
 
-  test('after it was stopped nothing is handed out; what runs may end', () => {
-    const { dispatcher, handed, queue } = over(1, 1)
-    const worker = workerOf(1)
-    dispatcher.admit(worker)
-    dispatcher.dispatch()
-    dispatcher.stop()
-    queue.push(jobOf(2))
-    expect(dispatcher.end(1000, worker)).toBeDefined()
-    dispatcher.dispatch()
-    expect(handed).toHaveLength(1)
-  })
-
   test('jobs that the code cannot run are held, take no room, and do not stop those behind them', () => {
     const { dispatcher, handed, held, started } = over(9, 2, { gone: ({ seq }) => seq % 4 !== 0 })
     dispatcher.admit(workerOf(1))

@@ -587,4 +587,34 @@ describe('in the ring', () => {
       await ring.drained()
     }
   })
+
+  test('a job that is held in the turn in which its task arrives goes on', async () => {
+    const clock = { now: () => 1, monotonic: () => 1 }
+    const { ring, handed } = await ringOn(clock, [call('early', 'coming')])
+    await Promise.resolve()
+    // The job was found unfit, and its hold waits for the next commit: the statement that frees held rows sees none.
+    ring.learn([{ name: 'coming', aliases: [], options: {} }])
+    await ring.freeHeld()
+    await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
+  })
+
+  test('a call that is stored as held in the turn in which its task arrives goes on', async () => {
+    const clock = { now: () => 1, monotonic: () => 1 }
+    const { ring, handed } = await ringOn(clock, [])
+    ring.insert([{ ...call('early', 'coming'), state: 'held', reason: 'no such task' }], () => {})
+    ring.learn([{ name: 'coming', aliases: [], options: {} }])
+    await ring.freeHeld()
+    await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
+  })
+
+  test('a ring that was stopped hands nothing out and sets no alarm, whatever still ends', async () => {
+    const clock = { now: () => 1, monotonic: () => 1 }
+    const { ring, handed } = await ringOn(clock, [call('one', 'known')])
+    await vi.waitFor(() => expect(handed).toEqual(['one']), { timeout: 1000, interval: 5 })
+    ring.stop()
+    ring.insert([call('two', 'known')], () => {})
+    ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]] })
+    await ring.drained()
+    expect(handed).toEqual(['one'])
+  })
 })
