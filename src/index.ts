@@ -7,6 +7,7 @@ export {
   ConfigError,
   DaemonError,
   DaemonUnavailableError,
+  DatabaseError,
   DatabaseLockedError,
   DatabaseTooNewError,
   GenerateError,
@@ -22,7 +23,6 @@ export {
   UnknownTaskError,
   UnserializableArgumentError,
   WrongProjectError,
-  WrongStateError,
   ZtaskError,
 } from './model/errors.ts'
 export {

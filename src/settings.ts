@@ -104,7 +104,7 @@ const listOf =
   }
 
 const address = text(
-  /^(tcp|ipc):\/\/.+/,
+  /^(tcp:\/\/\S+:(\d+|\*)|ipc:\/\/.+)$/,
   "an address such as 'tcp://127.0.0.1:5555' or 'ipc:///run/ztask.sock'",
 )
 const callables = listOf(

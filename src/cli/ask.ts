@@ -39,7 +39,7 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
   }
   try {
     const { url, project: name, callTimeout } = settings
-    return await connectionTo(url, name).ask(verb, params, callTimeout * 1000)
+    return await connectionTo(url, name, callTimeout).ask(verb, params)
   } catch (error) {
     const readable = error instanceof DaemonUnavailableError && reading && existsSync(file)
     if (!readable) throw error

@@ -91,11 +91,11 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 type Ending = 'SIGINT' | 'SIGTERM'
 
 /**
- * The first signal drains and exits 0. A second one, or one before the daemon serves (an onLoad may take for ever), cuts
+ * The first signal drains and exits 0, or 1 where an outcome could not be stored. A second one, or one before the daemon serves (an onLoad may take for ever), cuts
  * what runs and exits 128 + its number.
  */
 const endOnSignals = (
-  starting: Promise<{ drain(signal: string): Promise<void>; kill(): void }>,
+  starting: Promise<{ drain(signal: string): Promise<boolean>; kill(): void }>,
   flush: () => void,
 ): void => {
   let daemon: Awaited<typeof starting> | undefined
@@ -110,9 +110,9 @@ const endOnSignals = (
     const first = !ending
     ending = true
     if (first && daemon !== undefined) {
-      await daemon.drain(signal)
+      const settled = await daemon.drain(signal)
       flush()
-      process.exit(0)
+      process.exit(settled ? 0 : 1)
     }
     // Workers that are only starting end with this process.
     daemon?.kill()

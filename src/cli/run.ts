@@ -24,7 +24,7 @@ export const addRun = (program: Command): void => {
       const { settings } = await projectOf(flags)
       const id = v7()
       const job = { id, task, args: encodeArgs(args) }
-      await connectionTo(settings.url, settings.project).enqueue(job, settings.callTimeout * 1000)
+      await connectionTo(settings.url, settings.project, settings.callTimeout).enqueue(job)
       close()
       process.stdout.write(`${id}\n`)
     })

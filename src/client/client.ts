@@ -92,7 +92,7 @@ export class Client {
     }
     const job = { id, task, args: encoded, ...due }
     try {
-      await connectionTo(settings.url, settings.project).enqueue(job, settings.callTimeout * 1000)
+      return await connectionTo(settings.url, settings.project, settings.callTimeout).enqueue(job)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'

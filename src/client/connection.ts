@@ -15,6 +15,7 @@ import {
   fromRecord,
   OutcomeUnknownError,
 } from '../model/errors.ts'
+import type { Job } from '../model/task.ts'
 import {
   type ClientMessage,
   type DaemonMessage,
@@ -45,8 +46,8 @@ type Cargo =
 /** A call that has not ended. */
 interface Call {
   readonly cargo: Cargo
-  /** ms, counted while it is in flight or no daemon answers. */
-  readonly timeout: number
+  /** Calls are made, and are sent again, in this order. */
+  readonly order: number
   /** When it was made, on the monotonic clock. */
   readonly made: number
   /** How long no daemon had answered, in all, when it was made. */
@@ -80,19 +81,23 @@ const TICK = 20
 export class Connection {
   readonly #url: string
   readonly #project: string
+  readonly #timeout: number
   readonly #clock: Clock
   readonly #socket: DealerSocket
   readonly #queue = new Denque<Call>()
   readonly #inFlight = new Map<number, Parcel>()
   #bytesInFlight = 0
   #nextSeq = 1
+  #nextOrder = 1
   readonly #presence = new Presence()
   #link: string | undefined
   #closed = false
   #flushScheduled = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(url: string, project: string, clock: Clock = systemClock) {
+  /** @param timeout ms that a call may take, counted while it is in flight or no daemon answers */
+  constructor(url: string, project: string, timeout: number, clock: Clock = systemClock) {
+    this.#timeout = timeout
     this.#url = url
     this.#project = project
     this.#clock = clock
@@ -100,23 +105,23 @@ export class Connection {
       url,
       received: (frames) => this.#receive(frames),
       undelivered: (message) => this.#undelivered(message),
+      failed: (error) => this.#rejectAll(error),
       owed: () => this.#pending > 0,
     })
   }
 
   /**
-   * Resolves when the job is on disk.
+   * Resolves to its handle when the job is on disk.
    *
-   * @param timeout ms
    * @throws what the daemon refused it with, DaemonUnavailableError, OutcomeUnknownError, ClientClosedError
    */
-  enqueue(job: OutgoingJob, timeout: number): Promise<void> {
-    return this.#call({ kind: 'job', job }, timeout) as Promise<void>
+  enqueue(job: OutgoingJob): Promise<Job> {
+    return this.#call({ kind: 'job', job }) as Promise<Job>
   }
 
   /** Asks the daemon; resolves to its answer. @throws as `enqueue` */
-  ask(verb: Verb, params: unknown, timeout: number): Promise<unknown> {
-    return this.#call({ kind: 'ask', verb, params }, timeout)
+  ask(verb: Verb, params: unknown): Promise<unknown> {
+    return this.#call({ kind: 'ask', verb, params })
   }
 
   /** Ends the connection; what waits is rejected. */
@@ -124,31 +129,27 @@ export class Connection {
     this.#closed = true
     clearTimeout(this.#timer)
     this.#socket.close()
-    const error = new ClientClosedError('The client was closed before the daemon answered.')
-    for (const call of this.#queue.toArray()) call.reject(error)
-    for (const { calls } of this.#inFlight.values())
-      for (const call of calls) call.reject(this.#unknown(call))
-    this.#queue.clear()
-    this.#inFlight.clear()
+    this.#rejectAll(new ClientClosedError('The client was closed before the daemon answered.'))
   }
 
   get #pending(): number {
     return this.#queue.length + this.#inFlight.size
   }
 
-  #call(cargo: Cargo, timeout: number): Promise<unknown> {
+  /** @param made when the call was made; a resend keeps the first time, which its delay counts from */
+  #call(cargo: Cargo, made = this.#clock.monotonic()): Promise<unknown> {
     if (this.#closed) return Promise.reject(new ClientClosedError('The client is closed.'))
     return new Promise((resolve, reject) => {
-      const made = this.#clock.monotonic()
-      if (this.#pending === 0) this.#begin(made)
-      this.#queue.push({ cargo, timeout, made, awayBefore: this.#presence.away, resolve, reject })
+      if (this.#pending === 0) this.#begin()
+      const awayBefore = this.#presence.away
+      this.#queue.push({ cargo, order: this.#nextOrder++, made, awayBefore, resolve, reject })
       this.#scheduleFlush()
     })
   }
 
-  #begin(now: number): void {
+  #begin(): void {
     if (this.#timer !== undefined) return
-    this.#presence.begin(now)
+    this.#presence.begin(this.#clock.monotonic())
     this.#timer = setTimeout(() => this.#tick(), TICK)
   }
 
@@ -226,13 +227,33 @@ export class Connection {
     // Sent before, on another link, it may have arrived: it stays in flight, and its clock runs.
     if (parcel.tries > 1) return
     this.#drop(parcel)
-    for (const call of parcel.calls.toReversed()) this.#queue.unshift(call)
+    this.#requeue(parcel)
+  }
+
+  /** Puts calls back to their place: several parcels may come back, the first of them first. */
+  #requeue({ calls }: Parcel): void {
+    const order = calls[0]?.order ?? 0
+    const before: Call[] = []
+    for (
+      let head = this.#queue.peekFront();
+      head !== undefined && head.order < order;
+      head = this.#queue.peekFront()
+    ) {
+      before.push(head)
+      this.#queue.shift()
+    }
+    for (const call of [...before, ...calls].toReversed()) this.#queue.unshift(call)
   }
 
   #receive(frames: readonly Buffer[]): void {
-    const message = readDaemonMessage(frames)
+    let message: DaemonMessage
+    try {
+      message = readDaemonMessage(frames)
+    } catch (error) {
+      return this.#rejectAll(error as Error)
+    }
     if (message.kind === 'refused' && message.seq === undefined)
-      return this.#refuseAll(fromRecord(message.error))
+      return this.#rejectAll(fromRecord(message.error))
     this.#presence.heard()
     if (message.kind === 'welcome') this.#welcome(message.link)
     else this.#answer(message)
@@ -253,21 +274,23 @@ export class Connection {
       for (const call of parcel.calls) call.reject(fromRecord(message.error))
       return
     }
-    const value = message.kind === 'answer' ? message.value : undefined
     const refused = new Map(message.kind === 'stored' ? message.refused : [])
-    parcel.calls.forEach((call, index) => {
+    parcel.calls.forEach(({ cargo, resolve, reject }, index) => {
       const error = refused.get(index)
-      if (error === undefined) call.resolve(value)
-      else call.reject(fromRecord(error))
+      if (error !== undefined) reject(fromRecord(error))
+      else if (cargo.kind === 'job') resolve({ id: cargo.job.id, disabled: false })
+      else resolve(message.kind === 'answer' ? message.value : undefined)
     })
   }
 
-  /** The daemon will not have this client at all. */
-  #refuseAll(error: Error): void {
-    const calls = [...this.#inFlight.values()].flatMap((parcel) => parcel.calls)
-    for (const parcel of [...this.#inFlight.values()]) this.#drop(parcel)
-    for (const call of calls.concat(this.#queue.toArray())) call.reject(error)
+  /** No call can be sent: what waits has failed for that reason, and of what was sent nobody knows. */
+  #rejectAll(error: Error): void {
+    const waiting = this.#queue.toArray()
+    const sent = [...this.#inFlight.values()]
     this.#queue.clear()
+    for (const parcel of sent) this.#drop(parcel)
+    for (const call of waiting) call.reject(error)
+    for (const { calls } of sent) for (const call of calls) call.reject(this.#unknown(call))
   }
 
   #drop(parcel: Parcel): void {
@@ -289,32 +312,32 @@ export class Connection {
     const { away, time } = this.#presence
     while (this.#queue.length > 0) {
       const call = this.#queue.peekFront() as Call
-      if (away - call.awayBefore < call.timeout) break
+      if (away - call.awayBefore < this.#timeout) break
       this.#queue.shift()
       call.reject(this.#unavailable(call))
     }
     for (const parcel of this.#inFlight.values()) {
       const spent = time - parcel.sent + parcel.spent
-      if (!parcel.calls.some((call) => spent >= call.timeout)) break
+      if (spent < this.#timeout) break
       this.#drop(parcel)
       for (const call of parcel.calls) call.reject(this.#unknown(call))
     }
   }
 
-  #unavailable({ cargo, timeout }: Call): DaemonUnavailableError {
+  #unavailable({ cargo }: Call): DaemonUnavailableError {
     const what = cargo.kind === 'job' ? `${cargo.job.task} was not sent` : `${cargo.verb} was not asked`
     return new DaemonUnavailableError(
-      `No daemon answered at ${this.#url} for ${timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
-      { url: this.#url, timeout: timeout / 1000 },
+      `No daemon answered at ${this.#url} for ${this.#timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
+      { url: this.#url, timeout: this.#timeout / 1000 },
     )
   }
 
-  #unknown({ cargo, timeout }: Call): OutcomeUnknownError {
+  #unknown({ cargo, made }: Call): OutcomeUnknownError {
     const [what, id] = cargo.kind === 'job' ? [cargo.job.task, cargo.job.id] : [cargo.verb, undefined]
     return new OutcomeUnknownError(
-      `${what} was sent to ${this.#url} and no answer came within ${timeout / 1000} s: it may be stored or not. error.resend() sends it again with the same id.`,
-      { url: this.#url, timeout: timeout / 1000, id },
-      () => this.#call(cargo, timeout),
+      `${what} was sent to ${this.#url} and no answer came within ${this.#timeout / 1000} s: it may be stored or not. error.resend() sends it again with the same id.`,
+      { url: this.#url, timeout: this.#timeout / 1000, id },
+      () => this.#call(cargo, made) as Promise<Job>,
     )
   }
 }

@@ -18,13 +18,16 @@ const held = (): Held => {
   return holder[HELD]
 }
 
-/** @returns this process's connection, made at the first call */
-export const connectionTo = (url: string, project: string): Connection => {
+/**
+ * @param timeout seconds that a call may take
+ * @returns this process's connection, made at the first call
+ */
+export const connectionTo = (url: string, project: string, timeout: number): Connection => {
   const { connections } = held()
-  const key = `${project} ${url}`
+  const key = `${project} ${url} ${timeout}`
   let connection = connections.get(key)
   if (connection === undefined) {
-    connection = new Connection(url, project)
+    connection = new Connection(url, project, timeout * 1000)
     connections.set(key, connection)
   }
   return connection

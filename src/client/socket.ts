@@ -1,5 +1,6 @@
 /** The client's DEALER: opened at the first message, silent about daemons that are not there, and no reason to live on. */
 import type { Dealer } from 'zeromq'
+import { ConfigError } from '../model/errors.ts'
 import { Outbox } from '../wire/outbox.ts'
 
 /** How long one wait for a message lasts, ms: a pending receive() keeps the process alive, and it cannot be withdrawn. */
@@ -10,6 +11,8 @@ export interface DealerOptions {
   readonly received: (frames: readonly Buffer[]) => void
   /** A message that no daemon took: none is connected. It never left this process. */
   readonly undelivered: (message: SentMessage) => void
+  /** The socket cannot be used: what waits for it has failed. */
+  readonly failed: (error: Error) => void
   /** Whether an answer is still to come: only then the socket listens. */
   readonly owed: () => boolean
 }
@@ -33,11 +36,15 @@ export class DealerSocket {
   }
 
   send(message: SentMessage): void {
-    if (this.#outbox !== undefined) this.#put(message)
-    else {
-      this.#opening ??= this.#open()
-      void this.#opening.then(() => this.#put(message))
-    }
+    if (this.#outbox !== undefined) return this.#put(message)
+    this.#opening ??= this.#open()
+    this.#opening.then(
+      () => this.#put(message),
+      (error: Error) => {
+        this.#opening = undefined
+        this.#options.failed(cannotConnect(this.#options.url, error))
+      },
+    )
   }
 
   close(): void {
@@ -72,14 +79,27 @@ export class DealerSocket {
   async #listen(): Promise<void> {
     this.#listening = true
     while (this.#options.owed() && !this.#closed) {
-      try {
-        const frames = await this.#socket?.receive()
-        if (frames !== undefined) this.#options.received(frames)
-      } catch (error) {
-        // EAGAIN: nothing came within the wait.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' && !this.#closed) throw error
-      }
+      const frames = await this.#receive()
+      if (frames !== undefined) this.#options.received(frames)
     }
     this.#listening = false
   }
+
+  async #receive(): Promise<readonly Buffer[] | undefined> {
+    try {
+      return await this.#socket?.receive()
+    } catch (error) {
+      // EAGAIN: nothing came within the wait.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' && !this.#closed)
+        this.#options.failed(cannotConnect(this.#options.url, error as Error))
+      return undefined
+    }
+  }
 }
+
+const cannotConnect = (url: string, cause: Error): ConfigError =>
+  new ConfigError(
+    `No connection can be made to ${url}: ${cause.message}. Check ZTASKD_URL.`,
+    { url },
+    { cause },
+  )

@@ -57,11 +57,22 @@ export class Commits {
     this.#schedule()
   }
 
-  /** Resolves when nothing waits to be committed, or when what waits was tried and cannot be. */
-  async drained(): Promise<void> {
-    while (this.#running !== undefined || this.#scheduled) {
-      await (this.#running ?? new Promise((resolve) => setImmediate(resolve)))
+  /**
+   * Resolves when nothing waits to be committed, or when what waits was tried for as long.
+   *
+   * @param patience ms
+   * @returns the jobs whose endings could not be stored
+   */
+  async drained(patience = 0): Promise<readonly Job[]> {
+    const deadline = performance.now() + patience
+    for (;;) {
+      if (this.#running !== undefined) await this.#running
+      else if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
+      else if (this.#endings.length === 0 || performance.now() >= deadline) break
+      else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER / 10))
     }
+    clearTimeout(this.#again)
+    return this.#endings.map(({ job }) => job)
   }
 
   #schedule(): void {

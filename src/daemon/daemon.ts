@@ -46,15 +46,16 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   const file = databaseFile(settings.database, root)
   const lock = takeLock(file, LOCK_WAIT)
   if (lock === undefined) throw await alreadyHeld(file)
-  const store = openStore(file)
+  let store: SqliteStore | undefined
   try {
+    store = openStore(file)
     await migrate(store.kysely)
     const boot = await store.boot(process.pid, settings.bind, systemClock.now())
     const daemon = new Daemon(options, lock, store, boot)
     await daemon.open()
     return daemon
   } catch (error) {
-    await store.close()
+    await store?.close()
     lock.release()
     throw error
   }
@@ -94,10 +95,10 @@ export class Daemon {
       env: { ZTASKD_URL: settings.url, ZTASKD_PROJECT: settings.project },
       root,
       retireTimeout: options.shutdownTimeout,
-      renewed: ({ number, tasks }) => this.#learn(number, tasks),
+      renewed: (generation, tasks) => this.#learn(generation, tasks),
       ready: (worker) => ring.admit(worker),
       message: (worker, message) => ring.hear(worker, message),
-      gone: (worker, exit, expected) => ring.dismiss(worker, exit, expected),
+      gone: (worker, exit, expected, broken) => ring.dismiss(worker, exit, expected, broken),
     })
     const commands = new Commands({
       store,
@@ -112,6 +113,7 @@ export class Daemon {
       boot: randomUUID(),
       judge: (task) => ring.catalogue.judge(task, settings.unknownTask),
       isRecent: (id) => ring.isRecent(id),
+      isStored: (id) => ring.isStored(id),
       insert: (jobs, answer) => ring.insert(jobs, answer),
       ask: (verb, params) => commands.run(verb, params),
       refused: (error) => this.#journal.refused(error),
@@ -139,16 +141,21 @@ export class Daemon {
    * Finishes what runs, cuts what does not end in time (it goes back uncharged), accepts calls until the last, and ends.
    *
    * @param signal what asked for it
+   * @returns whether everything that ended is stored; what is not runs again at the next start
    */
-  async drain(signal: string): Promise<void> {
+  async drain(signal: string): Promise<boolean> {
+    const { shutdownTimeout } = this.#options
+    const deadline = performance.now() + shutdownTimeout
     this.#journal.draining(signal, this.#ring.queue.running().length)
     await this.#quiet()
-    await this.#pool.close(this.#options.shutdownTimeout)
-    await this.#ring.drained()
+    await this.#pool.close(shutdownTimeout)
+    const unsettled = await this.#ring.drained(deadline - performance.now())
+    for (const job of unsettled) this.#journal.unsettled(job)
     await this.#ingress.close()
     await this.#store.close()
     this.#lock.release()
     this.#journal.stopped()
+    return unsettled.length === 0
   }
 
   /** Ends at once: running jobs are cut, and go back uncharged by staying in the database. */
@@ -215,10 +222,12 @@ export class Daemon {
       renew: async () => {
         await this.#generate()
         await this.#renew()
+        this.#journal.reloaded(this.#pool.generation)
         await this.#ring.freeHeld()
-        this.#journal.reloaded(this.#pool.generation.number)
+        this.#ring.start()
       },
       failed: (error) => this.#journal.notReloaded(error),
+      blind: (error) => this.#journal.blind(error),
     })
   }
 
@@ -237,7 +246,7 @@ export class Daemon {
     }))
     return {
       workers,
-      generation: this.#pool.generation.number,
+      generation: this.#pool.generation,
       version,
       pid: process.pid,
       url: project.settings.bind,

@@ -34,10 +34,6 @@ export class Dispatcher {
     this.#next = options.firstRun
   }
 
-  get running(): number {
-    return this.#runs.size
-  }
-
   runningOn(worker: Worker): number {
     return this.#slots.get(worker.number)?.runs.size ?? 0
   }

@@ -31,6 +31,8 @@ export interface IngressOptions {
   readonly judge: (task: string) => { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
   /** Ended a short while ago: it is not stored again, and answered as stored. */
   readonly isRecent: (id: string) => boolean
+  /** Is on disk, whichever commit put it there. */
+  readonly isStored: (id: string) => Promise<boolean>
   readonly insert: (jobs: readonly NewJob[], answer: (error?: ZtaskError) => void) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
   readonly refused: (error: Error) => void
@@ -139,23 +141,32 @@ export class Ingress {
 
   #enqueue(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
     const refused: Refusal[] = []
-    const accepted: number[] = []
+    const indexes: number[] = []
     const jobs: NewJob[] = []
     for (let index = 0; index < sent.length; index++) {
       const job = this.#admit(sent[index])
-      if ('code' in job) {
-        refused.push([index, job])
-        continue
+      if ('code' in job) refused.push([index, job])
+      else if (!this.#options.isRecent(job.id)) {
+        indexes.push(index)
+        jobs.push(job)
       }
-      accepted.push(index)
-      if (!this.#options.isRecent(job.id)) jobs.push(job)
     }
-    const answer = (error?: ZtaskError): void => {
-      if (error !== undefined) for (const index of accepted) refused.push([index, error.toJSON()])
+    const answer = (): void =>
       reply(refused.length === 0 ? { kind: 'stored', seq } : { kind: 'stored', seq, refused })
-    }
-    if (jobs.length === 0) answer()
-    else this.#options.insert(jobs, answer)
+    if (jobs.length === 0) return answer()
+    this.#options.insert(jobs, (error) => {
+      if (error === undefined) return answer()
+      void this.#refuse(jobs, indexes, error).then((more) => {
+        refused.push(...more)
+        answer()
+      })
+    })
+  }
+
+  /** Of jobs that could not be inserted, those that an earlier message has not stored already are refused. */
+  async #refuse(jobs: readonly NewJob[], indexes: readonly number[], error: ZtaskError): Promise<Refusal[]> {
+    const stored = await Promise.all(jobs.map(({ id }) => this.#options.isStored(id)))
+    return indexes.filter((_, at) => stored[at] !== true).map((index) => [index, error.toJSON()])
   }
 
   /** @returns the job to store, or why it is refused */

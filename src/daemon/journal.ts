@@ -89,6 +89,23 @@ export class Journal {
     this.#log.info({ generation }, `Reloaded: new jobs run generation ${generation}`)
   }
 
+  /** Files can change unseen. */
+  blind(error: NodeJS.ErrnoException): void {
+    const cure =
+      error.code === 'ENOSPC'
+        ? 'Raise fs.inotify.max_user_watches, or narrow include'
+        : 'Restart after a change, or mend that'
+    this.#log.error({ err: error }, `A part of the project cannot be watched: ${error.message}. ${cure}`)
+  }
+
+  /** A job has ended and the database does not take it. */
+  unsettled(job: Job): void {
+    this.#log.error(
+      { id: job.id, task: job.task },
+      `The outcome of ${job.task} could not be stored: it runs again at the next start`,
+    )
+  }
+
   notReloaded(error: Error): void {
     // Errors of ours say it all in the message; of others the stack is wanted.
     const facts = error instanceof ZtaskError ? { code: error.code } : { err: error }
@@ -99,15 +116,21 @@ export class Journal {
     this.#log.debug({ worker: pid, number, generation }, `Worker ${number} is ready`)
   }
 
-  workerGone({ number, pid, generation }: Worker, exit: Exit, expected: boolean, cut: number): void {
-    const facts = { worker: pid, number, generation, cut, ...exit }
+  workerGone(
+    { number, pid, generation }: Worker,
+    exit: Exit,
+    expected: boolean,
+    cut: number,
+    broken?: Failure,
+  ): void {
+    const facts = { worker: pid, number, generation, cut, ...exit, ...(broken && { err: broken }) }
     if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
     else if (expected)
       this.#log.warn(facts, `Worker ${number} was ended with ${count(cut, 'job')} running: back to the queue`)
     else
       this.#log.error(
         facts,
-        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${how(exit)}; ${count(cut, 'job')} running`,
+        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${broken?.message ?? how(exit)}; ${count(cut, 'job')} running`,
       )
   }
 

@@ -1,6 +1,7 @@
 /** The workers: forked by generation, replaced when they die, retired when their code is old. */
 import cluster, { type Worker as ClusterWorker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import { DaemonError } from '../model/errors.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
@@ -8,7 +9,7 @@ import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerM
 
 export interface PoolOptions {
   readonly size: number
-  /** Asked at each fork. */
+  /** Asked once a generation. */
   readonly brief: () => WorkerBrief
   /** Where workers run: tsx finds tsconfig.json there. */
   readonly root: string
@@ -16,35 +17,38 @@ export interface PoolOptions {
   /** What a member of an old generation gets to finish, ms. */
   readonly retireTimeout: number
   /** A generation takes over; told before its workers are ready. */
-  readonly renewed: (generation: Generation) => void
+  readonly renewed: (generation: number, tasks: readonly TaskSpec[]) => void
   /** A worker can take jobs. */
   readonly ready: (worker: Worker) => void
   readonly message: (worker: Worker, message: WorkerMessage) => void
-  /** A worker is gone, whether it was told to go or not. */
-  readonly gone: (worker: Worker, exit: Exit, expected: boolean) => void
+  /** A worker is gone, whether it was told to go or not; `broken` is what its code threw while it loaded. */
+  readonly gone: (worker: Worker, exit: Exit, expected: boolean, broken?: Failure) => void
 }
 
 interface Member extends Worker {
   readonly process: ClusterWorker
-  ready: boolean
+  /** When it became ready, on the monotonic clock. */
+  readyAt: number | undefined
   retired: boolean
   broken: Failure | undefined
 }
 
 /** The workers of one version of the code. */
-export interface Generation {
+interface Generation {
   readonly number: number
-  readonly tasks: readonly TaskSpec[]
+  readonly brief: WorkerBrief
 }
 
-/** A worker that dies before it is ready is replaced after this, doubled each time (ms): a bad import is no fork bomb. */
+/** A worker that dies young is replaced after this, doubled each time (ms): a bad import is no fork bomb. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
+/** One that was ready for so long is no longer young, ms. */
+const YOUNG = 5000
 
 export class Pool {
   readonly #options: PoolOptions
   readonly #members = new Map<number, Member>()
-  #generation: Generation = { number: 0, tasks: [] }
+  #generation: Generation | undefined
   #latest = 0
   #pause = FIRST_PAUSE
   #closing = false
@@ -61,9 +65,9 @@ export class Pool {
     })
   }
 
-  /** The generation that new jobs go to; 0 before the first is ready. */
-  get generation(): Generation {
-    return this.#generation
+  /** The number of the generation that new jobs go to; 0 before the first is ready. */
+  get generation(): number {
+    return this.#generation?.number ?? 0
   }
 
   /** Those that live, of whatever generation. */
@@ -84,21 +88,31 @@ export class Pool {
    * @throws the Failure of the worker that could not be made ready, as `cause`; the old generation then goes on
    */
   async renew(): Promise<number> {
-    const number = ++this.#latest
-    const born = Array.from({ length: this.#options.size }, () => this.#fork(number))
+    this.#refuseClosing()
+    const generation = { number: ++this.#latest, brief: this.#options.brief() }
+    const born = Array.from({ length: this.#options.size }, () => this.#fork(generation))
     let specs: readonly (readonly TaskSpec[])[]
     try {
       specs = await Promise.all(born.map((one) => one.tasks))
+      this.#refuseClosing()
     } catch (error) {
       for (const { member } of born) this.#kill(member)
       throw error
     }
-    const old = [...this.#members.values()].filter((member) => member.generation < number)
-    this.#generation = { number, tasks: specs[0] ?? [] }
-    this.#options.renewed(this.#generation)
+    const old = [...this.#members.values()].filter((member) => member.generation < generation.number)
+    this.#generation = generation
+    this.#options.renewed(generation.number, specs[0] ?? [])
     for (const member of old) this.#retire(member, this.#options.retireTimeout)
-    for (const { member } of born) if (!member.process.isDead()) this.#options.ready(member)
-    return number
+    for (const { member } of born) {
+      // One may have died while the others were loading.
+      if (this.#members.has(member.number)) this.#options.ready(member)
+      else this.#replace(member)
+    }
+    return generation.number
+  }
+
+  #refuseClosing(): void {
+    if (this.#closing) throw new DaemonError('The daemon is ending: it brings up no workers.')
   }
 
   /** Retires all, kills what is left after `timeout` ms; resolves when none is left. */
@@ -117,6 +131,7 @@ export class Pool {
 
   /** Tells a worker to finish what it runs and go; kills it when it has not gone in time. */
   #retire(member: Member, timeout: number): void {
+    if (member.retired) return
     member.retired = true
     this.#send(member, { kind: 'retire' })
     const timer = setTimeout(() => this.#kill(member), timeout)
@@ -130,17 +145,18 @@ export class Pool {
 
   #kill(member: Member): void {
     member.retired = true
-    member.process.process.kill('SIGKILL')
+    // Without a pid it never came to be.
+    if (member.pid !== 0) member.process.process.kill('SIGKILL')
   }
 
-  #fork(generation: number): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
-    const child = cluster.fork({ ...this.#options.env, [BRIEF]: JSON.stringify(this.#options.brief()) })
+  #fork({ number: generation, brief }: Generation): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
+    const child = cluster.fork({ ...this.#options.env, [BRIEF]: JSON.stringify(brief) })
     const member: Member = {
       number: child.id,
       pid: child.process.pid ?? 0,
       generation,
       process: child,
-      ready: false,
+      readyAt: undefined,
       retired: false,
       broken: undefined,
     }
@@ -148,36 +164,39 @@ export class Pool {
     const tasks = new Promise<readonly TaskSpec[]>((resolve, reject) => {
       child.on('message', (message: WorkerMessage) => {
         if (message.kind === 'ready') {
-          member.ready = true
+          member.readyAt = performance.now()
           resolve(message.tasks)
         } else if (message.kind === 'broken') {
           member.broken = message.failure
         } else this.#options.message(member, message)
       })
-      // Without a listener an error of the channel would end the master.
-      child.on('error', () => {})
-      child.once('exit', (code: number | null, signal: string | null) => {
-        this.#members.delete(member.number)
-        reject(new WorkerBrokenError(member.broken, { code, signal }))
-        this.#gone(member, { code, signal })
+      const end = (exit: Exit, cause?: Error): void => {
+        if (!this.#members.delete(member.number)) return
+        reject(cause ?? new WorkerBrokenError(member.broken, exit))
+        this.#gone(member, exit)
+      }
+      // A process that could not be made ends without an exit; other errors of the channel end with one.
+      child.on('error', (error) => {
+        if (member.pid === 0) end({ code: null, signal: null }, error)
       })
+      child.once('exit', (code: number | null, signal: string | null) => end({ code, signal }))
     })
     return { member, tasks }
   }
 
   #gone(member: Member, exit: Exit): void {
-    this.#options.gone(member, exit, member.retired)
-    if (!member.retired && !this.#closing && member.generation === this.#generation.number)
-      this.#replace(member)
+    this.#options.gone(member, exit, member.retired, member.broken)
+    if (!member.retired && member.generation === this.generation) this.#replace(member)
   }
 
-  /** One that had been ready is replaced at once, one that had not after a growing pause. */
-  #replace({ generation, ready }: Member): void {
-    const pause = ready ? 0 : this.#pause
-    this.#pause = ready ? FIRST_PAUSE : Math.min(this.#pause * 2, LONGEST_PAUSE)
+  /** One that had served a while is replaced at once, a young one after a growing pause. */
+  #replace({ generation, readyAt }: Member): void {
+    const young = readyAt === undefined || performance.now() - readyAt < YOUNG
+    const pause = young ? this.#pause : 0
+    this.#pause = young ? Math.min(this.#pause * 2, LONGEST_PAUSE) : FIRST_PAUSE
     setTimeout(() => {
-      if (this.#closing || generation !== this.#generation.number) return
-      const { member, tasks } = this.#fork(generation)
+      if (this.#closing || this.#generation?.number !== generation) return
+      const { member, tasks } = this.#fork(this.#generation)
       tasks.then(
         () => {
           if (!member.retired) this.#options.ready(member)

@@ -4,17 +4,22 @@ import { join, relative, sep } from 'node:path'
 
 export interface ReloadOptions {
   readonly root: string
-  /** The globs that generate scans, and the configuration file: their folders are watched. */
+  /** The globs that generate scans: their folders are watched. */
   readonly include: readonly string[]
   readonly output: string
   readonly changed: (file: string) => void
   /** Generates, and renews the workers. */
   readonly renew: () => Promise<void>
   readonly failed: (error: Error) => void
+  /** A part of the project cannot be watched. */
+  readonly blind: (error: Error) => void
 }
 
 /** What can change the code; a task that writes its output beside the sources reloads nothing. */
 const CODE = /\.([cm]?[jt]sx?|json)$/
+
+/** Of the path below the project; above it anything goes, a git worktree in a dot folder say. */
+const HIDDEN = /(^|[\\/])(node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/
 
 /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
 const SETTLE = 100
@@ -34,15 +39,17 @@ export const watchProject = async (options: ReloadOptions): Promise<() => Promis
   const watcher = watch(folders.filter(existsSync), {
     ignoreInitial: true,
     ignored: (path) =>
-      path === output ||
-      path.startsWith(output + sep) ||
-      /[\\/](node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/.test(path),
+      path === output || path.startsWith(output + sep) || HIDDEN.test(relative(options.root, path)),
   })
   const reloads = new Reloads(options)
   watcher.on('all', (_, path) => {
     if (CODE.test(path)) reloads.notice(relative(options.root, path))
   })
-  await new Promise((resolve) => watcher.once('ready', () => resolve(undefined)))
+  watcher.on('error', (error) => options.blind(error as Error))
+  await new Promise<void>((resolve) => {
+    watcher.once('ready', () => resolve())
+    watcher.once('error', () => resolve())
+  })
   return async () => {
     reloads.stop()
     await watcher.close()

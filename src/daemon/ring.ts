@@ -116,6 +116,16 @@ export class Ring {
     this.#commits.insert(jobs, answer)
   }
 
+  /** Whether a job of this id is on disk, as far as the database can be read. */
+  async isStored(id: string): Promise<boolean> {
+    try {
+      return (await this.#options.store.find(id)) !== undefined
+    } catch {
+      // Nobody can tell: the caller says what it knows, that this commit failed.
+      return false
+    }
+  }
+
   /** Whether a job of this id ended a short while ago. */
   isRecent(id: string): boolean {
     return this.#recent.has(id)
@@ -126,15 +136,13 @@ export class Ring {
     this.#catalogue = new Catalogue(tasks, this.#options.defaults)
   }
 
-  /** Jobs that were held for want of a task that is there now go on. */
+  /** Jobs that were held for want of a task that is there now are queued; `start` then sees them. */
   async freeHeld(): Promise<void> {
     const freed = await this.#options.store.free(this.#catalogue.names)
-    if (freed === 0) return
-    this.#options.journal.freed(freed)
-    this.#scheduler.refill()
+    if (freed > 0) this.#options.journal.freed(freed)
   }
 
-  /** Reads the queue from the database: the replay. */
+  /** Reads the queue from the database: the replay at the start, and what was freed later. */
   start(): void {
     this.#scheduler.refill()
   }
@@ -146,9 +154,13 @@ export class Ring {
     this.#alarm.stop()
   }
 
-  /** Resolves when what arrived and ended is stored, as far as it can be. */
-  drained(): Promise<void> {
-    return this.#commits.drained()
+  /**
+   * Resolves when what arrived and ended is stored, or could not be for `patience` ms.
+   *
+   * @returns the jobs whose endings could not be stored
+   */
+  drained(patience = 0): Promise<readonly Job[]> {
+    return this.#commits.drained(patience)
   }
 
   /** A worker can take jobs. */
@@ -169,9 +181,9 @@ export class Ring {
   }
 
   /** A worker is gone. */
-  dismiss(worker: Worker, exit: Exit, expected: boolean): void {
+  dismiss(worker: Worker, exit: Exit, expected: boolean, broken?: Failure): void {
     const runs = this.#dispatcher.dismiss(worker)
-    this.#options.journal.workerGone(worker, exit, expected, runs.length)
+    this.#options.journal.workerGone(worker, exit, expected, runs.length, broken)
     this.#outcomes.cut(runs, expected ? undefined : workerDied(worker, exit))
     this.#pump()
   }
@@ -194,9 +206,16 @@ export class Ring {
     this.#pump()
   }
 
-  /** New code may come while the hold of a job that waited for it is on its way to the database. */
-  #freeLate(job: Job): void {
-    if (job.state === 'held' && this.#catalogue.obstacle(job.task) === undefined) this.#outcomes.free(job)
+  /**
+   * New code may come while the hold of a job that waited for it is on its way to the database. The job is busy until
+   * its release is stored, too.
+   */
+  #freeLate(job: Job): boolean {
+    const late = job.state === 'held' && this.#catalogue.obstacle(job.task) === undefined
+    if (!late) return false
+    this.#scheduler.withdraw(job.seq)
+    this.#outcomes.free(job)
+    return true
   }
 
   #stored(jobs: readonly Job[]): void {
@@ -206,7 +225,7 @@ export class Ring {
 
   #ended(job: Job, next: Job | undefined): void {
     if (next?.state === 'queued') return this.#scheduler.add([next])
-    if (next !== undefined) this.#freeLate(next)
+    if (next !== undefined && this.#freeLate(next)) return
     this.#scheduler.forget(job.seq)
     if (next === undefined) this.#recent.add(job.id)
   }

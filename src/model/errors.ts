@@ -3,6 +3,8 @@
  * Codes are stable; messages are not.
  */
 
+import type { Job } from './task.ts'
+
 /** The facts behind an error, plain data so that they can cross a socket and stand in `--json` output. */
 export type ErrorData = Readonly<Record<string, unknown>>
 
@@ -82,10 +84,10 @@ export class DaemonUnavailableError extends ZtaskError {
 /** The call left this process and no answer came: it may be stored or not. `resend()` sends the same id again. */
 export class OutcomeUnknownError extends ZtaskError {
   static override readonly code = 'ZTASK_OUTCOME_UNKNOWN'
-  /** Sends the same job, with the same id, again: it is never stored twice. */
-  readonly resend: () => Promise<unknown>
+  /** Sends the same job, with the same id, again: it is never stored twice. Resolves to its handle. */
+  readonly resend: () => Promise<Job>
 
-  constructor(message: string, data: ErrorData, resend: () => Promise<unknown>) {
+  constructor(message: string, data: ErrorData, resend: () => Promise<Job>) {
     super(message, data)
     this.resend = resend
   }
@@ -136,9 +138,9 @@ export class UnknownJobError extends ZtaskError {
   static override readonly code = 'ZTASK_UNKNOWN_JOB'
 }
 
-/** The command does not apply to the job in the state it is in. */
-export class WrongStateError extends ZtaskError {
-  static override readonly code = 'ZTASK_WRONG_STATE'
+/** The database cannot be opened: its path, its rights, or what the file is. */
+export class DatabaseError extends ZtaskError {
+  static override readonly code = 'ZTASK_DATABASE'
 }
 
 /** The daemon cannot start, or could not go on. */
@@ -156,7 +158,6 @@ const BY_CODE = new Map<string, new (message: string, data?: ErrorData) => Ztask
     StorageError,
     ProtocolError,
     UnknownJobError,
-    WrongStateError,
     DaemonError,
   ].map((type) => [type.code, type]),
 )

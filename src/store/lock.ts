@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseLockedError } from '../model/errors.ts'
+import { cannotOpen } from './node-sqlite.ts'
 
 /** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
 const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
@@ -52,23 +53,25 @@ const TAKE: Readonly<Record<LockKind, string>> = {
  *
  * @param wait ms to wait for a holder that is just going
  * @returns the lock, or `undefined` where another process holds it
- * @throws DatabaseLockedError on a network file system
+ * @throws DatabaseLockedError on a network file system, DatabaseError where the file cannot be made
  */
 export const takeLock = (
   database: string,
   wait: number,
   kind: LockKind = 'exclusive',
 ): DatabaseLock | undefined => {
-  mkdirSync(dirname(database), { recursive: true })
-  refuseNetwork(dirname(database))
-  const db = new DatabaseSync(lockFile(database), { timeout: wait })
+  let db: DatabaseSync | undefined
   try {
+    mkdirSync(dirname(database), { recursive: true })
+    refuseNetwork(dirname(database))
+    db = new DatabaseSync(lockFile(database), { timeout: wait })
     db.exec(TAKE[kind])
   } catch (error) {
-    db.close()
+    db?.close()
     // SQLITE_BUSY, https://www.sqlite.org/rescode.html#busy
     if ((error as { errcode?: number }).errcode === 5) return undefined
-    throw error
+    throw error instanceof DatabaseLockedError ? error : cannotOpen(database, error as Error)
   }
-  return { release: () => db.close() }
+  const held = db
+  return { release: () => held.close() }
 }

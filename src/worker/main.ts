@@ -27,14 +27,48 @@ class Reports {
   }
 }
 
-const serve = (registry: Registry, brief: WorkerBrief): void => {
-  const reports = new Reports()
-  let running = 0
-  let retiring = false
+class Server {
+  readonly #brief: WorkerBrief
+  readonly #reports = new Reports()
+  #registry: Registry | undefined
+  #running = 0
+  #retiring = false
+  #left = false
 
-  const leave = (): void => {
-    reports.flush(() => {
-      callAll(brief.onExit, brief.root).then(
+  constructor(brief: WorkerBrief) {
+    this.#brief = brief
+  }
+
+  /** From now on jobs may come; or the worker leaves, where it was told to while it loaded. */
+  open(registry: Registry): void {
+    this.#registry = registry
+    if (this.#retiring) this.#leave()
+    else send({ kind: 'ready', tasks: specsOf(registry) })
+  }
+
+  receive(message: MasterMessage): void {
+    if (message.kind === 'jobs') for (const handing of message.jobs) void this.#run(handing)
+    else this.#retire()
+  }
+
+  async #run([number, , task, args]: Handing): Promise<void> {
+    if (this.#registry === undefined) return
+    this.#running++
+    this.#reports.add(number, await performToOutcome(this.#registry, { task, args }))
+    this.#running--
+    if (this.#retiring && this.#running === 0) this.#leave()
+  }
+
+  #retire(): void {
+    this.#retiring = true
+    if (this.#registry !== undefined && this.#running === 0) this.#leave()
+  }
+
+  #leave(): void {
+    if (this.#left) return
+    this.#left = true
+    this.#reports.flush(() => {
+      callAll(this.#brief.onExit, this.#brief.root).then(
         () => process.exit(0),
         (error: unknown) => {
           console.error('ztask: onExit failed', error)
@@ -43,19 +77,6 @@ const serve = (registry: Registry, brief: WorkerBrief): void => {
       )
     })
   }
-  const run = async ([number, , task, args]: Handing): Promise<void> => {
-    running++
-    reports.add(number, await performToOutcome(registry, { task, args }))
-    running--
-    if (retiring && running === 0) leave()
-  }
-  process.on('message', (message: MasterMessage) => {
-    if (message.kind === 'jobs') for (const handing of message.jobs) void run(handing)
-    else {
-      retiring = true
-      if (running === 0) leave()
-    }
-  })
 }
 
 const main = async (): Promise<void> => {
@@ -64,10 +85,11 @@ const main = async (): Promise<void> => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const brief = JSON.parse(process.env[BRIEF] ?? '') as WorkerBrief
   delete process.env[BRIEF]
+  const server = new Server(brief)
+  // Before the code is loaded, which may take long: the word to retire must not be missed.
+  process.on('message', (message: MasterMessage) => server.receive(message))
   try {
-    const registry = await loadProject(brief)
-    serve(registry, brief)
-    send({ kind: 'ready', tasks: specsOf(registry) })
+    server.open(await loadProject(brief))
   } catch (error) {
     send({ kind: 'broken', failure: failureOf(error) }, () => process.exit(1))
   }

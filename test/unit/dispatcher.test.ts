@@ -65,7 +65,7 @@ describe('the fence: only the worker that has a run ends it, once', () => {
     expect(spread(dispatcher, one, two)).toEqual([1, 1])
     expect(dispatcher.end(first.run, one)).toMatchObject({ number: first.run, job: { id: 'job 1' } })
     expect(dispatcher.end(first.run, one)).toBeUndefined()
-    expect([dispatcher.running, ...spread(dispatcher, one, two)]).toEqual([1, 0, 1])
+    expect([dispatcher.jobs().length, ...spread(dispatcher, one, two)]).toEqual([1, 0, 1])
   })
 
   test('a job that is handed out again is a run of another number, and the old number ends nothing', () => {
@@ -226,7 +226,7 @@ test('whatever comes and goes: no worker has too much, no run has two endings, n
         }
         seen = handed.length
         for (const one of workers) expect(dispatcher.runningOn(one)).toBeLessThanOrEqual(concurrency)
-        expect(dispatcher.running).toBe(runs.size)
+        expect(dispatcher.jobs().length).toBe(runs.size)
         expect(queue.length + runs.size + ended).toBe(pushed)
       }
       expect(new Set(handed.map(({ run }) => run)).size).toBe(handed.length)
