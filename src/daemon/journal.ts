@@ -74,7 +74,7 @@ export class Journal {
   }
 
   unanswered(error: Error): void {
-    this.#log.debug({ err: error }, 'An answer could not be delivered: its client has gone')
+    this.#log.debug({ err: error }, 'An answer could not be delivered: its client has gone, or does not read')
   }
 
   generating(): void {

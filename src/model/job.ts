@@ -54,7 +54,8 @@ export type JobEvent =
   | { readonly kind: 'retried' }
 
 /**
- * The one function that changes a job's state.
+ * The one function that changes a job's state. (What commands do to many rows at once, the store does in SQL: its
+ * conformance tests hold `retryFailed` and `free` against this.)
  *
  * @param now epoch ms
  * @returns the job as it is to be kept, or `undefined` where its row goes

@@ -1,0 +1,45 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { watchProject } from '../../src/daemon/reload.ts'
+
+const ends: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end()
+})
+
+/** Watches `src` of a project in `below`, and resolves with the first file that is seen to change. */
+const firstChange = async (below: string, change: (root: string) => void): Promise<string> => {
+  const temporary = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
+  ends.push(() => rmSync(temporary, { recursive: true }))
+  const root = join(temporary, below)
+  for (const folder of ['src/ztask', 'src/.hidden']) mkdirSync(join(root, folder), { recursive: true })
+  return new Promise<string>((resolve, reject) => {
+    watchProject({
+      root,
+      include: ['src/**/*'],
+      output: 'src/ztask',
+      changed: resolve,
+      renew: async () => {},
+      failed: reject,
+      blind: reject,
+    }).then((stop) => {
+      ends.push(stop)
+      change(root)
+    }, reject)
+  })
+}
+
+test('a project below a dot folder is watched like any other', async () => {
+  const changed = await firstChange('.worktrees/p', (root) => writeFileSync(join(root, 'src/a.ts'), ''))
+  expect(changed).toBe(join('src', 'a.ts'))
+})
+
+test('what is generated, hidden or no code reloads nothing', async () => {
+  const changed = await firstChange('p', (root) => {
+    for (const file of ['src/ztask/client.ts', 'src/.hidden/x.ts', 'src/data.csv', 'src/last.ts'])
+      writeFileSync(join(root, file), '')
+  })
+  expect(changed).toBe(join('src', 'last.ts'))
+})
