@@ -85,7 +85,7 @@ export class Pool {
    * Forks a generation on the code as it is now; when all of it is ready it takes over and the old one retires.
    *
    * @returns its number
-   * @throws the Failure of the worker that could not be made ready, as `cause`; the old generation then goes on
+   * @throws WorkerBrokenError, or what kept a process from being made; the old generation then goes on
    */
   async renew(): Promise<number> {
     this.#refuseClosing()
@@ -101,6 +101,7 @@ export class Pool {
     }
     const old = [...this.#members.values()].filter((member) => member.generation < generation.number)
     this.#generation = generation
+    this.#pause = FIRST_PAUSE
     this.#options.renewed(generation.number, specs[0] ?? [])
     for (const member of old) this.#retire(member, this.#options.retireTimeout)
     for (const { member } of born) {
