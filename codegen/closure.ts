@@ -4,8 +4,9 @@
  */
 import { basename, dirname, extname } from 'node:path'
 import { Node, type SourceFile } from 'ts-morph'
+import { assignedExports } from './commonjs.ts'
 import type { Modules } from './modules.ts'
-import { exportedName, type Origin, type Origins } from './origins.ts'
+import { exportedConstants, exportedName, type Origin, type Origins } from './origins.ts'
 import { namesZtask, type SourceText, specifiersOf } from './sources.ts'
 
 /** @returns the parsed files that may define tasks, in the order of `sources`. */
@@ -27,9 +28,17 @@ export const closure = (sources: readonly SourceText[], modules: Modules, origin
 const carriesTask = (file: SourceFile, origins: Origins): boolean =>
   file.getExportDeclarations().some((list) => isCarried(list, file, origins)) ||
   file.getExportAssignments().some((one) => leadsToTask(origins.of(one.getExpression()))) ||
-  file
-    .getVariableDeclarations()
-    .some((one) => one.isExported() && leadsToTask(origins.ofExport(file, one.getName())))
+  exportedConstants(file).some((one) => leadsToTask(origins.ofExport(file, one.getName()))) ||
+  // As with a star: what holds all of another module carries what that one carries.
+  assignedExports(file).some(({ name, value }) =>
+    leadsToTask(
+      name === undefined
+        ? Node.isExpression(value)
+          ? origins.of(value)
+          : undefined
+        : origins.ofExport(file, name),
+    ),
+  )
 
 const isCarried = (list: Node, file: SourceFile, origins: Origins): boolean => {
   if (!Node.isExportDeclaration(list)) return false
@@ -50,6 +59,8 @@ const mayImport = (source: SourceText, carriers: readonly SourceFile[], modules:
   return specifiersOf(source).some(
     (specifier) =>
       names.has(stem(specifier)) ||
+      // Without an extension, `./mail.queue` is named whole.
+      names.has(basename(specifier)) ||
       /^#|(^|\/)\.{1,2}\/?$/.test(specifier) ||
       aliases.some((alias) => specifier.startsWith(alias)),
   )

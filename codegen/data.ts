@@ -1,5 +1,11 @@
 /** Reads expressions as data: literals, and references to constants, in this file or imported. Nothing is run. */
-import { type Expression, Node, type ObjectLiteralExpression, SyntaxKind } from 'ts-morph'
+import {
+  type EnumDeclaration,
+  type Expression,
+  Node,
+  type ObjectLiteralExpression,
+  SyntaxKind,
+} from 'ts-morph'
 import { nameText, type Origins, unwrapped } from './origins.ts'
 
 /** A value, or the expression that is none. */
@@ -18,6 +24,7 @@ export interface Property {
 /** @returns the value of an expression, or the part of it that is no data. */
 export const dataOf = (expression: Expression, origins: Origins): Data => {
   const origin = origins.of(expression)
+  if (origin?.kind === 'enum') return enumeration(origin.declaration)
   if (origin?.kind !== 'expression') return literal(unwrapped(expression), origins)
   return literal(origin.expression, origins)
 }
@@ -34,6 +41,10 @@ const literal = (node: Expression, origins: Origins): Data => {
   if (Node.isObjectLiteralExpression(node)) return object(node, origins)
   return Node.isPropertyAccessExpression(node) ? member(node, origins) : { notData: node }
 }
+
+const enumeration = (declaration: EnumDeclaration): Data => ({
+  value: Object.fromEntries(declaration.getMembers().map((one) => [one.getName(), one.getValue()])),
+})
 
 const signed = (node: Node, origins: Origins): Data => {
   if (!Node.isPrefixUnaryExpression(node)) return { notData: node }

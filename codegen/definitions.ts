@@ -1,6 +1,7 @@
 /** Finds the calls of `task()` and what each is bound to. */
 import { type CallExpression, type Expression, Node, type SourceFile, SyntaxKind } from 'ts-morph'
-import { exportedName, isWrapper, localDeclaration, type Origins } from './origins.ts'
+import { assignedExports } from './commonjs.ts'
+import { exportedName, isWrapper, localDeclaration, type Origins, shorthandTarget } from './origins.ts'
 
 /** A call of `task()`. */
 export interface Definition {
@@ -39,7 +40,8 @@ const definitionOf = (call: CallExpression): Definition => {
     return { call, node: holder.getNameNode(), local: holder.getName(), exports, inside, comment }
   }
   const isDefault = Node.isExportAssignment(holder) && !holder.isExportEquals()
-  return { call, node: call, local: undefined, exports: isDefault ? ['default'] : [], inside, comment }
+  const exports = inside === undefined ? assignedNames(call.getSourceFile(), outermost(call)) : []
+  return { call, node: call, local: undefined, exports: isDefault ? ['default'] : exports, inside, comment }
 }
 
 const outermost = (node: Node): Node => {
@@ -61,9 +63,18 @@ const exportsOf = (declaration: Node): string[] => {
     .getExportAssignments()
     .filter((one) => isDefaultOf(one, declaration))
     .map(() => 'default')
-  const names = [...own, ...listed, ...assigned]
+  const names = [...own, ...listed, ...assigned, ...assignedNames(file, declaration)]
   return [...names.filter((name) => name !== 'default'), ...names.filter((name) => name === 'default')]
 }
+
+/** The names that CommonJS exports give to the value of an expression, or to a constant. */
+const assignedNames = (file: SourceFile, target: Node): string[] =>
+  assignedExports(file)
+    .filter(({ value }) => value === target || (shorthandTarget(value) ?? constantOf(value)) === target)
+    .flatMap(({ name }) => name ?? [])
+
+const constantOf = (value: Node): Node | undefined =>
+  Node.isIdentifier(value) ? value.getSymbol()?.getDeclarations()[0] : undefined
 
 const isDefaultOf = (assignment: Node, declaration: Node): boolean => {
   if (!Node.isExportAssignment(assignment) || assignment.isExportEquals()) return false

@@ -1,12 +1,16 @@
 /** Follows a name to where its value is written, through imports, re-exports, namespaces and constants. */
 import {
+  type BindingElement,
+  type EnumDeclaration,
   type Expression,
   type Identifier,
   Node,
   type SourceFile,
   SyntaxKind,
+  type VariableDeclaration,
   VariableDeclarationKind,
 } from 'ts-morph'
+import { assignedExports } from './commonjs.ts'
 import { type Module, ZTASK } from './modules.ts'
 
 /** What a name stands for in the end. */
@@ -14,7 +18,11 @@ export type Origin =
   | { readonly kind: 'module'; readonly module: Module }
   /** Something that ztask exports. */
   | { readonly kind: 'ztask'; readonly name: string }
+  | { readonly kind: 'enum'; readonly declaration: EnumDeclaration }
   | { readonly kind: 'expression'; readonly expression: Expression }
+
+/** A constant, or one of those that `const { a, b } = c` makes. */
+type Named = VariableDeclaration | BindingElement
 
 type Resolve = (from: SourceFile, specifier: string) => Module | undefined
 
@@ -32,6 +40,8 @@ export class Origins {
     if (seen.has(bare)) return undefined
     seen.add(bare)
     if (Node.isIdentifier(bare)) return this.#ofIdentifier(bare, seen)
+    const required = this.#ofRequire(bare)
+    if (required !== undefined) return { kind: 'module', module: required }
     if (!Node.isPropertyAccessExpression(bare)) return { kind: 'expression', expression: bare }
     const holder = this.of(bare.getExpression(), seen)
     return holder?.kind === 'module'
@@ -45,7 +55,11 @@ export class Origins {
     const key = `${module.getFilePath()}#${name}`
     if (seen.has(key)) return undefined
     seen.add(key)
-    return this.#ofDeclaredExport(module, name, seen) ?? this.#ofListedExport(module, name, seen)
+    return (
+      this.#ofDeclaredExport(module, name, seen) ??
+      this.#ofListedExport(module, name, seen) ??
+      this.#ofAssignedExport(module, name, seen)
+    )
   }
 
   /** @returns the module of an import or a re-export. */
@@ -57,6 +71,18 @@ export class Origins {
     return specifier === undefined ? undefined : this.#resolve(declaration.getSourceFile(), specifier)
   }
 
+  /** `require('…')`, and `await import('…')`. */
+  #ofRequire(expression: Expression): Module | undefined {
+    const call = Node.isAwaitExpression(expression) ? unwrapped(expression.getExpression()) : expression
+    if (!Node.isCallExpression(call)) return undefined
+    const callee = call.getExpression().getText()
+    if (callee !== (call === expression ? 'require' : 'import')) return undefined
+    const [specifier] = call.getArguments()
+    return Node.isStringLiteral(specifier)
+      ? this.#resolve(call.getSourceFile(), specifier.getLiteralText())
+      : undefined
+  }
+
   #ofIdentifier(identifier: Identifier, seen: Set<unknown>): Origin | undefined {
     const declaration = identifier.getSymbol()?.getDeclarations()[0]
     return declaration === undefined ? undefined : this.ofDeclaration(declaration, seen)
@@ -65,6 +91,9 @@ export class Origins {
   /** @returns what a declaration of a constant, or an import, stands for. */
   ofDeclaration(declaration: Node, seen = new Set<unknown>()): Origin | undefined {
     if (Node.isVariableDeclaration(declaration)) return this.#ofConstant(declaration, seen)
+    if (Node.isBindingElement(declaration)) return this.#ofDestructured(declaration, seen)
+    if (Node.isEnumDeclaration(declaration)) return { kind: 'enum', declaration }
+    if (Node.isImportEqualsDeclaration(declaration)) return this.#ofImportEquals(declaration)
     const statement = declaration.getFirstAncestorByKind(SyntaxKind.ImportDeclaration)
     const module = statement === undefined ? undefined : this.moduleOf(statement)
     if (module === undefined) return undefined
@@ -77,10 +106,31 @@ export class Origins {
 
   #ofConstant(declaration: Node, seen: Set<unknown>): Origin | undefined {
     if (!Node.isVariableDeclaration(declaration)) return undefined
-    const constant =
-      declaration.getVariableStatement()?.getDeclarationKind() === VariableDeclarationKind.Const
-    const value = constant ? declaration.getInitializer() : undefined
-    return value === undefined ? undefined : this.of(value, seen)
+    const value = declaration.getInitializer()
+    const origin = value === undefined ? undefined : this.of(value, seen)
+    const kind = declaration.getVariableStatement()?.getDeclarationKind()
+    // `var z = require('ztask')` is common, and nobody gives it another value; of a value that may change nothing is known.
+    return kind === VariableDeclarationKind.Const || origin?.kind !== 'expression' ? origin : undefined
+  }
+
+  /** `const { task: job } = z`, of a module. */
+  #ofDestructured(element: BindingElement, seen: Set<unknown>): Origin | undefined {
+    const declaration = element.getParent().getParent()
+    if (!Node.isVariableDeclaration(declaration) || element.getDotDotDotToken() !== undefined)
+      return undefined
+    const holder = this.#ofConstant(declaration, seen)
+    const key = element.getPropertyNameNode() ?? element.getNameNode()
+    return holder?.kind === 'module' ? this.ofExport(holder.module, nameText(key), seen) : undefined
+  }
+
+  /** `import z = require('ztask')` */
+  #ofImportEquals(declaration: Node): Origin | undefined {
+    if (!Node.isImportEqualsDeclaration(declaration)) return undefined
+    const reference = declaration.getModuleReference()
+    const specifier = Node.isExternalModuleReference(reference) ? reference.getExpression() : undefined
+    if (!Node.isStringLiteral(specifier)) return undefined
+    const module = this.#resolve(declaration.getSourceFile(), specifier.getLiteralText())
+    return module && { kind: 'module', module }
   }
 
   #ofDeclaredExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
@@ -88,9 +138,30 @@ export class Origins {
       const value = file.getExportAssignment((one) => !one.isExportEquals())?.getExpression()
       return value === undefined ? undefined : this.of(value, seen)
     }
-    const declaration = file.getVariableDeclaration(name)
-    const exported = declaration?.getVariableStatement()?.isExported() === true
-    return declaration !== undefined && exported ? this.#ofConstant(declaration, seen) : undefined
+    const enumeration = file.getEnum(name)
+    if (enumeration?.isExported()) return { kind: 'enum', declaration: enumeration }
+    const declaration = exportedConstants(file).find((one) => one.getName() === name)
+    return declaration === undefined ? undefined : this.ofDeclaration(declaration, seen)
+  }
+
+  #ofAssignedExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
+    const all = assignedExports(file)
+    // Imported into an ES module, the default of a CommonJS module is all that it exports.
+    if (name === 'default' && all.some((one) => one.name !== 'default' && one.name !== undefined))
+      return { kind: 'module', module: file }
+    for (const one of all) {
+      const origin = one.name === undefined || one.name === name ? this.#ofValue(one.value, seen) : undefined
+      if (one.name === name && origin !== undefined) return origin
+      const found = origin?.kind === 'module' ? this.ofExport(origin.module, name, seen) : undefined
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  #ofValue(value: Node, seen: Set<unknown>): Origin | undefined {
+    const declaration = shorthandTarget(value)
+    if (declaration !== undefined) return this.ofDeclaration(declaration, seen)
+    return Node.isExpression(value) ? this.of(value, seen) : undefined
   }
 
   #ofListedExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
@@ -127,6 +198,21 @@ export const exportedName = (entry: Node): string | undefined =>
 /** @returns the declaration that `export { x }` lists. */
 export const localDeclaration = (entry: Node): Node | undefined =>
   Node.isExportSpecifier(entry) ? entry.getLocalTargetSymbol()?.getDeclarations()[0] : undefined
+
+/** @returns the declaration that `{ x }` names in an object literal. */
+export const shorthandTarget = (property: Node): Node | undefined =>
+  Node.isShorthandPropertyAssignment(property) ? property.getValueSymbol()?.getDeclarations()[0] : undefined
+
+/** @returns the names that a module exports where it declares them, destructured ones too. */
+export const exportedConstants = (file: SourceFile): Named[] =>
+  file
+    .getVariableStatements()
+    .filter((statement) => statement.isExported())
+    .flatMap((statement) => statement.getDeclarations())
+    .flatMap((declaration): Named[] => {
+      const pattern = declaration.getNameNode()
+      return Node.isObjectBindingPattern(pattern) ? pattern.getElements() : [declaration]
+    })
 
 /** @returns the expression inside parentheses, `as`, `satisfies` and `!`. */
 export const unwrapped = (expression: Expression): Expression =>

@@ -9,7 +9,7 @@ export interface SourceText {
   readonly text: string
 }
 
-const SOURCE = /\.[mc]?tsx?$/
+const SOURCE = /\.([mc]?[jt]s|[jt]sx)$/
 const DECLARATION = /\.d\.(\w+\.)?[mc]?ts$/
 const GENERATED = ['client.ts', 'registry.ts']
 const NAMES_ZTASK = /['"]ztask['"]/
