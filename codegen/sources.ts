@@ -15,14 +15,26 @@ const GENERATED = ['client.ts', 'registry.ts']
 const NAMES_ZTASK = /['"]ztask['"]/
 const SPECIFIER = /\b(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g
 
-/** @returns the project's TypeScript files, sorted; never node_modules, declarations or what generate writes. */
+/** What a JavaScript file would be compiled from: `a.js` from `a.ts` or `a.tsx`. */
+const twinsOf = (path: string): string[] => {
+  const [, stem, kind = ''] = /^(.*)\.([mc]?)jsx?$/.exec(path) ?? []
+  return stem === undefined ? [] : [`${stem}.${kind}ts`, `${stem}.tsx`]
+}
+
+/**
+ * @returns the project's source files, sorted; never node_modules, declarations, what generate writes, or what has
+ * been compiled beside its source: the tasks of both would be the same.
+ */
 export const readSources = ({ root, settings }: Project): SourceText[] => {
   const generated = new Set(GENERATED.map((name) => join(root, settings.output, name)))
-  return globSync([...settings.include], {
+  const found = globSync([...settings.include], {
     cwd: root,
     exclude: (path) => /(^|[\\/])node_modules$/.test(path),
   })
+  const paths = new Set(found)
+  return found
     .filter((path) => SOURCE.test(path) && !DECLARATION.test(path))
+    .filter((path) => !twinsOf(path).some((twin) => paths.has(twin)))
     .map((path) => join(root, path))
     .filter((path) => !generated.has(path))
     .sort()

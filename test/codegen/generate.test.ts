@@ -154,6 +154,18 @@ test('task is followed through any chain of barrels, also one that leads back to
   expect((await run(root)).tasks).toEqual(['found', 'six'])
 })
 
+test('what is compiled beside its source has no tasks of its own', async () => {
+  const root = writeProject(join(workspace(), 'compiled'), {
+    'package.json': '{ "name": "compiled", "type": "module" }',
+    'src/mail.ts': `${TASK}export const send = task((to: string) => to)\n`,
+    'src/mail.js': `${TASK}export const send = task((to) => to)\n`,
+    'src/page.tsx': `${TASK}export const render = task((path: string) => path)\n`,
+    'src/page.js': `${TASK}export const render = task((path) => path)\n`,
+    'src/plain.js': `${TASK}export const plain = task((what) => what)\n`,
+  })
+  expect((await run(root)).tasks).toEqual(['plain', 'render', 'send'])
+})
+
 test('a project moved to another folder needs no new files', async () => {
   const root = copyCase('exports', workspace())
   await run(root)
