@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -42,4 +42,30 @@ test('what is generated, hidden or no code reloads nothing', async () => {
       writeFileSync(join(root, file), '')
   })
   expect(changed).toBe(join('src', 'last.ts'))
+})
+
+test('what cannot be watched is told, and the rest is watched', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
+  ends.push(() => rmSync(root, { recursive: true }))
+  mkdirSync(join(root, 'src'))
+  // Each leads to the other, for ever.
+  symlinkSync('two', join(root, 'src/one'))
+  symlinkSync('one', join(root, 'src/two'))
+  const told: Error[] = []
+  const changed = new Promise<string>((resolve, reject) => {
+    watchProject({
+      root,
+      include: ['src/**/*'],
+      output: 'src/ztask',
+      changed: resolve,
+      renew: async () => {},
+      failed: reject,
+      blind: (error) => told.push(error),
+    }).then((stop) => {
+      ends.push(stop)
+      writeFileSync(join(root, 'src/a.ts'), '')
+    }, reject)
+  })
+  expect(await changed).toBe(join('src', 'a.ts'))
+  expect(told.map((error) => (error as NodeJS.ErrnoException).code)).toContain('ELOOP')
 })
