@@ -1,6 +1,7 @@
 /** Finds the calls of `task()` and what each is bound to. */
 import { type CallExpression, type Expression, Node, type SourceFile, SyntaxKind } from 'ts-morph'
 import { assignedExports } from './commonjs.ts'
+import { type Enclosure, enclosureOf, partOf } from './enclosure.ts'
 import { exportedName, isWrapper, localDeclaration, type Origins, shorthandTarget } from './origins.ts'
 
 /** A call of `task()`. */
@@ -12,8 +13,8 @@ export interface Definition {
   readonly local: string | undefined
   /** The names that its module exports it by, `default` last; none where it cannot be reached. */
   readonly exports: readonly string[]
-  /** What it stands inside of where that is not the module itself, as in "a function". */
-  readonly inside: string | undefined
+  /** What hides it from the exports of its module. */
+  readonly inside: Enclosure | undefined
   /** The documentation comment before it. */
   readonly comment: string | undefined
 }
@@ -34,14 +35,16 @@ const definitionOf = (call: CallExpression): Definition => {
   const holder = outermost(call).getParent()
   const statement = call.getFirstAncestor((node) => Node.isSourceFile(node.getParent()))
   const comment = statement === undefined ? undefined : documentation(statement)
-  const inside = insideOf(call)
+  const inside = enclosureOf(call)
   if (Node.isVariableDeclaration(holder) && Node.isIdentifier(holder.getNameNode())) {
     const exports = inside === undefined ? exportsOf(holder) : []
     return { call, node: holder.getNameNode(), local: holder.getName(), exports, inside, comment }
   }
   const isDefault = Node.isExportAssignment(holder) && !holder.isExportEquals()
-  const exports = inside === undefined ? assignedNames(call.getSourceFile(), outermost(call)) : []
-  return { call, node: call, local: undefined, exports: isDefault ? ['default'] : exports, inside, comment }
+  const assigned = inside === undefined ? assignedNames(call.getSourceFile(), outermost(call)) : []
+  const exports = isDefault ? ['default'] : assigned
+  const part = exports.length === 0 ? partOf(holder) : undefined
+  return { call, node: call, local: undefined, exports, inside: inside ?? part, comment }
 }
 
 const outermost = (node: Node): Node => {
@@ -79,30 +82,6 @@ const constantOf = (value: Node): Node | undefined =>
 const isDefaultOf = (assignment: Node, declaration: Node): boolean => {
   if (!Node.isExportAssignment(assignment) || assignment.isExportEquals()) return false
   return assignment.getExpression().getSymbol()?.getDeclarations()[0] === declaration
-}
-
-const insideOf = (call: CallExpression): string | undefined => {
-  const around = call.getFirstAncestor(
-    (node) =>
-      Node.isFunctionLikeDeclaration(node) ||
-      Node.isArrowFunction(node) ||
-      Node.isFunctionExpression(node) ||
-      Node.isClassDeclaration(node) ||
-      Node.isClassExpression(node) ||
-      Node.isModuleBlock(node) ||
-      Node.isBlock(node),
-  )
-  if (around === undefined) return undefined
-  if (Node.isModuleBlock(around)) return 'a namespace'
-  if (Node.isClassDeclaration(around) || Node.isClassExpression(around)) return 'a class'
-  return Node.isBlock(around) && !Node.isFunctionLikeDeclaration(around.getParent())
-    ? blockOf(around)
-    : 'a function'
-}
-
-const blockOf = (block: Node): string => {
-  const parent = block.getParent()
-  return Node.isArrowFunction(parent) || Node.isFunctionExpression(parent) ? 'a function' : 'a block'
 }
 
 const documentation = (statement: Node): string | undefined =>

@@ -5,10 +5,18 @@ import { CLIENT_SETTINGS, type ClientSettings, defaultOf, type Settings } from '
 import { emitClient } from './emit-client.ts'
 import { emitRegistry } from './emit-registry.ts'
 import type { Manifest } from './manifest.ts'
-import { isStale, type Output, write } from './output.ts'
-import { generateError } from './problem.ts'
+import { diffOf, isStale, type Output, write } from './output.ts'
+import { generateError, type Problem } from './problem.ts'
 import type { Scan } from './scan.ts'
 import { namesZtask, readSources } from './sources.ts'
+
+/** A file that is not as it should be. */
+export interface Stale {
+  /** Relative to the project's folder. */
+  readonly file: string
+  /** From what it is to what it should be, in the unified format. */
+  readonly diff: string
+}
 
 export interface Generated {
   /** The names of all tasks, sorted. */
@@ -16,7 +24,9 @@ export interface Generated {
   /** The files that were written, relative to the project's folder. */
   readonly written: string[]
   /** The files that are missing or differ from what would be written; only when checking. */
-  readonly stale: string[]
+  readonly stale: Stale[]
+  /** What was found and is no error, sorted by place. */
+  readonly warnings: readonly Problem[]
 }
 
 /**
@@ -31,16 +41,23 @@ export interface Generated {
  */
 export const generate = async (project: Project, mode: 'write' | 'check'): Promise<Generated> => {
   const { tasks, problems, tsExtensions } = await scanProject(project)
-  if (problems.length > 0) throw generateError(problems)
-  const stale = outputs(project, { ...frame(project), tasks, tsExtensions }).filter(isStale)
-  if (mode === 'write') for (const output of stale) write(output)
-  const changed = stale.map(({ path }) => relative(project.root, path))
+  if (problems.some(({ severity }) => severity === 'error')) throw generateError(problems)
+  const changed = outputs(project, { ...frame(project), tasks, tsExtensions }).filter(isStale)
+  if (mode === 'write') for (const output of changed) write(output)
+  const fromRoot = ({ path }: Output): string => relative(project.root, path)
   return {
     tasks: tasks.map(({ name }) => name),
-    written: mode === 'write' ? changed : [],
-    stale: mode === 'check' ? changed : [],
+    written: mode === 'write' ? changed.map(fromRoot) : [],
+    stale:
+      mode === 'check' ? await Promise.all(changed.map((output) => staleOf(output, fromRoot(output)))) : [],
+    warnings: problems,
   }
 }
+
+const staleOf = async (output: Output, file: string): Promise<Stale> => ({
+  file,
+  diff: await diffOf(output, file),
+})
 
 const scanProject = async (project: Project): Promise<Scan> => {
   const sources = readSources(project)

@@ -1,9 +1,10 @@
 /** Gives each definition its name, or says why it can have none. */
 import type { TaskOptions } from '../src/model/task.ts'
 import type { Definition } from './definitions.ts'
+import type { Enclosure } from './enclosure.ts'
 import { isIdentifier, isReserved, suggestion } from './names.ts'
 import type { Fault } from './options.ts'
-import { placeOf, spot } from './problem.ts'
+import { type ProblemCode, placeOf, spot } from './problem.ts'
 
 /** A definition with its options read. */
 export interface Candidate {
@@ -40,10 +41,10 @@ export const nameCandidates = (
 /** Nothing where the name that it was given is what is wrong, which has been said. */
 const nameOf = (candidate: Candidate): Named | Fault | undefined => {
   const { definition } = candidate
-  const { node, local, inside } = definition
+  const { node, inside } = definition
   const [exportName] = definition.exports
   const given = typeof candidate.options.name === 'string' ? candidate.options.name : undefined
-  if (inside !== undefined) return fault(node, `${called(local)} is defined inside ${inside}.`, MOVE)
+  if (inside !== undefined) return enclosed(definition, inside)
   if (exportName === undefined) return notExported(definition)
   const name = given ?? exportName
   if (given === undefined && exportName === 'default')
@@ -51,30 +52,53 @@ const nameOf = (candidate: Candidate): Named | Fault | undefined => {
   if (isReserved(name))
     return badName(
       node,
+      'reserved-name',
       `'${name}' cannot be the name of a task: it has a meaning of its own on every object.`,
       name,
     )
   if (given === undefined && !isIdentifier(name))
-    return badName(node, `'${name}' cannot be the name of a task: it is no identifier.`, name)
+    return badName(node, 'invalid-name', `'${name}' cannot be the name of a task: it is no identifier.`, name)
   return { name, exportName, candidate }
 }
 
-const MOVE =
-  'Move it to the top level of the module and export it; a file that is no part of the application can be left out by `include`.'
+const fault = (node: Fault['node'], code: ProblemCode, message: string, cure: string): Fault => ({
+  node,
+  code,
+  message,
+  cure,
+})
 
-const fault = (node: Fault['node'], message: string, cure: string): Fault => ({ node, message, cure })
+const LEAVE_OUT = 'A file that is no part of the application can be left out by `include`.'
 
-const called = (local: string | undefined): string => (local === undefined ? 'A task' : `The task '${local}'`)
+const enclosed = ({ node, local }: Definition, { code, what }: Enclosure): Fault => {
+  const name = local ?? 'sendEmail'
+  const message = `${local === undefined ? 'A task' : `The task '${local}'`} is defined inside ${what}, and is not found.`
+  return code === 'wrapped'
+    ? fault(
+        node,
+        code,
+        message,
+        `Call \`task\` at the top level of a module, on what the function makes: \`export const ${name} = task(wrap(…))\`. ${LEAVE_OUT}`,
+      )
+    : fault(
+        node,
+        code,
+        message,
+        `Write \`export const ${name} = task(…)\` at the top level of the module, and use it there by its name. ${LEAVE_OUT}`,
+      )
+}
 
 const notExported = ({ node, local }: Definition): Fault =>
   local === undefined
     ? fault(
         node,
+        'unbound',
         'A task is not exported: it is bound to no name.',
         'Write `export const sendEmail = task(…)`, with a name of its own.',
       )
     : fault(
         node,
+        'not-exported',
         `The task '${local}' is not exported.`,
         `Write \`export const ${local} = task(…)\`: workers import it by that name.`,
       )
@@ -82,18 +106,19 @@ const notExported = ({ node, local }: Definition): Fault =>
 const unnamedDefault = ({ node, local }: Definition): Fault =>
   fault(
     node,
+    'default-without-name',
     'A default export has no name of its own, and the task is given none.',
     `Write \`task({ name: '${local ?? 'sendEmail'}' }, …)\`, or export it by name.`,
   )
 
-const badName = (node: Fault['node'], message: string, name: string): Fault =>
-  fault(node, message, `Give it another: \`task({ name: '${suggestion(name)}' }, …)\`.`)
+const badName = (node: Fault['node'], code: ProblemCode, message: string, name: string): Fault =>
+  fault(node, code, message, `Give it another: \`task({ name: '${suggestion(name)}' }, …)\`.`)
 
 /** Names and aliases share one space, as a queued job carries either. */
 const duplicates = (named: readonly Named[], fromRoot: FromRoot): Fault[] => {
   const taken = new Map<string, Named>()
   const faults: Fault[] = []
-  const claim = (word: string, owner: Named, what: string): void => {
+  const claim = (word: string, owner: Named, what: 'name' | 'alias'): void => {
     const other = taken.get(word)
     if (other === undefined) taken.set(word, owner)
     else if (other !== owner) faults.push(duplicate(word, owner, other, what, fromRoot))
@@ -103,7 +128,13 @@ const duplicates = (named: readonly Named[], fromRoot: FromRoot): Fault[] => {
   return faults
 }
 
-const duplicate = (word: string, owner: Named, other: Named, what: string, fromRoot: FromRoot): Fault => {
+const duplicate = (
+  word: string,
+  owner: Named,
+  other: Named,
+  what: 'name' | 'alias',
+  fromRoot: FromRoot,
+): Fault => {
   const { node } = owner.candidate.definition
   const first = spot(placeOf(other.candidate.definition.node, fromRoot))
   const cure =
@@ -114,5 +145,5 @@ const duplicate = (word: string, owner: Named, other: Named, what: string, fromR
     what === 'name'
       ? `Two tasks are named '${word}': this one and the one at ${first}.`
       : `The alias '${word}' of the task '${owner.name}' belongs to the task '${other.name}' at ${first}.`
-  return { node, message, cure }
+  return { node, code: `duplicate-${what}`, message, cure }
 }

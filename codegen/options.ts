@@ -4,10 +4,12 @@ import type { TaskOptions } from '../src/model/task.ts'
 import { isOption, optionFault } from '../src/model/task-options.ts'
 import { type Property, propertiesOf } from './data.ts'
 import { type Origins, unwrapped } from './origins.ts'
+import type { ProblemCode } from './problem.ts'
 
 /** A fault at a node, before its place is looked up. */
 export interface Fault {
   readonly node: Node
+  readonly code: ProblemCode
   readonly message: string
   readonly cure: string
 }
@@ -44,11 +46,17 @@ const optionProperties = (argument: Expression, origins: Origins): Property[] | 
 const faultsOf = ({ name, key, node, data }: Property): Fault[] => {
   if ('notData' in data) return [notData(node, data.notData, `option '${name}'`)]
   const fault = optionFault(name, data.value)
-  return fault === undefined ? [] : [{ node: isOption(name) ? node : key, ...fault }]
+  if (fault === undefined) return []
+  return [
+    isOption(name)
+      ? { node, code: 'wrong-option', ...fault }
+      : { node: key, code: 'unknown-option', ...fault },
+  ]
 }
 
 const notData = (node: Node, part: Node, what: string): Fault => {
   const text = part.getText().replace(/\s+/g, ' ')
   const shown = text.length > 60 ? `${text.slice(0, 57)}...` : text
-  return { node, message: `The ${what} cannot be read: \`${shown}\` is no data.`, cure: DATA_CURE }
+  const message = `The ${what} cannot be read: \`${shown}\` is no data.`
+  return { node, code: 'option-not-data', message, cure: DATA_CURE }
 }

@@ -21,6 +21,19 @@ const read = (path: string): string | undefined => {
   }
 }
 
+/**
+ * @param name what the file is called in the diff
+ * @returns the unified diff from the file on disk to what it should be
+ */
+export const diffOf = async ({ path, text }: Output, name: string): Promise<string> => {
+  const { createTwoFilesPatch, FILE_HEADERS_ONLY } = await import('diff')
+  const old = read(path)
+  const from = old === undefined ? '/dev/null' : `a/${name}`
+  return createTwoFilesPatch(from, `b/${name}`, old?.replaceAll('\r\n', '\n') ?? '', text, '', '', {
+    headerOptions: FILE_HEADERS_ONLY,
+  })
+}
+
 /** Writes the file in one step: nobody reads half of it. */
 export const write = ({ path, text }: Output): void => {
   mkdirSync(dirname(path), { recursive: true })

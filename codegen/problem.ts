@@ -2,27 +2,56 @@
 import type { Node } from 'ts-morph'
 import { GenerateError } from '../src/model/errors.ts'
 
+/** What generate can say. Codes are stable, and each has its part in docs/codegen.md; messages are not. */
+export const PROBLEMS = {
+  syntax: 'error',
+  'not-exported': 'error',
+  unbound: 'error',
+  wrapped: 'warning',
+  nested: 'warning',
+  'default-without-name': 'error',
+  'reserved-name': 'error',
+  'invalid-name': 'error',
+  'duplicate-name': 'error',
+  'duplicate-alias': 'error',
+  'option-not-data': 'error',
+  'unknown-option': 'error',
+  'wrong-option': 'error',
+} as const satisfies Record<string, Severity>
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** An error writes nothing; with warnings the files are written, without the tasks that they speak of. */
+export type Severity = 'error' | 'warning'
+
 /** One problem; plain data, so that it can be printed as JSON. */
-export interface Problem {
+export interface Problem extends Place {
+  readonly code: ProblemCode
+  readonly severity: Severity
+  readonly message: string
+  readonly cure: string
+}
+
+/** A place in the sources. */
+export interface Place {
   /** Relative to the project's folder, with forward slashes. */
   readonly file: string
   /** From 1. */
   readonly line: number
   /** From 1. */
   readonly column: number
-  readonly message: string
-  readonly cure: string
   /** The line of code, and a mark below it. */
   readonly frame: string
 }
 
-/** A place in the sources. */
-export interface Place {
-  readonly file: string
-  readonly line: number
-  readonly column: number
-  readonly frame: string
-}
+/** @returns a problem, with its severity. */
+export const problem = (place: Place, code: ProblemCode, message: string, cure: string): Problem => ({
+  ...place,
+  code,
+  severity: PROBLEMS[code],
+  message,
+  cure,
+})
 
 /** @returns where a node stands; `relative` makes its path relative to the project's folder. */
 export const placeOf = (node: Node, relative: (path: string) => string): Place => {
@@ -49,20 +78,23 @@ const frameOf = (code: string, line: number, column: number, width: number): str
 /** @returns `file:line:column`. */
 export const spot = ({ file, line, column }: Place): string => `${file}:${line}:${column}`
 
-/** @returns the one error of a run: its message is the text of all problems, sorted by place. */
-export const generateError = (found: readonly Problem[]): GenerateError => {
-  const problems = found.toSorted(byPlace)
+/** @returns the one error of a run: its message is the text of all problems. */
+export const generateError = (problems: readonly Problem[]): GenerateError => {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
   const text = problems.map(render).join('\n\n')
   return new GenerateError(`${count} in the project's tasks; nothing was written.\n\n${text}`, { problems })
 }
 
-const render = (problem: Problem): string =>
-  [`${spot(problem)}: ${problem.message}`, indented(problem.frame), indented(problem.cure)].join('\n')
+/** @returns a problem as text. Its first line is as gcc writes it, which editors and CI systems can read. */
+export const render = (problem: Problem): string => {
+  const { severity, message, code, frame, cure } = problem
+  return [`${spot(problem)}: ${severity}: ${message} [${code}]`, indented(frame), indented(cure)].join('\n')
+}
 
 const indented = (text: string): string => text.replace(/^/gm, '  ')
 
-const byPlace = (a: Problem, b: Problem): number =>
+/** Orders problems by file, line and column. */
+export const byPlace = (a: Problem, b: Problem): number =>
   compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(a.message, b.message)
 
 /** Orders by code unit, which is the same on every machine. */

@@ -9,13 +9,14 @@ import { Modules } from './modules.ts'
 import { type Candidate, nameCandidates } from './naming.ts'
 import { type Fault, optionsOf } from './options.ts'
 import { Origins } from './origins.ts'
-import { compare, type Problem, placeAt, placeOf } from './problem.ts'
+import { byPlace, compare, type Problem, placeAt, placeOf, problem } from './problem.ts'
 import type { SourceText } from './sources.ts'
 import { compilerOptions, usesTsExtensions } from './tsconfig.ts'
 
 export interface Scan {
   /** Sorted by name. */
   readonly tasks: readonly ManifestTask[]
+  /** Sorted by place. */
   readonly problems: readonly Problem[]
   readonly tsExtensions: boolean
 }
@@ -31,25 +32,29 @@ export const scan = (root: string, sources: readonly SourceText[]): Scan => {
   const whole = files.filter((_, i) => syntax[i]?.length === 0)
   const definitions = whole.flatMap((file) => definitionsIn(file, known))
   const any = new Origins(modules.any)
-  const candidates = definitions.map((definition) => ({ definition, ...optionsOf(definition.call, any) }))
+  const candidates = definitions.map((definition) => ({
+    definition,
+    // What cannot be reached has no options: those of a wrapper are not data, and need not be.
+    ...(definition.inside === undefined ? optionsOf(definition.call, any) : { options: {}, faults: [] }),
+  }))
   const { named, faults } = nameCandidates(candidates, fromRoot)
   const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
   return {
     tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
-    problems: [...syntax.flat(), ...problemsOf(all, fromRoot)],
+    problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
     tsExtensions: usesTsExtensions(modules.options),
   }
 }
 
 const problemsOf = (faults: readonly Fault[], fromRoot: (path: string) => string): Problem[] =>
-  faults.map(({ node, message, cure }) => ({ ...placeOf(node, fromRoot), message, cure }))
+  faults.map(({ node, code, message, cure }) => problem(placeOf(node, fromRoot), code, message, cure))
 
 const syntaxProblems = (file: SourceFile, modules: Modules, fromRoot: (path: string) => string): Problem[] =>
-  modules.syntaxErrors(file).map(({ message, start, length }) => ({
-    ...placeAt(file.getFullText(), fromRoot(file.getFilePath()), start, length),
-    message: `The file cannot be parsed: ${message}`,
-    cure: 'Correct the syntax: tasks may be hidden behind it.',
-  }))
+  modules.syntaxErrors(file).map(({ message, start, length }) => {
+    const place = placeAt(file.getFullText(), fromRoot(file.getFilePath()), start, length)
+    const cure = 'Correct the syntax: tasks may be hidden behind it.'
+    return problem(place, 'syntax', `The file cannot be parsed: ${message}`, cure)
+  })
 
 const manifestTask = (
   { name, exportName, candidate }: { name: string; exportName: string; candidate: Candidate },

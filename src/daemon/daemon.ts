@@ -192,7 +192,8 @@ export class Daemon {
 
   async #generate(): Promise<void> {
     this.#journal.generating()
-    await runGenerate(this.#options.project.root)
+    const warnings = await runGenerate(this.#options.project.root)
+    if (warnings !== '') this.#journal.generateWarned(warnings)
   }
 
   /** Brings up a generation on the code as it is. */

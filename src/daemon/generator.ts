@@ -7,9 +7,10 @@ const EXECUTABLE = fileURLToPath(new URL('../../../bin/ztask.js', import.meta.ur
 
 /**
  * @param root the project's folder
+ * @returns its warnings as it printed them, or nothing
  * @throws GenerateError with what the process printed
  */
-export const runGenerate = async (root: string): Promise<void> => {
+export const runGenerate = async (root: string): Promise<string> => {
   const child = spawn(process.execPath, [EXECUTABLE, 'generate'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -24,4 +25,5 @@ export const runGenerate = async (root: string): Promise<void> => {
     child.once('close', resolve)
   })
   if (code !== 0) throw new GenerateError(printed.trim() || `ztask generate ended with exit code ${code}.`)
+  return printed.trim()
 }

@@ -81,6 +81,10 @@ export class Journal {
     this.#log.debug('Generating')
   }
 
+  generateWarned(warnings: string): void {
+    this.#log.warn(`ztask generate: ${warnings}`)
+  }
+
   changed(file: string): void {
     this.#log.info({ file }, `${file} changed: reloading`)
   }

@@ -14,6 +14,14 @@ const said = async (code: string, more: Readonly<Record<string, string>> = {}): 
   return problemsOf(error).map(({ line, column, message, cure }) => `${line}:${column} ${message} | ${cure}`)
 }
 
+/** The warnings of one file that starts with the import, as `line:column code message | cure`. */
+const warned = async (code: string): Promise<string[]> => {
+  const { warnings } = await run(writeProject(workspace(), { 'src/a.ts': TASK + code }))
+  return warnings.map(
+    ({ line, column, code, message, cure }) => `${line}:${column} ${code} ${message} | ${cure}`,
+  )
+}
+
 test('an error says the place, shows the line with a mark, and ends with the cure', async () => {
   const error = await refused({
     'src/mail/send.ts': `${TASK}\n\tconst sendEmail = task((to: string) => to)\n`,
@@ -22,7 +30,7 @@ test('an error says the place, shows the line with a mark, and ends with the cur
     [
       "1 problem in the project's tasks; nothing was written.",
       '',
-      "src/mail/send.ts:3:8: The task 'sendEmail' is not exported.",
+      "src/mail/send.ts:3:8: error: The task 'sendEmail' is not exported. [not-exported]",
       '  3 | \tconst sendEmail = task((to: string) => to)',
       '    | \t      ^^^^^^^^^',
       '  Write `export const sendEmail = task(…)`: workers import it by that name.',
@@ -57,35 +65,58 @@ test('nothing is written where there is an error, and what was written stays', a
 })
 
 describe('where a task stands', () => {
-  const MOVE =
-    'Move it to the top level of the module and export it; a file that is no part of the application can be left out by `include`.'
+  const LEAVE_OUT = 'A file that is no part of the application can be left out by `include`.'
 
   test.each([
-    [
-      'export const make = () => {\n  const inner = task(() => 1)\n  return inner\n}',
-      "3:9 The task 'inner' is defined inside a function.",
-    ],
-    ['export const wrap = (fn: () => number) => task(fn)', '2:43 A task is defined inside a function.'],
-    ['export function make() { return task(() => 1) }', '2:33 A task is defined inside a function.'],
-    ['export class A { static b = task(() => 1) }', '2:29 A task is defined inside a class.'],
-    ['export class A { b() { return task(() => 1) } }', '2:31 A task is defined inside a function.'],
-    [
-      'export namespace N { export const b = task(() => 1) }',
-      "2:35 The task 'b' is defined inside a namespace.",
-    ],
-    ['if (1) {\n  const b = task(() => 1)\n}', "3:9 The task 'b' is defined inside a block."],
-  ])('%s', async (code, message) => {
-    expect(await said(code)).toEqual([`${message} | ${MOVE}`])
+    ['export const make = () => {\n  const inner = task(() => 1)\n  return inner\n}', '3:9', 'inner'],
+    ['export const wrap = (fn: () => number) => task({ ...fn, retryCount: 1 }, fn)', '2:43', undefined],
+    ['export function make() { return task(() => 1) }', '2:33', undefined],
+    ['export class A { b() { return task(() => 1) } }', '2:31', undefined],
+  ])('in a function: %s', async (code, place, name) => {
+    const what = name === undefined ? 'A task' : `The task '${name}'`
+    expect(await warned(code)).toEqual([
+      `${place} wrapped ${what} is defined inside a function, and is not found. | Call \`task\` at the top level of a module, on what the function makes: \`export const ${name ?? 'sendEmail'} = task(wrap(…))\`. ${LEAVE_OUT}`,
+    ])
+  })
+
+  test.each([
+    ['export class A { static b = task(() => 1) }', '2:29', 'A task', 'a class'],
+    ['export namespace N { export const b = task(() => 1) }', '2:35', "The task 'b'", 'a namespace'],
+    ['if (1) {\n  const b = task(() => 1)\n}', '3:9', "The task 'b'", 'a block'],
+    ['export const all = { a: task(() => 1) }', '2:25', 'A task', 'an object literal'],
+    ['export default { a: task(() => 1) }', '2:21', 'A task', 'an object literal'],
+    ['export const all = [task({ none: 1 }, () => 1)]', '2:21', 'A task', 'a list'],
+    ['export const a = String(task(() => 1))', '2:25', 'A task', 'the arguments of a call'],
+    ['export const a = 1 > 2 ? task(() => 1) : 1', '2:26', 'A task', 'an expression'],
+  ])('out of reach: %s', async (code, place, what, where) => {
+    const name = what === 'A task' ? 'sendEmail' : 'b'
+    expect(await warned(code)).toEqual([
+      `${place} nested ${what} is defined inside ${where}, and is not found. | Write \`export const ${name} = task(…)\` at the top level of the module, and use it there by its name. ${LEAVE_OUT}`,
+    ])
+  })
+
+  test('with warnings alone the rest is written; beside errors they are told', async () => {
+    const wrapped = 'export const wrap = (fn: () => number) => task(fn)\n'
+    const root = writeProject(workspace(), {
+      'src/a.ts': `${TASK}${wrapped}export const fine = task(() => 1)\n`,
+    })
+    expect(await run(root)).toMatchObject({
+      tasks: ['fine'],
+      written: { length: 2 },
+      warnings: { length: 1 },
+    })
+    expect((await run(root, 'check')).warnings).toHaveLength(1)
+    writeProject(root, { 'src/b.ts': `${TASK}const lost = task(() => 1)\n` })
+    expect(problemsOf(await refusal(root)).map(({ severity, code }) => `${severity} ${code}`)).toEqual([
+      'warning wrapped',
+      'error not-exported',
+    ])
   })
 
   test.each([
     [
       'const lost = task(() => 1)\nexport type { lost }',
       "2:7 The task 'lost' is not exported. | Write `export const lost = task(…)`: workers import it by that name.",
-    ],
-    [
-      'export const all = { a: task(() => 1) }',
-      '2:25 A task is not exported: it is bound to no name. | Write `export const sendEmail = task(…)`, with a name of its own.',
     ],
     [
       'task(() => 1)',

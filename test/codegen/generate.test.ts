@@ -74,13 +74,16 @@ describe('writing', () => {
 describe('--check', () => {
   test('names what is missing or stale, and writes nothing', async () => {
     const root = copyCase('named', workspace())
-    expect((await run(root, 'check')).stale).toEqual([CLIENT, REGISTRY])
+    expect((await run(root, 'check')).stale.map(({ file }) => file)).toEqual([CLIENT, REGISTRY])
     expect(readdirSync(join(root, 'src'))).not.toContain('ztask')
     await run(root)
     expect((await run(root, 'check')).stale).toEqual([])
     rmSync(join(root, 'src/images'), { recursive: true })
     const before = read(root, CLIENT)
-    expect(await run(root, 'check')).toMatchObject({ stale: [CLIENT, REGISTRY], written: [] })
+    expect(await run(root, 'check')).toMatchObject({
+      stale: [{ file: CLIENT }, { file: REGISTRY }],
+      written: [],
+    })
     expect(read(root, CLIENT)).toBe(before)
   })
 
