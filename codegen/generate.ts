@@ -7,8 +7,7 @@ import { emitRegistry } from './emit-registry.ts'
 import type { Manifest } from './manifest.ts'
 import { diffOf, isStale, type Output, write } from './output.ts'
 import { generateError, type Problem } from './problem.ts'
-import type { Scan } from './scan.ts'
-import { namesZtask, readSources } from './sources.ts'
+import { Scanner } from './scanner.ts'
 
 /** A file that is not as it should be. */
 export interface Stale {
@@ -33,14 +32,19 @@ export interface Generated {
  * Scans a project and writes its client and its registry where they changed.
  *
  * @param mode `check` writes nothing and tells what is stale
+ * @param scanner the one of an earlier run in this process, which knows what has not changed
  * @throws GenerateError where the sources cannot be generated from: all problems at once, in `data.problems` too
  * @throws ConfigError where the project's tsconfig.json cannot be read
  *
  * @example
  * const { tasks } = await generate(await loadProject(process.cwd(), process.env), 'write')
  */
-export const generate = async (project: Project, mode: 'write' | 'check'): Promise<Generated> => {
-  const { tasks, problems, tsExtensions } = await scanProject(project)
+export const generate = async (
+  project: Project,
+  mode: 'write' | 'check',
+  scanner = new Scanner(project),
+): Promise<Generated> => {
+  const { tasks, problems, tsExtensions } = await scanner.scan()
   if (problems.some(({ severity }) => severity === 'error')) throw generateError(problems)
   const changed = outputs(project, { ...frame(project), tasks, tsExtensions }).filter(isStale)
   if (mode === 'write') for (const output of changed) write(output)
@@ -58,14 +62,6 @@ const staleOf = async (output: Output, file: string): Promise<Stale> => ({
   file,
   diff: await diffOf(output, file),
 })
-
-const scanProject = async (project: Project): Promise<Scan> => {
-  const sources = readSources(project)
-  if (!sources.some(namesZtask)) return { tasks: [], problems: [], tsExtensions: false }
-  // The parser costs 350 ms to load.
-  const { scan } = await import('./scan.ts')
-  return scan(project.root, sources)
-}
 
 const frame = ({ root, settings }: Project): Omit<Manifest, 'tasks' | 'tsExtensions'> => ({
   project: settings.project,

@@ -1,5 +1,6 @@
 /** The project's modules as parsed so far, and what their import specifiers lead to. */
 import { Project, type SourceFile, ts } from 'ts-morph'
+import type { Disk } from './disk.ts'
 
 /** The package itself, as far as a scan is concerned: it is never opened. */
 export const ZTASK = 'ztask'
@@ -19,15 +20,30 @@ export class Modules {
     skipLoadingLibFiles: true,
   })
   readonly #cache: ts.ModuleResolutionCache
+  readonly #disk: Disk
+  readonly #sourceText: (path: string) => string | undefined
 
-  constructor(root: string, options: ts.CompilerOptions) {
+  /** @param sourceText the text of a source as it has been read, so that one run sees one version of it */
+  constructor(
+    root: string,
+    options: ts.CompilerOptions,
+    disk: Disk,
+    sourceText: (path: string) => string | undefined,
+  ) {
     this.options = options
+    this.#disk = disk
+    this.#sourceText = sourceText
     this.#cache = ts.createModuleResolutionCache(root, (path) => path, options)
   }
 
   /** Parses a file, once. */
   add(path: string): SourceFile {
-    return this.#project.addSourceFileAtPath(path)
+    return this.#project.getSourceFile(path) ?? this.#parse(path)
+  }
+
+  /** Parses a source again, where it has been parsed. */
+  renew(path: string): void {
+    if (this.#project.getSourceFile(path) !== undefined) this.#parse(path)
   }
 
   /** @returns the module of a specifier, where it has been parsed already. */
@@ -57,8 +73,13 @@ export class Modules {
       }))
   }
 
+  #parse(path: string): SourceFile {
+    const text = this.#sourceText(path) ?? this.#disk.readFile(path) ?? ''
+    return this.#project.createSourceFile(path, text, { overwrite: true })
+  }
+
   #pathOf(from: SourceFile, specifier: string): string | undefined {
-    const found = ts.resolveModuleName(specifier, from.getFilePath(), this.options, ts.sys, this.#cache)
+    const found = ts.resolveModuleName(specifier, from.getFilePath(), this.options, this.#disk, this.#cache)
     const path = found.resolvedModule?.resolvedFileName
     return path === undefined || EXTERNAL.test(path) || path.endsWith('.json') ? undefined : path
   }

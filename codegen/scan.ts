@@ -4,6 +4,7 @@ import type { SourceFile } from 'ts-morph'
 import type { TaskOptions } from '../src/model/task.ts'
 import { closure } from './closure.ts'
 import { definitionsIn } from './definitions.ts'
+import type { Disk } from './disk.ts'
 import type { ManifestTask } from './manifest.ts'
 import { Modules } from './modules.ts'
 import { type Candidate, nameCandidates } from './naming.ts'
@@ -21,28 +22,63 @@ export interface Scan {
   readonly tsExtensions: boolean
 }
 
-/** @returns the tasks that a project's sources define, and all that is wrong with them. */
-export const scan = (root: string, sources: readonly SourceText[]): Scan => {
-  const modules = new Modules(root, compilerOptions(root))
-  const known = new Origins(modules.known)
-  const fromRoot = (path: string): string => relative(root, path).replaceAll('\\', '/')
-  const files = closure(sources, modules, known)
-  const syntax = files.map((file) => syntaxProblems(file, modules, fromRoot))
-  // All definitions are found before any option is read: reading one may parse further files, and names are then bound anew.
-  const whole = files.filter((_, i) => syntax[i]?.length === 0)
-  const definitions = whole.flatMap((file) => definitionsIn(file, known))
-  const any = new Origins(modules.any)
-  const candidates = definitions.map((definition) => ({
-    definition,
-    // What cannot be reached has no options: those of a wrapper are not data, and need not be.
-    ...(definition.inside === undefined ? optionsOf(definition.call, any) : { options: {}, faults: [] }),
-  }))
-  const { named, faults } = nameCandidates(candidates, fromRoot)
-  const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
-  return {
-    tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
-    problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
-    tsExtensions: usesTsExtensions(modules.options),
+/** The sources of a project, parsed as far as tasks may be in them. */
+export class Scanning {
+  readonly #root: string
+  readonly #disk: Disk
+  readonly #texts: Map<string, string>
+  readonly #modules: Modules
+
+  /** @throws ConfigError where the project's tsconfig.json cannot be read */
+  constructor(root: string, sources: readonly SourceText[], disk: Disk) {
+    this.#root = root
+    this.#disk = disk
+    this.#texts = new Map(sources.map(({ path, text }) => [path, text]))
+    this.#modules = new Modules(root, compilerOptions(root, disk), disk, (path) => this.#texts.get(path))
+  }
+
+  /**
+   * Takes the new text of sources that changed.
+   *
+   * @returns whether that is all there is to take; where other files changed, imports may lead elsewhere
+   */
+  renew(changed: ReadonlySet<string>): boolean {
+    for (const path of changed) {
+      const text = this.#texts.has(path) ? this.#disk.readFile(path) : undefined
+      if (text === undefined) return false
+      this.#texts.set(path, text)
+      this.#modules.renew(path)
+    }
+    return true
+  }
+
+  /** @returns the tasks that the sources define, and all that is wrong with them. */
+  scan(): Scan {
+    const modules = this.#modules
+    const known = new Origins(modules.known)
+    const fromRoot = (path: string): string => relative(this.#root, path).replaceAll('\\', '/')
+    const files = closure(
+      Array.from(this.#texts, ([path, text]) => ({ path, text })),
+      modules,
+      known,
+    )
+    const syntax = files.map((file) => syntaxProblems(file, modules, fromRoot))
+    // All definitions are found before any option is read: reading one may parse further files, and names are then bound anew.
+    const whole = files.filter((_, i) => syntax[i]?.length === 0)
+    const definitions = whole.flatMap((file) => definitionsIn(file, known))
+    const any = new Origins(modules.any)
+    const candidates = definitions.map((definition) => ({
+      definition,
+      // What cannot be reached has no options: those of a wrapper are not data, and need not be.
+      ...(definition.inside === undefined ? optionsOf(definition.call, any) : { options: {}, faults: [] }),
+    }))
+    const { named, faults } = nameCandidates(candidates, fromRoot)
+    const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
+    return {
+      tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
+      problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
+      tsExtensions: usesTsExtensions(modules.options),
+    }
   }
 }
 

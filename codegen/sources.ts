@@ -1,7 +1,7 @@
 /** The files that generate looks at. Plain text work: the parser is loaded only when one of them names ztask. */
-import { globSync, readFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Project } from '../src/config.ts'
+import { generatedFiles, type Project } from '../src/config.ts'
 
 export interface SourceText {
   /** Absolute. */
@@ -11,7 +11,6 @@ export interface SourceText {
 
 const SOURCE = /\.([mc]?[jt]s|[jt]sx)$/
 const DECLARATION = /\.d\.(\w+\.)?[mc]?ts$/
-const GENERATED = ['client.ts', 'registry.ts']
 const NAMES_ZTASK = /['"]ztask['"]/
 const SPECIFIER = /\b(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g
 
@@ -22,11 +21,12 @@ const twinsOf = (path: string): string[] => {
 }
 
 /**
- * @returns the project's source files, sorted; never node_modules, declarations, what generate writes, or what has
+ * @returns the project's source files, absolute and sorted; never node_modules, declarations, what generate writes, or what has
  * been compiled beside its source: the tasks of both would be the same.
  */
-export const readSources = ({ root, settings }: Project): SourceText[] => {
-  const generated = new Set(GENERATED.map((name) => join(root, settings.output, name)))
+export const sourcePaths = (project: Project): string[] => {
+  const { root, settings } = project
+  const generated = new Set(generatedFiles(project))
   const found = globSync([...settings.include], {
     cwd: root,
     exclude: (path) => /(^|[\\/])node_modules$/.test(path),
@@ -38,7 +38,6 @@ export const readSources = ({ root, settings }: Project): SourceText[] => {
     .map((path) => join(root, path))
     .filter((path) => !generated.has(path))
     .sort()
-    .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
 }
 
 /** @returns whether the file may import ztask itself. */

@@ -1,5 +1,5 @@
 /** A project's settings: the file's values, the environment over them, the flags over both. The file is data. */
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -34,7 +34,8 @@ const findRoot = (start: string): { root: string; configFile: string | undefined
  * file is read as an ES module whatever the package's `type` says, as `npm init` writes `commonjs`.
  */
 const importConfig = async (file: string): Promise<unknown> => {
-  const url = pathToFileURL(realpathSync(file)).href
+  // A module is loaded once for each address, and the file may be read again after a change.
+  const url = `${pathToFileURL(realpathSync(file)).href}?${statSync(file).mtimeMs}`
   const source = readFileSync(file, 'utf8')
   const format = formatOf(file, source)
   const hooks = registerHooks({
@@ -102,6 +103,10 @@ export const loadProject = async (
   settings.bind ??= settings.url
   return { root, configFile, settings }
 }
+
+/** @returns the files that generate writes, absolute. */
+export const generatedFiles = ({ root, settings }: Project): string[] =>
+  ['client.ts', 'registry.ts'].map((name) => resolve(root, settings.output, name))
 
 /**
  * @returns the registry module that workers load

@@ -1,29 +1,44 @@
 import type { Command } from 'commander'
-import { loadProject } from '../config.ts'
+import { loadProject, type Project } from '../config.ts'
 import { GenerateError } from '../model/errors.ts'
 import { printJson } from './print.ts'
 
 interface GenerateFlags {
   readonly check?: boolean
+  readonly watch?: boolean
   readonly json?: boolean
 }
 
-/** `ztask generate [--check] [--json]` */
+/** `ztask generate [--check|--watch] [--json]` */
 export const addGenerate = (program: Command): void => {
   program
     .command('generate')
     .description('write the typed client and the registry from the tasks in the sources')
     .option('--check', 'write nothing; exit 1 and show the difference where the files are stale')
+    .option('--watch', 'go on, and write again when a source changes')
     .option('--json', 'print tasks, files and problems as JSON')
-    .action((flags: GenerateFlags) => generateOnce(flags))
+    .action(async (flags: GenerateFlags, command: Command) => {
+      if (flags.check === true && flags.watch === true)
+        return command.error("error: option '--check' cannot be used with option '--watch'")
+      if (flags.watch !== true) return generateOnce(await open(), flags)
+      const { watchAndGenerate } = await import('./generate-watch.ts')
+      await watchAndGenerate(open, (project, scanner) => generateOnce(project, flags, scanner))
+    })
 }
 
-const generateOnce = async ({ check = false, json = false }: GenerateFlags): Promise<void> => {
-  // The files are committed, so the environment of whoever generates must not get into them.
-  const project = await loadProject(process.cwd(), {})
+/** The files are committed, so the environment of whoever generates must not get into them. */
+const open = (): Promise<Project> => loadProject(process.cwd(), {})
+
+type Generate = typeof import('../../codegen/generate.ts').generate
+
+const generateOnce = async (
+  project: Project,
+  { check = false, json = false }: GenerateFlags,
+  scanner?: Parameters<Generate>[2],
+): Promise<void> => {
   const { generate } = await import('../../codegen/generate.ts')
   try {
-    const { tasks, written, stale, warnings } = await generate(project, check ? 'check' : 'write')
+    const { tasks, written, stale, warnings } = await generate(project, check ? 'check' : 'write', scanner)
     if (stale.length > 0) process.exitCode = 1
     if (json) return printJson({ tasks, written, stale, problems: warnings })
     const { render } = await import('../../codegen/problem.ts')

@@ -1,7 +1,7 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '../clock.ts'
-import { type Project, registryFile } from '../config.ts'
+import { generatedFiles, type Project, registryFile } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
@@ -32,6 +32,9 @@ export interface DaemonOptions {
   readonly shutdownTimeout: number
   readonly version: string
 }
+
+/** An editor's save is several events, a checkout thousands: what comes within this is one reload, ms. */
+const SETTLE = 100
 
 /** How long the daemon waits for another's lock, ms: a command that looks into the database holds it for a moment. */
 const LOCK_WAIT = 2000
@@ -218,7 +221,9 @@ export class Daemon {
     return watchProject({
       root,
       include: settings.include,
-      output: settings.output,
+      generated: generatedFiles(this.#options.project),
+      also: [],
+      settle: SETTLE,
       changed: (file) => this.#journal.changed(file),
       renew: async () => {
         await this.#generate()

@@ -1,14 +1,19 @@
-/** Development: when a file of the project changes, generate again and bring the workers to the new code. */
+/** Development: when a file of the project changes, generate again, and let a daemon bring its workers to the new code. */
 import { existsSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
+import { join, relative } from 'node:path'
 
 export interface ReloadOptions {
   readonly root: string
   /** The globs that generate scans: their folders are watched. */
   readonly include: readonly string[]
-  readonly output: string
+  /** What is written by generate itself, absolute. */
+  readonly generated: readonly string[]
+  /** Files beside them that count too. */
+  readonly also: readonly string[]
+  /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
+  readonly settle: number
   readonly changed: (file: string) => void
-  /** Generates, and renews the workers. */
+  /** Does what a change asks for; one at a time. */
   readonly renew: () => Promise<void>
   readonly failed: (error: Error) => void
   /** A part of the project cannot be watched. */
@@ -21,9 +26,6 @@ const CODE = /\.([cm]?[jt]sx?|json)$/
 /** Of the path below the project; above it anything goes, a git worktree in a dot folder say. */
 const HIDDEN = /(^|[\\/])(node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/
 
-/** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
-const SETTLE = 100
-
 /** @returns the part of a glob before its first wildcard: a folder to watch */
 const baseOf = (glob: string): string => {
   const parts = glob.split('/')
@@ -34,12 +36,10 @@ const baseOf = (glob: string): string => {
 /** Watches from now on. @returns what stops it */
 export const watchProject = async (options: ReloadOptions): Promise<() => Promise<void>> => {
   const { watch } = await import('chokidar')
-  const output = join(options.root, options.output)
   const folders = [...new Set(options.include.map((glob) => join(options.root, baseOf(glob))))]
-  const watcher = watch(folders.filter(existsSync), {
+  const watcher = watch([...folders, ...options.also].filter(existsSync), {
     ignoreInitial: true,
-    ignored: (path) =>
-      path === output || path.startsWith(output + sep) || HIDDEN.test(relative(options.root, path)),
+    ignored: (path) => options.generated.includes(path) || HIDDEN.test(relative(options.root, path)),
   })
   const reloads = new Reloads(options)
   watcher.on('all', (_, path) => {
@@ -72,7 +72,7 @@ class Reloads {
     if (this.#stopped) return
     this.#latest = file
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#reload(), SETTLE)
+    this.#timer = setTimeout(() => void this.#reload(), this.#options.settle)
   }
 
   stop(): void {

@@ -19,7 +19,9 @@ const firstChange = async (below: string, change: (root: string) => void): Promi
     watchProject({
       root,
       include: ['src/**/*'],
-      output: 'src/ztask',
+      generated: [join(root, 'src/ztask/client.ts')],
+      also: [],
+      settle: 100,
       changed: resolve,
       renew: async () => {},
       failed: reject,
@@ -44,6 +46,13 @@ test('what is generated, hidden or no code reloads nothing', async () => {
   expect(changed).toBe(join('src', 'last.ts'))
 })
 
+test('sources beside what is generated are watched', async () => {
+  const changed = await firstChange('p', (root) => {
+    for (const file of ['src/ztask/client.ts', 'src/ztask/mail.ts']) writeFileSync(join(root, file), '')
+  })
+  expect(changed).toBe(join('src', 'ztask', 'mail.ts'))
+})
+
 test('what cannot be watched is told, and the rest is watched', async () => {
   const root = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
   ends.push(() => rmSync(root, { recursive: true }))
@@ -56,7 +65,9 @@ test('what cannot be watched is told, and the rest is watched', async () => {
     watchProject({
       root,
       include: ['src/**/*'],
-      output: 'src/ztask',
+      generated: [join(root, 'src/ztask/client.ts')],
+      also: [],
+      settle: 100,
       changed: resolve,
       renew: async () => {},
       failed: reject,

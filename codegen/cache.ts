@@ -1,0 +1,61 @@
+/** What the last scan found, kept in .ztask: where nothing has changed, nothing is parsed. Safe to delete. */
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { Disk, type StoredFact } from './disk.ts'
+import type { Scan } from './scan.ts'
+
+/** A scan, with all that it depends on. */
+export interface Kept {
+  /** The sources, absolute. */
+  readonly paths: readonly string[]
+  readonly disk: Disk
+  readonly scan: Scan
+}
+
+interface Stored {
+  readonly scanner: string
+  readonly paths: readonly string[]
+  readonly facts: readonly StoredFact[]
+  readonly scan: Scan
+}
+
+const fileOf = (root: string): string => join(root, '.ztask/generate.json')
+
+/** @returns what the last run kept; nothing where it was another version, or there is none that can be read. */
+export const loadKept = (root: string): Kept | undefined => {
+  try {
+    const stored: Stored = JSON.parse(readFileSync(fileOf(root), 'utf8'))
+    if (stored.scanner !== scannerStamp()) return undefined
+    const { paths, facts, scan } = stored
+    return { paths: paths.map((path) => join(root, path)), disk: Disk.from(facts, root), scan }
+  } catch {
+    // A cache that is missing, cut or foreign costs a scan, and is written anew.
+    return undefined
+  }
+}
+
+/** Keeps a scan for the next run, in one step: two runs at a time write one file or the other. */
+export const keep = (root: string, { paths, disk, scan }: Kept): void => {
+  const stored: Stored = {
+    scanner: scannerStamp(),
+    paths: paths.map((path) => relative(root, path)),
+    facts: disk.stored(root),
+    scan,
+  }
+  const file = fileOf(root)
+  const temporary = `${file}.${process.pid}.tmp`
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(temporary, JSON.stringify(stored))
+    renameSync(temporary, file)
+  } catch {
+    // A checkout that may not be written to, or a full disk: the next run scans again, which is all that is lost.
+  }
+}
+
+/** Another version of the scanner may find other tasks: its own files say which one this is. */
+const scannerStamp = (): string =>
+  readdirSync(import.meta.dirname)
+    .map((name) => ({ name, stat: statSync(join(import.meta.dirname, name)) }))
+    .map(({ name, stat }) => `${name} ${stat.size} ${stat.mtimeMs}`)
+    .join('\n')

@@ -1,0 +1,67 @@
+/** `ztask generate --watch`: one process that keeps what it has parsed. */
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { Scanner } from '../../codegen/scanner.ts'
+import { generatedFiles, type Project } from '../config.ts'
+import { watchProject } from '../daemon/reload.ts'
+import { ZtaskError } from '../model/errors.ts'
+
+/** What a save's own events lie apart, ms: generating twice costs less than waiting longer. */
+const SETTLE = 20
+
+/**
+ * Generates now and after each change; ends only by a signal. Errors are printed, as the next save may mend them.
+ *
+ * @param open loads the project, again after each change, as its settings may be what changed
+ * @throws ConfigError where the first project cannot be loaded
+ */
+export const watchAndGenerate = async (
+  open: () => Promise<Project>,
+  generate: (project: Project, scanner: Scanner) => Promise<void>,
+): Promise<void> => {
+  for (let project = await open(); ; ) project = await watchOne(project, open, generate)
+}
+
+/** @returns the project as it is when its settings have changed */
+const watchOne = async (
+  project: Project,
+  open: () => Promise<Project>,
+  generate: (project: Project, scanner: Scanner) => Promise<void>,
+): Promise<Project> => {
+  const { root, configFile, settings } = project
+  const settingsFiles = ['tsconfig.json', 'package.json'].map((name) => join(root, name))
+  const scanner = new Scanner(project)
+  const next = Promise.withResolvers<Project>()
+  let last = Promise.resolve()
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    last = last.then(() => work().catch(print))
+    return last
+  }
+  const run = (): Promise<void> => inTurn(() => generate(project, scanner))
+  const stop = await watchProject({
+    root,
+    include: settings.include,
+    generated: generatedFiles(project),
+    also: configFile === undefined ? settingsFiles : [...settingsFiles, configFile],
+    settle: SETTLE,
+    changed: () => {},
+    renew: async () => {
+      const now = await open()
+      if (isDeepStrictEqual(now, project)) await run()
+      else next.resolve(now)
+    },
+    failed: print,
+    blind: print,
+  })
+  // Only now, as a save during the first run would otherwise go unseen.
+  await run()
+  void inTurn(() => scanner.warm())
+  const changed = await next.promise
+  await stop()
+  await last
+  return changed
+}
+
+const print = (error: Error): void => {
+  process.stderr.write(`${error instanceof ZtaskError ? error.message : (error.stack ?? error.message)}\n`)
+}
