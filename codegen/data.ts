@@ -1,5 +1,6 @@
 /** Reads expressions as data: literals, and references to constants, in this file or imported. Nothing is run. */
 import {
+  type BinaryExpression,
   type EnumDeclaration,
   type Expression,
   Node,
@@ -37,6 +38,7 @@ const literal = (node: Expression, origins: Origins): Data => {
   if (Node.isNullLiteral(node)) return { value: null }
   if (Node.isIdentifier(node) && node.getText() === 'undefined') return { value: undefined }
   if (Node.isPrefixUnaryExpression(node)) return signed(node, origins)
+  if (Node.isBinaryExpression(node)) return calculated(node, origins)
   if (Node.isArrayLiteralExpression(node)) return list(node.getElements(), origins)
   if (Node.isObjectLiteralExpression(node)) return object(node, origins)
   return Node.isPropertyAccessExpression(node) ? member(node, origins) : { notData: node }
@@ -54,6 +56,25 @@ const signed = (node: Node, origins: Origins): Data => {
   if (typeof value !== 'number') return { notData: node }
   if (node.getOperatorToken() === SyntaxKind.MinusToken) return { value: -value }
   return node.getOperatorToken() === SyntaxKind.PlusToken ? { value } : { notData: node }
+}
+
+/** Durations are seconds, so people write `24 * 60 * 60`. */
+const ARITHMETIC = new Map<SyntaxKind, (a: number, b: number) => number>([
+  [SyntaxKind.AsteriskToken, (a, b) => a * b],
+  [SyntaxKind.SlashToken, (a, b) => a / b],
+  [SyntaxKind.PlusToken, (a, b) => a + b],
+  [SyntaxKind.MinusToken, (a, b) => a - b],
+])
+
+const calculated = (node: BinaryExpression, origins: Origins): Data => {
+  const operator = ARITHMETIC.get(node.getOperatorToken().getKind())
+  const [left, right] = [node.getLeft(), node.getRight()].map((side) => dataOf(side, origins))
+  if (left === undefined || right === undefined) return { notData: node }
+  if ('notData' in left) return left
+  if ('notData' in right) return right
+  const [a, b] = [left.value, right.value]
+  if (operator === undefined || typeof a !== 'number' || typeof b !== 'number') return { notData: node }
+  return { value: operator(a, b) }
 }
 
 const list = (elements: readonly Expression[], origins: Origins): Data => {

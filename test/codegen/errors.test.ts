@@ -1,4 +1,6 @@
 /** Each error of generate: its place, its text, its cure; and that all of a run come at once. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { GenerateError } from '../../src/model/errors.ts'
 import { problemsOf, refusal, run, workspace, writeProject } from './project.ts'
@@ -203,7 +205,9 @@ describe('options', () => {
 
   test.each([
     ['retryCount: Number(process.env.N)', '2:35', "option 'retryCount'", 'Number(process.env.N)'],
-    ['retryCount: 2 * 3', '2:35', "option 'retryCount'", '2 * 3'],
+    ['retryCount: 2 ** 3', '2:35', "option 'retryCount'", '2 ** 3'],
+    ['retryCount: 2 * Number(3)', '2:35', "option 'retryCount'", 'Number(3)'],
+    ["name: 'a' + 'b'", '2:29', "option 'name'", "'a' + 'b'"],
     [`name: \`a\${1}\``, '2:29', "option 'name'", `\`a\${1}\``],
     ['retryCount: variable', '2:35', "option 'retryCount'", 'variable'],
     ['retryCount: declared', '2:35', "option 'retryCount'", 'declared'],
@@ -226,6 +230,14 @@ const spread = () => ({})`
     expect(found).toEqual([
       `${line}:${column + 2} The ${what} cannot be read: \`${shown}\` is no data. | ${CURE}`,
     ])
+  })
+
+  test('may be calculated: durations are seconds', async () => {
+    const root = writeProject(workspace(), {
+      'src/a.ts': `${TASK}const HOUR = 60 * 60\nexport const a = task({ retryAfter: (24 * HOUR + 30) / 2 - 1 }, () => 1)\n`,
+    })
+    await run(root)
+    expect(readFileSync(join(root, 'src/ztask/registry.ts'), 'utf8')).toContain('retryAfter: 43214')
   })
 
   test('as a whole', async () => {
