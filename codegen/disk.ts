@@ -5,6 +5,7 @@
 import { hash } from 'node:crypto'
 import { type BigIntStats, readFileSync, realpathSync, statSync } from 'node:fs'
 import { isAbsolute, join, relative } from 'node:path'
+import { GenerateError } from '../src/model/errors.ts'
 
 /** What was asked: a file's text, whether there is a file or a folder, where a path really leads. */
 type Question = 'text' | 'file' | 'folder' | 'real'
@@ -60,7 +61,10 @@ export class Disk {
     })
   }
 
-  /** @returns the text of a file; nothing where there is none. */
+  /**
+   * @returns the text of a file; nothing where there is none
+   * @throws GenerateError where it cannot be read
+   */
   readonly readFile = (path: string): string | undefined => {
     const stamp = stampOf(path)
     const text = textOf(path)
@@ -106,7 +110,7 @@ export class Disk {
 
 const answerTo = (question: Exclude<Question, 'text'>, path: string): string => {
   if (question === 'real') return realOf(path)
-  const found = statSync(path, { throwIfNoEntry: false })
+  const found = statOf(path)
   return (question === 'file' ? found?.isFile() : found?.isDirectory()) === true ? 'yes' : NONE
 }
 
@@ -121,12 +125,21 @@ const realOf = (path: string): string => {
 
 /** Nothing where the file may have changed since without another stamp. */
 const stampOf = (path: string): string | undefined => {
-  const found: BigIntStats | undefined = statSync(path, { throwIfNoEntry: false, bigint: true })
+  const found = statOf(path)
   if (found === undefined) return undefined
   const { mtimeNs, ctimeNs, size, ino } = found
   const now = BigInt(Date.now()) * 1_000_000n
   // The time of change can be set by nobody; a clock that was put back says nothing.
   return now - mtimeNs > RACY && now - ctimeNs > RACY ? `${mtimeNs} ${ctimeNs} ${size} ${ino}` : undefined
+}
+
+const statOf = (path: string): BigIntStats | undefined => {
+  try {
+    return statSync(path, { throwIfNoEntry: false, bigint: true })
+  } catch {
+    // Links that lead to themselves, say: as good as nothing, until somebody wants to read it.
+    return undefined
+  }
 }
 
 const textOf = (path: string): string | undefined => {
@@ -135,7 +148,12 @@ const textOf = (path: string): string | undefined => {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'EISDIR' || code === 'ENOTDIR') return undefined
-    throw error
+    const reason = (error as Error).message
+    throw new GenerateError(
+      `${path} cannot be read: ${reason}. Mend that, or leave the file out by \`include\`.`,
+      { file: path },
+      { cause: error },
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 /** Writes generated files, and only those that changed: a file that is written is a reload of everything that watches it. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { GenerateError } from '../src/model/errors.ts'
 
 /** A file to be written. */
 export interface Output {
@@ -15,9 +16,9 @@ export const isStale = ({ path, text }: Output): boolean => read(path)?.replaceA
 const read = (path: string): string | undefined => {
   try {
     return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+  } catch {
+    // What else is wrong with it, writing will tell.
+    return undefined
   }
 }
 
@@ -34,10 +35,24 @@ export const diffOf = async ({ path, text }: Output, name: string): Promise<stri
   })
 }
 
-/** Writes the file in one step: nobody reads half of it. */
+/**
+ * Writes the file in one step: nobody reads half of it.
+ *
+ * @throws GenerateError where it cannot be written; the old one is then as it was
+ */
 export const write = ({ path, text }: Output): void => {
-  mkdirSync(dirname(path), { recursive: true })
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  writeFileSync(temporary, text)
-  renameSync(temporary, path)
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(temporary, text)
+    renameSync(temporary, path)
+  } catch (cause) {
+    if (existsSync(temporary)) rmSync(temporary)
+    const reason = (cause as Error).message
+    throw new GenerateError(
+      `${path} cannot be written: ${reason}. Mend that, or name another folder by \`output\`.`,
+      { file: path },
+      { cause },
+    )
+  }
 }

@@ -48,7 +48,7 @@ const generateOnce = async (
     const files = stale.map(({ file }) => file).join(', ')
     process.stderr.write(`Stale: ${files}. Run ztask generate and commit the result.\n`)
   } catch (error) {
-    if (!json || !(error instanceof GenerateError)) throw error
+    if (!json || !(error instanceof GenerateError) || error.data.problems === undefined) throw error
     process.exitCode = 1
     printJson({ tasks: [], written: [], stale: [], problems: error.data.problems })
   }

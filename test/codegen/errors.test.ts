@@ -1,5 +1,5 @@
 /** Each error of generate: its place, its text, its cure; and that all of a run come at once. */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { GenerateError } from '../../src/model/errors.ts'
@@ -274,6 +274,25 @@ const spread = () => ({})`
 test('a file that cannot be parsed is an error, so that no task goes missing behind it', async () => {
   const found = await said('export const a = task((x: string) => x\nexport const b = task(() => 1)')
   expect(found[0]).toMatch(/^3:\d+ The file cannot be parsed: .* \| Correct the syntax: tasks may be hidden/)
+})
+
+test('a source that cannot be read is named', async () => {
+  const root = writeProject(workspace(), { 'src/a.ts': TASK })
+  symlinkSync('loop.ts', join(root, 'src/loop.ts'))
+  expect((await refusal(root)).message).toMatch(
+    /src\/loop\.ts cannot be read: ELOOP.* leave the file out by `include`/,
+  )
+})
+
+test('where the output cannot be written nothing is left behind, and the old is as it was', async () => {
+  const root = writeProject(workspace(), { 'src/a.ts': TASK, 'src/ztask': 'a file' })
+  expect((await refusal(root)).message).toMatch(
+    /client\.ts cannot be written: .* name another folder by `output`/,
+  )
+  rmSync(join(root, 'src/ztask'))
+  mkdirSync(join(root, 'src/ztask/registry.ts'), { recursive: true })
+  expect((await refusal(root)).message).toMatch(/registry\.ts cannot be written/)
+  expect(readdirSync(join(root, 'src/ztask')).sort()).toEqual(['client.ts', 'registry.ts'])
 })
 
 test('a tsconfig.json that cannot be read is an error of the configuration', async () => {
