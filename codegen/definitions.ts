@@ -15,6 +15,8 @@ export interface Definition {
   readonly exports: readonly string[]
   /** What hides it from the exports of its module. */
   readonly inside: Enclosure | undefined
+  /** Whether its export is declared where it stands, and not by a list or by an assignment elsewhere. */
+  readonly declared: boolean
   /** The documentation comment before it. */
   readonly comment: string | undefined
 }
@@ -33,18 +35,19 @@ const isTaskFunction = (callee: Expression, origins: Origins): boolean => {
 
 const definitionOf = (call: CallExpression): Definition => {
   const holder = outermost(call).getParent()
-  const statement = call.getFirstAncestor((node) => Node.isSourceFile(node.getParent()))
-  const comment = statement === undefined ? undefined : documentation(statement)
+  const comment = documentation(call)
   const inside = enclosureOf(call)
   if (Node.isVariableDeclaration(holder) && Node.isIdentifier(holder.getNameNode())) {
     const exports = inside === undefined ? exportsOf(holder) : []
-    return { call, node: holder.getNameNode(), local: holder.getName(), exports, inside, comment }
+    const local = holder.getName()
+    const declared = holder.getVariableStatement()?.hasExportKeyword() === true && exports[0] === local
+    return { call, node: holder.getNameNode(), local, exports, inside, declared, comment }
   }
   const isDefault = Node.isExportAssignment(holder) && !holder.isExportEquals()
   const assigned = inside === undefined ? assignedNames(call.getSourceFile(), outermost(call)) : []
   const exports = isDefault ? ['default'] : assigned
   const part = exports.length === 0 ? partOf(holder) : undefined
-  return { call, node: call, local: undefined, exports, inside: inside ?? part, comment }
+  return { call, node: call, local: undefined, exports, inside: inside ?? part, declared: true, comment }
 }
 
 const outermost = (node: Node): Node => {
@@ -84,8 +87,10 @@ const isDefaultOf = (assignment: Node, declaration: Node): boolean => {
   return assignment.getExpression().getSymbol()?.getDeclarations()[0] === declaration
 }
 
-const documentation = (statement: Node): string | undefined =>
-  statement
-    .getLeadingCommentRanges()
+/** The comment before the statement, or before the member of `module.exports = { … }`. */
+const documentation = (call: Node): string | undefined =>
+  call
+    .getFirstAncestor((node) => Node.isPropertyAssignment(node) || Node.isSourceFile(node.getParent()))
+    ?.getLeadingCommentRanges()
     .map((range) => range.getText())
     .findLast((text) => text.startsWith('/**'))

@@ -37,11 +37,11 @@ const isMapped = (task: ManifestTask): boolean => task.name === task.export
 
 const tasksType = (manifest: Manifest): string[] => {
   const modules = modulesOf(manifest).map((file, i) => mapped(manifest, file, i))
-  const renamed = renamedType(manifest)
-  const parts = [...modules.flatMap(({ part }) => part), ...(renamed.length === 0 ? [] : ['Renamed'])]
+  const interfaces = [...documented(manifest), ...renamed(manifest)]
+  const parts = [...modules.flatMap(({ part }) => part), ...interfaces.map(({ part }) => part)]
   return [
     ...modules.flatMap(({ names }) => names),
-    ...renamed,
+    ...interfaces.flatMap(({ lines }) => lines),
     '/** The tasks of the project. */',
     ...joined(parts.length === 0 ? ['Readonly<Record<never, never>>'] : parts),
   ]
@@ -64,16 +64,39 @@ const mapped = (manifest: Manifest, file: string, i: number): { names: string[];
   return { names: [`type In${i} =`, ...lines, ''], part: [`Calls<Pick<typeof m${i}, In${i}>>`] }
 }
 
+interface Interface {
+  readonly part: string
+  readonly lines: readonly string[]
+}
+
+/** An editor looks for a comment at the export, and `export { a }` has none: it is copied, and adds nothing to the type. */
+const documented = ({ tasks }: Manifest): Interface[] =>
+  written(
+    'Documented',
+    tasks.filter((task) => isMapped(task) && task.comment !== undefined),
+    () => 'unknown',
+  )
+
 /** A mapped key that is renamed loses its comment and its definition, so these are written out. */
-const renamedType = (manifest: Manifest): string[] => {
+const renamed = (manifest: Manifest): Interface[] => {
   const modules = modulesOf(manifest)
-  const properties = manifest.tasks
-    .filter((task) => !isMapped(task))
-    .flatMap((task) => [
-      ...(task.comment === undefined ? [] : indented(task.comment)),
-      `  readonly ${task.name}: CallsOf<typeof m${modules.indexOf(task.file)}.${task.export}>`,
-    ])
-  return properties.length === 0 ? [] : ['interface Renamed {', ...properties, '}', '']
+  return written(
+    'Renamed',
+    manifest.tasks.filter((task) => !isMapped(task)),
+    (task) => `CallsOf<typeof m${modules.indexOf(task.file)}.${task.export}>`,
+  )
+}
+
+const written = (
+  part: string,
+  tasks: readonly ManifestTask[],
+  typeOf: (task: ManifestTask) => string,
+): Interface[] => {
+  const properties = tasks.flatMap((task) => [
+    ...(task.comment === undefined ? [] : indented(task.comment)),
+    `  readonly ${task.name}: ${typeOf(task)}`,
+  ])
+  return tasks.length === 0 ? [] : [{ part, lines: [`interface ${part} {`, ...properties, '}', ''] }]
 }
 
 const indented = (comment: string): string[] =>

@@ -11,7 +11,7 @@ export interface ManifestTask {
   readonly file: string
   /** The name that the module exports it by. */
   readonly export: string
-  /** The documentation comment of a task whose name is not its export's. */
+  /** The documentation comment, where an editor does not find it at the export of the task's name. */
   readonly comment: string | undefined
 }
 

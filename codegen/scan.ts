@@ -103,6 +103,6 @@ const manifestTask = (
     options,
     file: fromRoot(candidate.definition.call.getSourceFile().getFilePath()),
     export: exportName,
-    comment: name === exportName ? undefined : candidate.definition.comment,
+    comment: name === exportName && candidate.definition.declared ? undefined : candidate.definition.comment,
   }
 }
