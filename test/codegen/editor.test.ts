@@ -237,7 +237,7 @@ describe.each([
 
   /**
    * The names in `Pick<typeof m0, 'sendEmail'>` and in the list that makeClient is given are strings, which no rename
-   * reaches: the next generate writes them, which a running `ztask up` does by itself. Until then the calls do not compile.
+   * reaches: the next generate writes them, which a running daemon, or `ztask generate --watch`, does by itself. Until then the calls do not compile.
    */
   test.each([
     ['a call', 'one.ts', 'tasks.|sendEmail.async'],
