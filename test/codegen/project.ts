@@ -57,9 +57,9 @@ export const writeProject = (root: string, files: Readonly<Record<string, string
   return root
 }
 
-/** Generates a project, with the settings of its own file alone. */
-export const run = async (root: string, mode: 'write' | 'check' = 'write') =>
-  generate(await loadProject(root, {}), mode)
+/** Generates a project, with the settings of its own file and of `env` alone. */
+export const run = async (root: string, mode: 'write' | 'check' = 'write', env: NodeJS.ProcessEnv = {}) =>
+  generate(await loadProject(root, env), mode)
 
 /** @returns the error that a project is refused with. */
 export const refusal = async (root: string): Promise<GenerateError> => {
