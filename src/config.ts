@@ -3,7 +3,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { ConfigError, GenerateError } from './model/errors.ts'
+import { ConfigError } from './model/errors.ts'
 import { checked, defaultOf, fromEnvironment, fromObject, KEYS, type Settings } from './settings.ts'
 
 /** A project: its folder, its configuration file where it has one, and its settings. */
@@ -107,17 +107,3 @@ export const loadProject = async (
 /** @returns the files that generate writes, absolute. */
 export const generatedFiles = ({ root, settings }: Project): string[] =>
   ['client.ts', 'registry.ts'].map((name) => resolve(root, settings.output, name))
-
-/**
- * @returns the registry module that workers load
- * @throws GenerateError where there is none
- */
-export const registryFile = ({ root, settings }: Project): string => {
-  if (settings.registry !== undefined) return resolve(root, settings.registry)
-  const folder = join(root, settings.output)
-  const found = ['registry.ts', 'registry.js']
-    .map((name) => join(folder, name))
-    .find((file) => existsSync(file))
-  if (found !== undefined) return found
-  throw new GenerateError(`There is no registry in ${folder}. Run ztask generate first.`, { folder })
-}

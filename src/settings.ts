@@ -39,7 +39,7 @@ export interface Settings {
   readonly output: string
   /** A module that workers load first, in place of tsx. */
   readonly loader: string | undefined
-  /** The registry module that workers load; the one in `output` where it is not set. */
+  /** The registry module that workers load; the one in `output`, or what it was compiled to, where it is not set. */
   readonly registry: string | undefined
 }
 

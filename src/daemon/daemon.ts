@@ -1,10 +1,11 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
 import { systemClock } from '../clock.ts'
-import { generatedFiles, type Project, registryFile } from '../config.ts'
+import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
+import { type FoundRegistry, findRegistry } from '../registry-file.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
@@ -73,6 +74,7 @@ export class Daemon {
   readonly #pool: Pool
   readonly #ingress: Ingress
   #stopWatching: (() => Promise<void>) | undefined
+  #registry: FoundRegistry | undefined
 
   constructor(options: DaemonOptions, lock: DatabaseLock, store: SqliteStore, boot: number) {
     this.#options = options
@@ -201,6 +203,7 @@ export class Daemon {
 
   /** Brings up a generation on the code as it is. */
   async #renew(): Promise<void> {
+    this.#registry = await findRegistry(this.#options.project)
     try {
       await this.#pool.renew()
     } catch (error) {
@@ -240,7 +243,7 @@ export class Daemon {
   #brief(): WorkerBrief {
     const { root, settings } = this.#options.project
     const { project, loader, onLoad, onExit } = settings
-    return { root, project, loader, onLoad, onExit, registry: registryFile(this.#options.project) }
+    return { root, project, loader, onLoad, onExit, registry: this.#registry?.file ?? '' }
   }
 
   #facts(): Readonly<Record<string, unknown>> {

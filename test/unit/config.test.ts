@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { nearestPackageName, type Project, registryFile } from '../../src/config.ts'
-import { ConfigError, GenerateError } from '../../src/model/errors.ts'
+import { nearestPackageName, type Project } from '../../src/config.ts'
+import { ConfigError } from '../../src/model/errors.ts'
 import { fromEnvironment, fromObject, KEYS, type Settings } from '../../src/settings.ts'
 
 type Flags = Partial<Record<keyof Settings, unknown>>
@@ -356,20 +356,5 @@ describe('a value that cannot be', () => {
       }),
       { numRuns: 2000 },
     )
-  })
-})
-
-describe('the registry that workers load', () => {
-  test('is the output folder’s, in TypeScript or JavaScript, or the one that is set', async () => {
-    write('ztask.config.mjs', `export default { output: 'gen' }`)
-    const project = await loadProject(root)
-    expect(() => registryFile(project)).toThrow(GenerateError)
-    expect(() => registryFile(project)).toThrow(/Run ztask generate first/)
-    const js = write('gen/registry.js', '')
-    expect(registryFile(project)).toBe(js)
-    const ts = write('gen/registry.ts', '')
-    expect(registryFile(project)).toBe(ts)
-    const set = await loadProject(root, { ZTASKD_REGISTRY: 'dist/r.js' })
-    expect(registryFile(set)).toBe(join(root, 'dist', 'r.js'))
   })
 })
