@@ -1,4 +1,5 @@
 /** The text of registry.ts: each task's options as data, and a lazy import of its code. */
+import { createHash } from 'node:crypto'
 import { data, HEADER, listed, members, quoted, specifier } from './layout.ts'
 import type { Manifest, ManifestTask } from './manifest.ts'
 
@@ -10,12 +11,28 @@ export const emitRegistry = (manifest: Manifest): string =>
     '',
     'const registry: Registry = defineRegistry({',
     `  project: ${data(manifest.project)},`,
+    `  hash: '${hashOf(manifest)}',`,
     ...tasks(manifest),
     '})',
     '',
     'export default registry',
     '',
   ].join('\n')
+
+/**
+ * Tells this registry from an older one, a compiled one say. Of the facts alone, not of the tasks' code: the file is
+ * committed, and a change of a task's body must not change it.
+ */
+const hashOf = ({ project, tasks }: Manifest): string => {
+  const facts = tasks.map((task) => [task.name, task.aliases, task.options, task.file, task.export])
+  return createHash('sha256')
+    .update(JSON.stringify([project, facts]))
+    .digest('hex')
+    .slice(0, HASH_LENGTH)
+}
+
+/** 48 bits: two versions of one project will not meet. */
+const HASH_LENGTH = 12
 
 const tasks = (manifest: Manifest): string[] =>
   manifest.tasks.length === 0

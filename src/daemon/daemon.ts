@@ -1,5 +1,6 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
+import { relative } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
@@ -18,6 +19,7 @@ import { Journal } from './journal.ts'
 import { Pool, WorkerBrokenError } from './pool.ts'
 import { watchProject } from './reload.ts'
 import { Ring } from './ring.ts'
+import { isOutOfDate, sourcesFault } from './staleness.ts'
 
 export interface DaemonOptions {
   readonly project: Project
@@ -39,6 +41,9 @@ const SETTLE = 100
 
 /** How long the daemon waits for another's lock, ms: a command that looks into the database holds it for a moment. */
 const LOCK_WAIT = 2000
+
+/** When production looks at its sources, ms after it serves: the parser takes a core for a second or two, which the start needs. */
+const CHECK_AFTER = 2000
 
 /**
  * Starts a daemon; resolves when it serves.
@@ -75,6 +80,7 @@ export class Daemon {
   readonly #ingress: Ingress
   #stopWatching: (() => Promise<void>) | undefined
   #registry: FoundRegistry | undefined
+  readonly #checking = new AbortController()
 
   constructor(options: DaemonOptions, lock: DatabaseLock, store: SqliteStore, boot: number) {
     this.#options = options
@@ -165,6 +171,7 @@ export class Daemon {
 
   /** Ends at once: running jobs are cut, and go back uncharged by staying in the database. */
   kill(): void {
+    this.#checking.abort()
     this.#pool.kill()
   }
 
@@ -188,9 +195,23 @@ export class Daemon {
       project: settings.project,
     })
     this.#ring.start()
+    if (!development) this.#checkLater()
+  }
+
+  /** In production nothing is generated: say where that has been forgotten. It hinders nobody. */
+  #checkLater(): void {
+    const { project } = this.#options
+    const { signal } = this.#checking
+    const check = async (): Promise<void> => {
+      const fault = await sourcesFault(project, () => runGenerate(project.root, ['--check'], signal))
+      if (fault !== undefined && !signal.aborted) this.#journal.differsFromSources(fault)
+    }
+    const timer = setTimeout(() => void check(), CHECK_AFTER)
+    signal.addEventListener('abort', () => clearTimeout(timer))
   }
 
   async #quiet(): Promise<void> {
+    this.#checking.abort()
     this.#ring.stop()
     await this.#stopWatching?.()
   }
@@ -203,7 +224,11 @@ export class Daemon {
 
   /** Brings up a generation on the code as it is. */
   async #renew(): Promise<void> {
-    this.#registry = await findRegistry(this.#options.project)
+    const { project } = this.#options
+    this.#registry = await findRegistry(project)
+    const { file, source } = this.#registry
+    if (source !== undefined && (await isOutOfDate(this.#registry)))
+      this.#journal.outOfDate(relative(project.root, file), relative(project.root, source))
     try {
       await this.#pool.renew()
     } catch (error) {

@@ -7,12 +7,19 @@ const EXECUTABLE = fileURLToPath(new URL('../../../bin/ztask.js', import.meta.ur
 
 /**
  * @param root the project's folder
+ * @param flags of the command
+ * @param signal ends the process
  * @returns its warnings as it printed them, or nothing
  * @throws GenerateError with what the process printed
  */
-export const runGenerate = async (root: string): Promise<string> => {
-  const child = spawn(process.execPath, [EXECUTABLE, 'generate'], {
+export const runGenerate = async (
+  root: string,
+  flags: readonly string[] = [],
+  signal?: AbortSignal,
+): Promise<string> => {
+  const child = spawn(process.execPath, [EXECUTABLE, 'generate', ...flags], {
     cwd: root,
+    ...(signal && { signal }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let printed = ''

@@ -85,6 +85,18 @@ export class Journal {
     this.#log.warn(`ztask generate: ${warnings}`)
   }
 
+  /** Workers run a registry that was compiled from another version of its source. */
+  outOfDate(file: string, source: string): void {
+    this.#log.warn({ file, source }, `${file} is older than ${source}: build again`)
+  }
+
+  /** What is running was not generated from the sources that lie beside it. */
+  differsFromSources(fault: string): void {
+    this.#log.warn(
+      `The registry is not that of the sources, and runs as it is. ztask generate --check: ${fault}`,
+    )
+  }
+
   changed(file: string): void {
     this.#log.info({ file }, `${file} changed: reloading`)
   }

@@ -17,6 +17,8 @@ export interface RegistryEntry {
 /** A project's tasks by name; written by `ztask generate`. */
 export interface Registry {
   readonly project: string
+  /** Of what is in it: the daemon reads it from the text, to tell a registry from an older one. */
+  readonly hash?: string
   readonly tasks: Readonly<Record<string, RegistryEntry>>
 }
 

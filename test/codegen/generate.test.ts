@@ -143,6 +143,27 @@ describe('the client', () => {
   })
 })
 
+test('the hash of a registry is that of its facts: not of what a task does, nor of where clients connect', async () => {
+  const hashOf = async (task: string, config = ''): Promise<string | undefined> => {
+    const root = writeProject(workspace(), {
+      'src/a.ts': TASK + task,
+      'ztask.config.ts': `export default { ${config} }`,
+    })
+    await run(root)
+    return / {2}hash: '([0-9a-f]{12})',\n/.exec(read(root, REGISTRY))?.[1]
+  }
+  const first = await hashOf('export const a = task(() => 1)')
+  expect(first).toBeDefined()
+  expect(await hashOf('export const a = task(async (b: string) => b)', "url: 'ipc:///z'")).toBe(first)
+  const others = [
+    await hashOf('export const b = task(() => 1)'),
+    await hashOf('export const a = task({ retryCount: 1 }, () => 1)'),
+    await hashOf("export const a = task({ aliases: ['b'] }, () => 1)"),
+    await hashOf('export const a = task(() => 1)', "project: 'other'"),
+  ]
+  expect(new Set([first, ...others]).size).toBe(5)
+})
+
 test('task is followed through any chain of barrels, also one that leads back to a file that names ztask', async () => {
   const root = writeProject(workspace(), {
     'src/one.ts': "export { task as first } from 'ztask'\n",

@@ -3,6 +3,7 @@ import { defineRegistry, type Registry } from 'ztask'
 
 const registry: Registry = defineRegistry({
   project: 'newsletter',
+  hash: '5857dbddd2e2',
   tasks: {
     chargeCard: {
       load: () => import('../billing/charge.js'),
