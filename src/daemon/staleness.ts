@@ -1,7 +1,7 @@
 /** Whether the workers' registry is older than what it was made from. Texts are compared: no user code is loaded here. */
 import { glob, readFile } from 'node:fs/promises'
-import { join, resolve, sep } from 'node:path'
-import type { Project } from '../config.ts'
+import { join } from 'node:path'
+import { generatedFiles, type Project } from '../config.ts'
 import type { GenerateError } from '../model/errors.ts'
 import type { FoundRegistry } from '../registry-file.ts'
 
@@ -25,16 +25,18 @@ const hashIn = async (file: string): Promise<string | undefined> => {
 /**
  * Compares the registry with the sources, where they are there: an image may have none.
  *
- * @param check `ztask generate --check`, which returns its warnings
+ * @param check `ztask generate --check`, which throws where the files are stale
  * @returns what is wrong and the cure
  */
 export const sourcesFault = async (
   project: Project,
-  check: () => Promise<string>,
+  check: () => Promise<unknown>,
 ): Promise<string | undefined> => {
   try {
     if (!(await hasSources(project))) return undefined
-    return (await check()) || undefined
+    // Its warnings were told when the registry was generated.
+    await check()
+    return undefined
   } catch (error) {
     return (error as GenerateError).message
   }
@@ -42,13 +44,14 @@ export const sourcesFault = async (
 
 const SOURCE = /\.[cm]?[jt]sx?$/
 
-const hasSources = async ({ root, settings }: Project): Promise<boolean> => {
-  const output = resolve(root, settings.output) + sep
+const hasSources = async (project: Project): Promise<boolean> => {
+  const { root, settings } = project
+  const generated = generatedFiles(project)
   const exclude = (path: string): boolean => /(^|[\\/])node_modules$/.test(path)
   for await (const path of glob([...settings.include], { cwd: root, exclude })) {
     const file = join(root, path)
     // What generate wrote names ztask too.
-    if (!SOURCE.test(path) || file.startsWith(output)) continue
+    if (!SOURCE.test(path) || generated.includes(file)) continue
     if (/['"]ztask['"]/.test(await readFile(file, 'utf8').catch(() => ''))) return true
   }
   return false

@@ -47,8 +47,14 @@ describe('the sources', () => {
   test('are looked at where one of them names ztask', async () => {
     put('src/mail.ts', "import { task } from 'ztask'")
     expect(await sourcesFault(project(), refuse)).toBe('Stale: src/ztask/client.ts.')
-    expect(await sourcesFault(project(), async () => 'a warning')).toBe('a warning')
-    expect(await sourcesFault(project(), async () => '')).toBe(undefined)
+    expect(await sourcesFault(project(), async () => 'a warning')).toBe(undefined)
+  })
+
+  test('are looked at where the client lies among them', async () => {
+    put('src/mail.ts', "import { task } from 'ztask'")
+    const { settings, ...rest } = project()
+    const beside = { ...rest, settings: { ...settings, output: 'src' } }
+    expect(await sourcesFault(beside, refuse)).toBe('Stale: src/ztask/client.ts.')
   })
 
   test('are not missed in an image that has none', async () => {
