@@ -14,6 +14,9 @@ const DECLARATION = /\.d\.(\w+\.)?[mc]?ts$/
 const NAMES_ZTASK = /['"]ztask['"]/
 const SPECIFIER = /\b(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g
 
+/** @returns whether a file may hold code, by its name: no declarations. */
+export const isSource = (path: string): boolean => SOURCE.test(path) && !DECLARATION.test(path)
+
 /** What a JavaScript file would be compiled from: `a.js` from `a.ts` or `a.tsx`. */
 const twinsOf = (path: string): string[] => {
   const [, stem, kind = ''] = /^(.*)\.([mc]?)jsx?$/.exec(path) ?? []
@@ -31,11 +34,11 @@ export const sourcePaths = (project: Project): string[] => {
     cwd: root,
     exclude: (path) => /(^|[\\/])node_modules$/.test(path),
   })
-  const paths = new Set(found)
-  return found
-    .filter((path) => SOURCE.test(path) && !DECLARATION.test(path))
+  // A set: `src` and `../*/src` are globs of one file.
+  const paths = new Set(found.map((path) => join(root, path)))
+  return [...paths]
+    .filter(isSource)
     .filter((path) => !twinsOf(path).some((twin) => paths.has(twin)))
-    .map((path) => join(root, path))
     .filter((path) => !generated.has(path))
     .sort()
 }

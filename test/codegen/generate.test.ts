@@ -190,6 +190,15 @@ test('what is compiled beside its source has no tasks of its own', async () => {
   expect((await run(root)).tasks).toEqual(['plain', 'render', 'send'])
 })
 
+test('a file that several globs find is one file', async () => {
+  const root = writeProject(join(workspace(), 'shop'), {
+    'package.json': '{ "name": "shop", "type": "module" }',
+    'ztask.config.ts': "export default { include: ['src/**/*', '../shop/src/**/*', './src/a.ts'] }\n",
+    'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+  })
+  expect((await run(root)).tasks).toEqual(['a'])
+})
+
 test('a project moved to another folder needs no new files', async () => {
   const root = copyCase('exports', workspace())
   await run(root)
