@@ -183,13 +183,16 @@ export const checked = <K extends keyof Settings>(key: K, value: unknown, source
   throw new ConfigError(`${source} is ${shown}: it must be ${result.expected}.`, { setting: key, source })
 }
 
+/** As `process.env` is. Not Node's own type: an application's types may lack it, and its compiler reads this file. */
+type Environment = Readonly<Record<string, string | undefined>>
+
 /**
  * Reads the settings that the environment holds, of those asked for.
  *
  * @throws ConfigError where a variable's value cannot be, naming the variable.
  */
 export const fromEnvironment = (
-  env: NodeJS.ProcessEnv,
+  env: Environment,
   keys: readonly (keyof Settings)[] = KEYS,
 ): Partial<Settings> => {
   const found: Partial<Record<keyof Settings, unknown>> = {}
