@@ -6,7 +6,7 @@ import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { type FoundRegistry, findRegistry } from '../registry-file.ts'
+import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
@@ -244,13 +244,15 @@ export class Daemon {
     this.#ring.learn(tasks)
   }
 
-  #watch(): Promise<() => Promise<void>> {
-    const { root, settings } = this.#options.project
+  async #watch(): Promise<() => Promise<void>> {
+    const { project } = this.#options
+    const { root, settings } = project
+    const built = builtFolder(project, (await findRegistry(project)).file)
     return watchProject({
       root,
       include: settings.include,
-      generated: generatedFiles(this.#options.project),
-      also: [],
+      generated: generatedFiles(project),
+      also: built === undefined ? [] : [built],
       settle: SETTLE,
       changed: (file) => this.#journal.changed(file),
       renew: async () => {

@@ -8,7 +8,7 @@ export interface ReloadOptions {
   readonly include: readonly string[]
   /** What is written by generate itself, absolute. */
   readonly generated: readonly string[]
-  /** Files beside them that count too. */
+  /** Files and folders beside them that count too, absolute. */
   readonly also: readonly string[]
   /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
   readonly settle: number

@@ -9,18 +9,19 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end()
 })
 
-/** Watches `src` of a project in `below`, and resolves with the first file that is seen to change. */
+/** Watches `src` and `dist` of a project in `below`, and resolves with the first file that is seen to change. */
 const firstChange = async (below: string, change: (root: string) => void): Promise<string> => {
   const temporary = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
   ends.push(() => rmSync(temporary, { recursive: true }))
   const root = join(temporary, below)
-  for (const folder of ['src/ztask', 'src/.hidden']) mkdirSync(join(root, folder), { recursive: true })
+  for (const folder of ['src/ztask', 'src/.hidden', 'dist/ztask'])
+    mkdirSync(join(root, folder), { recursive: true })
   return new Promise<string>((resolve, reject) => {
     watchProject({
       root,
       include: ['src/**/*'],
       generated: [join(root, 'src/ztask/client.ts')],
-      also: [],
+      also: [join(root, 'dist')],
       settle: 100,
       changed: resolve,
       renew: async () => {},
@@ -51,6 +52,15 @@ test('sources beside what is generated are watched', async () => {
     for (const file of ['src/ztask/client.ts', 'src/ztask/mail.ts']) writeFileSync(join(root, file), '')
   })
   expect(changed).toBe(join('src', 'ztask', 'mail.ts'))
+})
+
+test('the folder of compiled code is watched, also when it is made anew', async () => {
+  const changed = await firstChange('p', (root) => {
+    rmSync(join(root, 'dist'), { recursive: true })
+    mkdirSync(join(root, 'dist/src'), { recursive: true })
+    writeFileSync(join(root, 'dist/src/mail.js'), '')
+  })
+  expect(changed).toBe(join('dist', 'src', 'mail.js'))
 })
 
 test('what cannot be watched is told, and the rest is watched', async () => {
