@@ -6,6 +6,8 @@ import type { Scan } from './scan.ts'
 
 /** A scan, with all that it depends on. */
 export interface Kept {
+  /** Stands for all else that it depends on. */
+  readonly key: string
   /** The sources, absolute. */
   readonly paths: readonly string[]
   readonly disk: Disk
@@ -13,7 +15,7 @@ export interface Kept {
 }
 
 interface Stored {
-  readonly scanner: string
+  readonly key: string
   readonly paths: readonly string[]
   readonly facts: readonly StoredFact[]
   readonly scan: Scan
@@ -21,13 +23,12 @@ interface Stored {
 
 const fileOf = (root: string): string => join(root, '.ztask/generate.json')
 
-/** @returns what the last run kept; nothing where it was another version, or there is none that can be read. */
+/** @returns what the last run kept; nothing where there is none that can be read. */
 export const loadKept = (root: string): Kept | undefined => {
   try {
     const stored: Stored = JSON.parse(readFileSync(fileOf(root), 'utf8'))
-    if (stored.scanner !== scannerStamp()) return undefined
-    const { paths, facts, scan } = stored
-    return { paths: paths.map((path) => join(root, path)), disk: Disk.from(facts, root), scan }
+    const { key, paths, facts, scan } = stored
+    return { key, paths: paths.map((path) => join(root, path)), disk: Disk.from(facts, root), scan }
   } catch {
     // A cache that is missing, cut or foreign costs a scan, and is written anew.
     return undefined
@@ -35,9 +36,9 @@ export const loadKept = (root: string): Kept | undefined => {
 }
 
 /** Keeps a scan for the next run, in one step: two runs at a time write one file or the other. */
-export const keep = (root: string, { paths, disk, scan }: Kept): void => {
+export const keep = (root: string, { key, paths, disk, scan }: Kept): void => {
   const stored: Stored = {
-    scanner: scannerStamp(),
+    key,
     paths: paths.map((path) => relative(root, path)),
     facts: disk.stored(root),
     scan,
@@ -54,7 +55,7 @@ export const keep = (root: string, { paths, disk, scan }: Kept): void => {
 }
 
 /** Another version of the scanner may find other tasks: its own files say which one this is. */
-const scannerStamp = (): string =>
+export const scannerStamp = (): string =>
   readdirSync(import.meta.dirname)
     .map((name) => ({ name, stat: statSync(join(import.meta.dirname, name)) }))
     .map(({ name, stat }) => `${name} ${stat.size} ${stat.mtimeMs}`)

@@ -17,11 +17,17 @@ export const PROBLEMS = {
   'option-not-data': 'error',
   'unknown-option': 'error',
   'wrong-option': 'error',
+  'module-kind': 'warning',
+  'module-resolution': 'warning',
+  'verbatim-commonjs': 'warning',
+  'allow-js': 'warning',
+  'output-not-included': 'warning',
+  'decorator-metadata': 'warning',
 } as const satisfies Record<string, Severity>
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** An error writes nothing; with warnings the files are written, without the tasks that they speak of. */
+/** An error writes nothing; with warnings the files are written, without the task that one speaks of, if it does. */
 export type Severity = 'error' | 'warning'
 
 /** One problem; plain data, so that it can be printed as JSON. */

@@ -1,6 +1,6 @@
 /** Sources to tasks. Loads ts-morph, and so is imported only when a source names ztask. */
 import { relative } from 'node:path'
-import type { SourceFile } from 'ts-morph'
+import type { SourceFile, ts } from 'ts-morph'
 import type { TaskOptions } from '../src/model/task.ts'
 import { closure } from './closure.ts'
 import { definitionsIn } from './definitions.ts'
@@ -50,6 +50,11 @@ export class Scanning {
       this.#modules.renew(path)
     }
     return true
+  }
+
+  /** What tsconfig.json says to the compiler. */
+  get options(): ts.CompilerOptions {
+    return this.#modules.options
   }
 
   /** @returns the tasks that the sources define, and all that is wrong with them. */

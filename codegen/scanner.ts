@@ -1,6 +1,8 @@
 /** Scans a project as often as it is asked, and does no more than has changed since the last time. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Project } from '../src/config.ts'
-import { type Kept, keep, loadKept } from './cache.ts'
+import { compiledRegistry, readBuild } from '../src/registry-file.ts'
+import { type Kept, keep, loadKept, scannerStamp } from './cache.ts'
 import { Disk } from './disk.ts'
 import type { Scan, Scanning } from './scan.ts'
 import { namesZtask, sourcePaths } from './sources.ts'
@@ -19,33 +21,59 @@ export class Scanner {
   async scan(): Promise<Scan> {
     const { root } = this.#project
     const paths = sourcePaths(this.#project)
+    const compiled = await this.#compiled()
+    const key = this.#keyOf(compiled)
     const kept = this.#kept ?? loadKept(root)
-    const changed = kept && isSame(paths, kept.paths) ? kept.disk.changed() : undefined
+    const isSame = kept?.key === key && isDeepStrictEqual(paths, kept.paths)
+    const changed = isSame ? kept.disk.changed() : undefined
     this.#kept =
-      kept !== undefined && changed?.size === 0 ? kept : await this.#renewed(paths, changed, kept?.disk)
+      kept !== undefined && changed?.size === 0
+        ? kept
+        : { key, paths, ...(await this.#renewed(paths, compiled, changed, kept?.disk)) }
     if (this.#kept.disk.isNews) keep(root, this.#kept)
     return this.#kept.scan
   }
 
   /** Parses the sources, where the last scan came from the cache: the next change is then quick. */
   async warm(): Promise<void> {
-    if (this.#scanning === undefined) this.#kept = await this.#renewed(sourcePaths(this.#project))
+    if (this.#scanning !== undefined) return
+    const paths = sourcePaths(this.#project)
+    const compiled = await this.#compiled()
+    this.#kept = { key: this.#keyOf(compiled), paths, ...(await this.#renewed(paths, compiled)) }
   }
 
-  async #renewed(paths: readonly string[], changed?: ReadonlySet<string>, known?: Disk): Promise<Kept> {
-    if (changed !== undefined && known !== undefined && this.#scanning?.renew(changed) === true)
-      return { paths, disk: known, scan: this.#scanning.scan() }
-    const disk = new Disk()
-    const sources = paths.map((path) => ({ path, text: disk.readFile(path) ?? '' }))
-    if (!sources.some(namesZtask)) return { paths, disk, scan: NOTHING }
+  async #renewed(
+    paths: readonly string[],
+    compiled: string | undefined,
+    changed?: ReadonlySet<string>,
+    known?: Disk,
+  ): Promise<Pick<Kept, 'disk' | 'scan'>> {
     // The parser costs 350 ms to load.
-    const { Scanning } = await import('./scan.ts')
-    this.#scanning = new Scanning(this.#project.root, sources, disk)
-    return { paths, disk, scan: this.#scanning.scan() }
+    const parser = () => Promise.all([import('./scan.ts'), import('./settings-problems.ts')])
+    let disk = known
+    if (disk === undefined || changed === undefined || this.#scanning?.renew(changed) !== true) {
+      const fresh = new Disk()
+      const sources = paths.map((path) => ({ path, text: fresh.readFile(path) ?? '' }))
+      if (!sources.some(namesZtask)) return { disk: fresh, scan: NOTHING }
+      const [{ Scanning }] = await parser()
+      this.#scanning = new Scanning(this.#project.root, sources, fresh)
+      disk = fresh
+    }
+    const [, { settingsProblems }] = await parser()
+    const found = this.#scanning.scan()
+    const more = settingsProblems(this.#project, found.tasks, this.#scanning.options, compiled, disk)
+    return { disk, scan: { ...found, problems: [...found.problems, ...more] } }
+  }
+
+  async #compiled(): Promise<string | undefined> {
+    return compiledRegistry(this.#project, await readBuild(this.#project.root))
+  }
+
+  /** What a scan depends on that is no source and no import. */
+  #keyOf(compiled: string | undefined): string {
+    const { output, loader, registry } = this.#project.settings
+    return JSON.stringify([scannerStamp(), output, loader, registry, compiled !== undefined])
   }
 }
 
 const NOTHING: Scan = { tasks: [], problems: [], tsExtensions: false }
-
-const isSame = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((path, i) => path === b[i])

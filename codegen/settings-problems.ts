@@ -1,0 +1,71 @@
+/** What cannot work of a project's settings, as warnings at their place in tsconfig.json. */
+import { dirname, join, relative, resolve } from 'node:path'
+import { createFilesMatcher, parseTsconfig } from 'get-tsconfig'
+import type { ts } from 'ts-morph'
+import type { Project } from '../src/config.ts'
+import type { Disk } from './disk.ts'
+import type { ManifestTask } from './manifest.ts'
+import { type Problem, placeAt, problem } from './problem.ts'
+import { type ProjectFacts, type SettingFault, settingsFaults } from './settings-faults.ts'
+
+const FILE = 'tsconfig.json'
+
+/**
+ * @param options the compiler's, as tsconfig.json gives them
+ * @param compiled what the project's build made of the registry, where it is there
+ * @param disk reads; what is read here counts as what the scan has read
+ * @returns the warnings; none where the project has no tsconfig.json, or no task
+ */
+export const settingsProblems = (
+  project: Project,
+  tasks: readonly ManifestTask[],
+  options: ts.CompilerOptions,
+  compiled: string | undefined,
+  disk: Disk,
+): Problem[] => {
+  const text = disk.readFile(join(project.root, FILE))
+  if (tasks.length === 0 || text === undefined) return []
+  return settingsFaults(options, factsOf(project, tasks, compiled, disk)).map((fault) =>
+    problemOf(fault, text),
+  )
+}
+
+const factsOf = (
+  { root, settings }: Project,
+  tasks: readonly ManifestTask[],
+  compiled: string | undefined,
+  disk: Disk,
+): ProjectFacts => {
+  const output = resolve(root, settings.output)
+  return {
+    esm: isEsm(output, disk),
+    javascript: tasks.map(({ file }) => file).find((file) => /\.[cm]?jsx?$/.test(file)),
+    includesOutput: isIncluded(root, join(output, 'registry.ts')),
+    hasMetadata: settings.loader !== undefined || settings.registry !== undefined || compiled !== undefined,
+    output: relative(root, output).replaceAll('\\', '/'),
+  }
+}
+
+/** As the compiler decides: by the nearest package.json. */
+const isEsm = (folder: string, disk: Disk): boolean => {
+  const text = disk.readFile(join(folder, 'package.json'))
+  if (text !== undefined) return /"type"\s*:\s*"module"/.test(text)
+  return dirname(folder) !== folder && isEsm(dirname(folder), disk)
+}
+
+const isIncluded = (root: string, file: string): boolean => {
+  const path = join(root, FILE)
+  try {
+    return createFilesMatcher({ path, config: parseTsconfig(path) })(file) !== undefined
+  } catch {
+    // It extends a file that is not installed: the compiler says so.
+    return true
+  }
+}
+
+/** At the option where it stands in this file; what it extends has no line here. */
+const problemOf = ({ option, code, message, cure }: SettingFault, text: string): Problem => {
+  const found = new RegExp(`"${option}"(?=\\s*:)`).exec(text)
+  const place = placeAt(text, FILE, found?.index ?? 0, found?.[0].length ?? 1)
+  return problem(place, code, message, cure)
+}
