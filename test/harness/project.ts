@@ -1,5 +1,6 @@
 /** A user's project in a folder of its own, with the real executable, a real daemon, a real database. */
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -58,10 +59,13 @@ export class TestProject {
   readonly dir: string
   readonly url: string
   readonly #processes: RunningProcess[] = []
+  readonly #top: string
 
-  constructor(dir: string, url: string) {
+  /** @param top what is removed at the end, where it is more than the project's folder */
+  constructor(dir: string, url: string, top = dir) {
     this.dir = dir
     this.url = url
+    this.#top = top
   }
 
   path(file: string): string {
@@ -206,7 +210,7 @@ export class TestProject {
       `no process to be left in ${this.dir}: ${processesIn(this.dir)}`,
       () => processesIn(this.dir).length === 0,
     )
-    rmSync(this.dir, { recursive: true, force: true })
+    rmSync(this.#top, { recursive: true, force: true })
   }
 }
 
@@ -233,6 +237,38 @@ export const shareProject = async (options: ProjectOptions = {}): Promise<TestPr
   const project = await emptyProject()
   shared.push(project)
   return fill(project, options)
+}
+
+/**
+ * Copies a project, not generated, with an address of its own in the environment alone; it ends with the test.
+ *
+ * @param below the project's folder within what is copied, of a monorepo say
+ */
+export const copyProject = async (from: string, below = '.'): Promise<CopiedProject> => {
+  const { dir: top, url } = await emptyProject()
+  cpSync(from, top, { recursive: true })
+  linkPackages(top, ['ztask', 'ts-morph', '@types/node'])
+  const project = new CopiedProject(join(top, below), url, top)
+  open.push(project)
+  return project
+}
+
+/** A project that is configured by its environment. */
+class CopiedProject extends TestProject {
+  override start(
+    argv: readonly string[],
+    env: Readonly<Record<string, string | undefined>> = {},
+  ): RunningProcess {
+    return super.start(argv, { ZTASKD_URL: this.url, ...env })
+  }
+}
+
+const linkPackages = (root: string, names: readonly string[]): void => {
+  for (const name of names) {
+    const link = join(root, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(name === 'ztask' ? REPOSITORY : join(REPOSITORY, 'node_modules', name), link)
+  }
 }
 
 const emptyProject = async (): Promise<TestProject> =>
