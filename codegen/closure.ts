@@ -55,6 +55,7 @@ const leadsToTask = (origin: Origin | undefined): boolean =>
 /** Whether a file has a specifier that could mean a carrier: by its last segment, or by an alias that could mean any. */
 const mayImport = (source: SourceText, carriers: readonly SourceFile[], modules: Modules): boolean => {
   const names = new Set(carriers.flatMap((file) => namesOf(file.getFilePath())))
+  const packages = carriers.flatMap((file) => modules.packages.of(file.getFilePath())?.name ?? [])
   const aliases = Object.keys(modules.options.paths ?? {}).map((key) => key.split('*')[0] ?? '')
   return specifiersOf(source).some(
     (specifier) =>
@@ -62,6 +63,7 @@ const mayImport = (source: SourceText, carriers: readonly SourceFile[], modules:
       // Without an extension, `./mail.queue` is named whole.
       names.has(basename(specifier)) ||
       /^#|(^|\/)\.{1,2}\/?$/.test(specifier) ||
+      packages.some((name) => specifier === name || specifier.startsWith(`${name}/`)) ||
       aliases.some((alias) => specifier.startsWith(alias)),
   )
 }

@@ -24,7 +24,13 @@ export const emitRegistry = (manifest: Manifest): string =>
  * committed, and a change of a task's body must not change it.
  */
 const hashOf = ({ project, tasks }: Manifest): string => {
-  const facts = tasks.map((task) => [task.name, task.aliases, task.options, task.file, task.export])
+  const facts = tasks.map((task) => [
+    task.name,
+    task.aliases,
+    task.options,
+    task.specifier ?? task.file,
+    task.export,
+  ])
   return createHash('sha256')
     .update(JSON.stringify([project, facts]))
     .digest('hex')

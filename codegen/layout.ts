@@ -44,7 +44,9 @@ export const members = (value: object): string[] =>
     .map(([key, one]) => `${key}: ${data(one)}`)
 
 /** @returns the specifier by which the generated files import a module of the project. */
-export const specifier = ({ output, tsExtensions }: Manifest, file: string): string => {
+export const specifier = ({ output, tsExtensions, tasks }: Manifest, file: string): string => {
+  const offered = tasks.find((task) => task.file === file)?.specifier
+  if (offered !== undefined) return offered
   const path = posix.relative(output, file)
   const relative = path.startsWith('.') ? path : `./${path}`
   return tsExtensions ? relative : relative.replace(/\.([mc]?)tsx?$/, '.$1js')

@@ -9,6 +9,8 @@ export interface ManifestTask {
   readonly options: Omit<TaskOptions, 'name' | 'aliases'>
   /** The module, relative to the project's folder, with forward slashes. */
   readonly file: string
+  /** What the module is imported by where that is no relative path: it lies in another package of a monorepo. */
+  readonly specifier: string | undefined
   /** The name that the module exports it by. */
   readonly export: string
   /** The documentation comment, where an editor does not find it at the export of the task's name. */

@@ -1,6 +1,7 @@
 /** The project's modules as parsed so far, and what their import specifiers lead to. */
 import { Project, type SourceFile, ts } from 'ts-morph'
 import type { Disk } from './disk.ts'
+import { Packages } from './packages.ts'
 
 /** The package itself, as far as a scan is concerned: it is never opened. */
 export const ZTASK = 'ztask'
@@ -11,6 +12,7 @@ export type Module = SourceFile | typeof ZTASK
 const EXTERNAL = /[\\/]node_modules[\\/]|\.d\.(\w+\.)?[mc]?ts$/
 
 export class Modules {
+  readonly packages: Packages
   readonly options: ts.CompilerOptions
   // Neither imports nor libraries are followed: names are bound within each file, and this class joins the files.
   readonly #project = new Project({
@@ -20,6 +22,7 @@ export class Modules {
     skipLoadingLibFiles: true,
   })
   readonly #cache: ts.ModuleResolutionCache
+  readonly #root: string
   readonly #disk: Disk
   readonly #sourceText: (path: string) => string | undefined
 
@@ -30,7 +33,9 @@ export class Modules {
     disk: Disk,
     sourceText: (path: string) => string | undefined,
   ) {
+    this.packages = new Packages(disk)
     this.options = options
+    this.#root = root
     this.#disk = disk
     this.#sourceText = sourceText
     this.#cache = ts.createModuleResolutionCache(root, (path) => path, options)
@@ -61,6 +66,11 @@ export class Modules {
     return path === undefined ? undefined : this.add(path)
   }
 
+  /** @returns by what the project imports a file of another package; nothing where that is no name. */
+  specifierOf(path: string): string | undefined {
+    return this.packages.specifier(this.#root, path)
+  }
+
   /** @returns the errors of the parser, each with its place in the file. */
   syntaxErrors(file: SourceFile): { message: string; start: number; length: number }[] {
     return this.#project
@@ -79,6 +89,9 @@ export class Modules {
   }
 
   #pathOf(from: SourceFile, specifier: string): string | undefined {
+    // Of another package TypeScript sees no more than what it is compiled to, and that only where it is there.
+    const source = this.packages.resolve(from.getFilePath(), specifier)
+    if (source !== undefined) return source
     const found = ts.resolveModuleName(specifier, from.getFilePath(), this.options, this.#disk, this.#cache)
     const path = found.resolvedModule?.resolvedFileName
     return path === undefined || EXTERNAL.test(path) || path.endsWith('.json') ? undefined : path

@@ -80,7 +80,7 @@ export class Scanning {
     const { named, faults } = nameCandidates(candidates, fromRoot)
     const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
     return {
-      tasks: named.map((one) => manifestTask(one, fromRoot)).sort((a, b) => compare(a.name, b.name)),
+      tasks: named.map((one) => manifestTask(one, fromRoot, modules)).sort((a, b) => compare(a.name, b.name)),
       problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
       tsExtensions: usesTsExtensions(modules.options),
     }
@@ -100,13 +100,16 @@ const syntaxProblems = (file: SourceFile, modules: Modules, fromRoot: (path: str
 const manifestTask = (
   { name, exportName, candidate }: { name: string; exportName: string; candidate: Candidate },
   fromRoot: (path: string) => string,
+  modules: Modules,
 ): ManifestTask => {
+  const file = candidate.definition.call.getSourceFile().getFilePath()
   const { name: _, aliases, ...options }: TaskOptions = candidate.options
   return {
     name,
     aliases: [...new Set(aliases)].filter((alias) => alias !== name),
     options,
-    file: fromRoot(candidate.definition.call.getSourceFile().getFilePath()),
+    file: fromRoot(file),
+    specifier: modules.specifierOf(file),
     export: exportName,
     comment: name === exportName && candidate.definition.declared ? undefined : candidate.definition.comment,
   }

@@ -4,11 +4,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { cases, copyCase, FIXTURES, run, workspace } from './project.ts'
+import { cases, copyCase, FIXTURES, outputOf, projectOf, run, workspace } from './project.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../..')
 const execute = promisify(execFile)
-const outputOf = (name: string): string => (name === 'ts-extensions' ? 'generated' : 'src/ztask')
 
 interface Output {
   readonly stdout: string
@@ -23,7 +22,9 @@ describe.each(cases())('%s', (name) => {
     const { written } = await run(root)
     expect(written).toEqual([join(outputOf(name), 'client.ts'), join(outputOf(name), 'registry.ts')])
     for (const file of written)
-      await expect(readFileSync(join(root, file), 'utf8')).toMatchFileSnapshot(join(FIXTURES, name, file))
+      await expect(readFileSync(join(root, file), 'utf8')).toMatchFileSnapshot(
+        join(FIXTURES, projectOf(name), file),
+      )
   })
 })
 
@@ -34,7 +35,7 @@ const tool = async (name: string, args: readonly string[]): Promise<string> => {
 }
 
 test('all of them type-check, with what uses their clients', async () => {
-  const projects = cases().map((name) => join(folder, name, 'tsconfig.json'))
+  const projects = cases().map((name) => join(folder, projectOf(name), 'tsconfig.json'))
   expect(projects.every((project) => existsSync(project))).toBe(true)
   expect(await tool('tsc', ['-b', ...projects])).toBe('')
 })
@@ -43,7 +44,7 @@ test('all of them are laid out as the formatter of this repository would', async
   const { formatter, javascript } = JSON.parse(readFileSync(join(CHECKOUT, 'biome.json'), 'utf8'))
   const files = { includes: ['**/ztask/*.ts', '**/generated/*.ts'] }
   writeFileSync(join(folder, 'biome.json'), JSON.stringify({ root: true, files, formatter, javascript }))
-  const outputs = cases().map((name) => join(name, outputOf(name)))
+  const outputs = cases().map((name) => join(projectOf(name), outputOf(name)))
   const said = await tool('biome', ['format', ...outputs])
   expect(said).toMatch(new RegExp(`^Checked ${2 * outputs.length} files in \\S+ No fixes applied\\.\\s*$`))
 })

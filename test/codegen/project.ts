@@ -1,9 +1,11 @@
 /** Temporary projects: copied from a fixture, or written from texts. */
 import {
   cpSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   symlinkSync,
@@ -39,13 +41,29 @@ export const workspace = (): string => {
   return folder
 }
 
-/** Copies a golden case into a workspace, without what generate wrote. */
+/** @returns where in a golden case the project lies: its folder, or one package of a monorepo. */
+export const projectOf = (name: string): string => (name === 'workspace' ? 'workspace/packages/jobs' : name)
+
+/** @returns what generate writes to in a golden case, relative to the project. */
+export const outputOf = (name: string): string => (name === 'ts-extensions' ? 'generated' : 'src/ztask')
+
+/** Copies a golden case into a workspace, without what generate wrote. @returns the project's folder */
 export const copyCase = (name: string, into: string): string => {
-  const root = join(into, name)
-  cpSync(join(FIXTURES, name), root, { recursive: true })
-  for (const output of ['src/ztask', 'generated'])
-    rmSync(join(root, output), { recursive: true, force: true })
+  cpSync(join(FIXTURES, name), join(into, name), { recursive: true })
+  const root = join(into, projectOf(name))
+  rmSync(join(root, outputOf(name)), { recursive: true, force: true })
+  linkPackages(join(into, name))
   return root
+}
+
+/** As `npm install` does in a monorepo: each package is found by its name. */
+export const linkPackages = (root: string): void => {
+  const packageJson = (folder: string) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  for (const folder of globSync(packageJson(root).workspaces ?? [], { cwd: root })) {
+    const link = join(root, 'node_modules', packageJson(join(root, folder)).name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(root, folder), link)
+  }
 }
 
 /** Writes a project from its files' texts. */
