@@ -13,7 +13,7 @@ import { namesZtask, type SourceText, specifiersOf } from './sources.ts'
 export const closure = (sources: readonly SourceText[], modules: Modules, origins: Origins): SourceFile[] => {
   const found = new Map<string, SourceFile>()
   const carriers = new Set<SourceFile>()
-  for (let reached = sources.filter(namesZtask); reached.length > 0; ) {
+  for (let reached = sources.filter((one) => namesZtask(one, modules.ztaskNames)); reached.length > 0; ) {
     for (const { path } of reached) found.set(path, modules.add(path))
     // All are asked again: a star leads somewhere only once the module behind it has been parsed.
     const fresh = [...found.values()].filter((file) => !carriers.has(file) && carriesTask(file, origins))
@@ -68,9 +68,7 @@ const mayImport = (source: SourceText, carriers: readonly SourceFile[], modules:
   )
 }
 
-const namesOf = (path: string): string[] => {
-  const name = stem(path)
-  return name === 'index' ? [name, basename(dirname(path))] : [name]
-}
+/** Of an index, or what a folder's package.json calls its main, the folder is named. */
+const namesOf = (path: string): string[] => [stem(path), basename(dirname(path))]
 
 const stem = (path: string): string => basename(path, extname(path))

@@ -1,6 +1,7 @@
 /** The text of client.ts: types that reach the tasks themselves, and not one line of their code. */
 import { data, HEADER, listed, members, modulesOf, quoted, specifier, WIDTH } from './layout.ts'
 import type { Manifest, ManifestTask } from './manifest.ts'
+import { isIdentifier } from './names.ts'
 
 /**
  * @returns the text of client.ts.
@@ -83,7 +84,7 @@ const renamed = (manifest: Manifest): Interface[] => {
   return written(
     'Renamed',
     manifest.tasks.filter((task) => !isMapped(task)),
-    (task) => `CallsOf<typeof m${modules.indexOf(task.file)}.${task.export}>`,
+    (task) => `CallsOf<${memberOf(`m${modules.indexOf(task.file)}`, task.export)}>`,
   )
 }
 
@@ -98,6 +99,10 @@ const written = (
   ])
   return tasks.length === 0 ? [] : [{ part, lines: [`interface ${part} {`, ...properties, '}', ''] }]
 }
+
+/** `export { x as 'send-email' }` is legal, and no name to stand after a dot. */
+const memberOf = (module: string, name: string): string =>
+  isIdentifier(name) ? `typeof ${module}.${name}` : `(typeof ${module})[${quoted(name)}]`
 
 const indented = (comment: string): string[] =>
   comment.split(/\r?\n/).map((line, i) => (i === 0 ? `  ${line.trim()}` : `   ${line.trim()}`))

@@ -64,6 +64,7 @@ const staleOf = async (output: Output, file: string): Promise<Stale> => ({
 })
 
 const frame = ({ root, settings }: Project): Omit<Manifest, 'tasks' | 'tsExtensions'> => ({
+  root,
   project: settings.project,
   url: settings.url,
   settings: clientSettings(settings),

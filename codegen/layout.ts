@@ -1,5 +1,5 @@
 /** How generated text is laid out: as this repository's formatter would, so that the files can be committed and linted. */
-import { posix } from 'node:path'
+import { relative as relativePath, resolve } from 'node:path'
 import type { Manifest } from './manifest.ts'
 
 /** Columns of a line. */
@@ -44,10 +44,10 @@ export const members = (value: object): string[] =>
     .map(([key, one]) => `${key}: ${data(one)}`)
 
 /** @returns the specifier by which the generated files import a module of the project. */
-export const specifier = ({ output, tsExtensions, tasks }: Manifest, file: string): string => {
+export const specifier = ({ root, output, tsExtensions, tasks }: Manifest, file: string): string => {
   const offered = tasks.find((task) => task.file === file)?.specifier
   if (offered !== undefined) return offered
-  const path = posix.relative(output, file)
+  const path = relativePath(resolve(root, output), resolve(root, file)).replaceAll('\\', '/')
   const relative = path.startsWith('.') ? path : `./${path}`
   return tsExtensions ? relative : relative.replace(/\.([mc]?)tsx?$/, '.$1js')
 }

@@ -18,6 +18,8 @@ export interface ManifestTask {
 }
 
 export interface Manifest {
+  /** The project's folder. */
+  readonly root: string
   readonly project: string
   readonly url: string
   /** The client's settings that differ from their defaults. */

@@ -2,6 +2,7 @@
 import { Project, type SourceFile, ts } from 'ts-morph'
 import type { Disk } from './disk.ts'
 import { Packages } from './packages.ts'
+import { ztaskNames } from './sources.ts'
 
 /** The package itself, as far as a scan is concerned: it is never opened. */
 export const ZTASK = 'ztask'
@@ -13,6 +14,8 @@ const EXTERNAL = /[\\/]node_modules[\\/]|\.d\.(\w+\.)?[mc]?ts$/
 
 export class Modules {
   readonly packages: Packages
+  /** What ztask is imported by. */
+  readonly ztaskNames: ReadonlySet<string>
   readonly options: ts.CompilerOptions
   // Neither imports nor libraries are followed: names are bound within each file, and this class joins the files.
   readonly #project = new Project({
@@ -34,6 +37,7 @@ export class Modules {
     sourceText: (path: string) => string | undefined,
   ) {
     this.packages = new Packages(disk)
+    this.ztaskNames = ztaskNames(root, disk)
     this.options = options
     this.#root = root
     this.#disk = disk
@@ -53,7 +57,7 @@ export class Modules {
 
   /** @returns the module of a specifier, where it has been parsed already. */
   readonly known = (from: SourceFile, specifier: string): Module | undefined => {
-    if (specifier === ZTASK) return ZTASK
+    if (this.ztaskNames.has(specifier)) return ZTASK
     const path = this.#pathOf(from, specifier)
     return path === undefined ? undefined : this.#project.getSourceFile(path)
   }

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { GenerateError } from '../src/model/errors.ts'
+import { HEADER } from './layout.ts'
 
 /** A file to be written. */
 export interface Output {
@@ -38,9 +39,10 @@ export const diffOf = async ({ path, text }: Output, name: string): Promise<stri
 /**
  * Writes the file in one step: nobody reads half of it.
  *
- * @throws GenerateError where it cannot be written; the old one is then as it was
+ * @throws GenerateError where it cannot be written, or is somebody else's; the old one is then as it was
  */
 export const write = ({ path, text }: Output): void => {
+  refuseForeign(path)
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   try {
     mkdirSync(dirname(path), { recursive: true })
@@ -55,4 +57,14 @@ export const write = ({ path, text }: Output): void => {
       { cause },
     )
   }
+}
+
+/** Somewhere in the file, as a merge that failed may stand above it. */
+const refuseForeign = (path: string): void => {
+  const old = read(path) ?? ''
+  if (old.trim() === '' || old.includes(HEADER)) return
+  throw new GenerateError(
+    `${path} was not written by ztask generate, which would overwrite it. Name another folder by \`output\`, or delete the file.`,
+    { file: path },
+  )
 }

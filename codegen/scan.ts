@@ -66,7 +66,7 @@ export class Scanning {
       Array.from(this.#texts, ([path, text]) => ({ path, text })),
       modules,
       known,
-    )
+    ).filter((file) => !this.#isLink(file.getFilePath()))
     const syntax = files.map((file) => syntaxProblems(file, modules, fromRoot))
     // All definitions are found before any option is read: reading one may parse further files, and names are then bound anew.
     const whole = files.filter((_, i) => syntax[i]?.length === 0)
@@ -84,6 +84,12 @@ export class Scanning {
       problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
       tsExtensions: usesTsExtensions(modules.options),
     }
+  }
+
+  /** By another way to a source, a linked folder say, its tasks would be found twice. */
+  #isLink(path: string): boolean {
+    const real = this.#disk.realpath(path)
+    return real !== path && this.#texts.has(real)
   }
 }
 

@@ -5,7 +5,7 @@ import { compiledRegistry, readBuild } from '../src/registry-file.ts'
 import { type Kept, keep, loadKept, scannerStamp } from './cache.ts'
 import { Disk } from './disk.ts'
 import type { Scan, Scanning } from './scan.ts'
-import { namesZtask, sourcePaths } from './sources.ts'
+import { namesZtask, sourcePaths, ztaskNames } from './sources.ts'
 
 export class Scanner {
   readonly #project: Project
@@ -54,7 +54,8 @@ export class Scanner {
     if (disk === undefined || changed === undefined || this.#scanning?.renew(changed) !== true) {
       const fresh = new Disk()
       const sources = paths.map((path) => ({ path, text: fresh.readFile(path) ?? '' }))
-      if (!sources.some(namesZtask)) return { disk: fresh, scan: NOTHING }
+      const names = ztaskNames(this.#project.root, fresh)
+      if (!sources.some((source) => namesZtask(source, names))) return { disk: fresh, scan: NOTHING }
       const [{ Scanning }] = await parser()
       this.#scanning = new Scanning(this.#project.root, sources, fresh)
       disk = fresh

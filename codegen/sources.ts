@@ -1,7 +1,9 @@
 /** The files that generate looks at. Plain text work: the parser is loaded only when one of them names ztask. */
 import { globSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, matchesGlob } from 'node:path'
 import { generatedFiles, type Project } from '../src/config.ts'
+import { GenerateError } from '../src/model/errors.ts'
+import type { Disk } from './disk.ts'
 
 export interface SourceText {
   /** Absolute. */
@@ -11,7 +13,6 @@ export interface SourceText {
 
 const SOURCE = /\.([mc]?[jt]s|[jt]sx)$/
 const DECLARATION = /\.d\.(\w+\.)?[mc]?ts$/
-const NAMES_ZTASK = /['"]ztask['"]/
 const SPECIFIER = /\b(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g
 
 /** @returns whether a file may hold code, by its name: no declarations. */
@@ -24,16 +25,24 @@ const twinsOf = (path: string): string[] => {
 }
 
 /**
+ * @throws GenerateError where `include` matches no file
  * @returns the project's source files, absolute and sorted; never node_modules, declarations, what generate writes, or what has
  * been compiled beside its source: the tasks of both would be the same.
  */
 export const sourcePaths = (project: Project): string[] => {
   const { root, settings } = project
   const generated = new Set(generatedFiles(project))
-  const found = globSync([...settings.include], {
-    cwd: root,
-    exclude: (path) => /(^|[\\/])node_modules$/.test(path),
-  })
+  const without = settings.include.filter((glob) => glob.startsWith('!')).map((glob) => glob.slice(1))
+  const found = globSync(
+    settings.include.filter((glob) => !glob.startsWith('!')),
+    { cwd: root, exclude: (path) => /(^|[\\/])node_modules$/.test(path) },
+  ).filter((path) => !without.some((glob) => matchesGlob(path, glob)))
+  // Else a misspelt folder would empty the client and the registry.
+  if (found.length === 0)
+    throw new GenerateError(
+      `No file matches \`include\`: ${settings.include.join(', ')}, below ${root}. Correct the setting, or make the first file.`,
+      { include: settings.include },
+    )
   // A set: `src` and `../*/src` are globs of one file.
   const paths = new Set(found.map((path) => join(root, path)))
   return [...paths]
@@ -43,8 +52,27 @@ export const sourcePaths = (project: Project): string[] => {
     .sort()
 }
 
+/** @returns what ztask may be imported by: its name, and those that `imports` of package.json give it, `#task` say. */
+export const ztaskNames = (root: string, disk: Disk): ReadonlySet<string> => {
+  const names = new Set(['ztask'])
+  try {
+    const { imports = {} }: { imports?: object } = JSON.parse(
+      disk.readFile(join(root, 'package.json')) ?? '{}',
+    )
+    // The targets may stand below conditions.
+    for (const [name, target] of Object.entries(imports))
+      if (/"ztask"/.test(JSON.stringify(target))) names.add(name)
+  } catch {
+    // No JSON: Node takes it for no package either.
+  }
+  return names
+}
+
 /** @returns whether the file may import ztask itself. */
-export const namesZtask = ({ text }: SourceText): boolean => NAMES_ZTASK.test(text)
+export const namesZtask = ({ text }: SourceText, names: ReadonlySet<string>): boolean => {
+  for (const name of names) if (text.includes(`'${name}'`) || text.includes(`"${name}"`)) return true
+  return false
+}
 
 /** @returns all that the file may import: a superset, as comments and strings are looked at too. */
 export const specifiersOf = ({ text }: SourceText): string[] =>

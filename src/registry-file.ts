@@ -23,7 +23,7 @@ const WRITTEN = ['registry.ts', ...COMPILED]
  */
 export const findRegistry = async (project: Project): Promise<FoundRegistry> => {
   const { root, settings } = project
-  const folder = join(root, settings.output)
+  const folder = resolve(root, settings.output)
   const written = firstOf(folder, WRITTEN)
   const found = (file: string): FoundRegistry => ({ file, source: written === file ? undefined : written })
   if (settings.registry !== undefined) return found(resolve(root, settings.registry))
@@ -71,7 +71,7 @@ export const readBuild = async (root: string): Promise<Build> => {
 
 /** @returns what the registry in the output folder was compiled to, beside it too, where that is there. */
 export const compiledRegistry = (project: Project, build: Build): string | undefined =>
-  [...compiledFolders(project, build), join(project.root, project.settings.output)]
+  [...compiledFolders(project, build), resolve(project.root, project.settings.output)]
     .map((folder) => firstOf(folder, COMPILED))
     .find((file) => file !== undefined)
 
@@ -99,7 +99,7 @@ const firstOf = (folder: string, names: readonly string[]): string | undefined =
 
 const notThere = (project: Project, build: Build): GenerateError => {
   const { root, settings } = project
-  const folders = [join(root, settings.output), ...compiledFolders(project, build)].map((folder) =>
+  const folders = [resolve(root, settings.output), ...compiledFolders(project, build)].map((folder) =>
     relative(root, folder),
   )
   const unread = build.fault === undefined ? '' : ` tsconfig.json cannot be read: ${build.fault}`

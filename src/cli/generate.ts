@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import type { Scanner } from '../../codegen/scanner.ts'
 import { loadProject, type Project } from '../config.ts'
-import { GenerateError } from '../model/errors.ts'
+import { ZtaskError } from '../model/errors.ts'
 import { printJson } from './print.ts'
 
 interface GenerateFlags {
@@ -20,38 +21,50 @@ export const addGenerate = (program: Command): void => {
     .action(async (flags: GenerateFlags, command: Command) => {
       if (flags.check === true && flags.watch === true)
         return command.error("error: option '--check' cannot be used with option '--watch'")
-      if (flags.watch !== true) return generateOnce(await open(), flags)
+      const refused = (error: unknown): void => {
+        if (flags.json !== true) throw error
+        printRefusal(error)
+      }
+      const once = (project: Project, scanner?: Scanner): Promise<void> =>
+        generateOnce(project, flags, scanner).catch(refused)
+      if (flags.watch !== true) return open().then(once).catch(refused)
       const { watchAndGenerate } = await import('./generate-watch.ts')
-      await watchAndGenerate(open, (project, scanner) => generateOnce(project, flags, scanner))
+      await watchAndGenerate(open, once)
     })
 }
 
 /** The files are committed, so the environment of whoever generates must not get into them. */
 const open = (): Promise<Project> => loadProject(process.cwd(), {})
 
-type Generate = typeof import('../../codegen/generate.ts').generate
-
 const generateOnce = async (
   project: Project,
   { check = false, json = false }: GenerateFlags,
-  scanner?: Parameters<Generate>[2],
+  scanner?: Scanner,
 ): Promise<void> => {
   const { generate } = await import('../../codegen/generate.ts')
-  try {
-    const { tasks, written, stale, warnings } = await generate(project, check ? 'check' : 'write', scanner)
-    if (stale.length > 0) process.exitCode = 1
-    if (json) return printJson({ tasks, written, stale, problems: warnings })
-    const { render } = await import('../../codegen/problem.ts')
-    if (warnings.length > 0) process.stderr.write(`${warnings.map(render).join('\n\n')}\n`)
-    if (stale.length === 0) return sayWritten(tasks.length, written)
-    process.stdout.write(stale.map(({ diff }) => diff).join('\n'))
-    const files = stale.map(({ file }) => file).join(', ')
-    process.stderr.write(`Stale: ${files}. Run ztask generate and commit the result.\n`)
-  } catch (error) {
-    if (!json || !(error instanceof GenerateError) || error.data.problems === undefined) throw error
-    process.exitCode = 1
-    printJson({ tasks: [], written: [], stale: [], problems: error.data.problems })
-  }
+  const { tasks, written, stale, warnings } = await generate(project, check ? 'check' : 'write', scanner)
+  if (stale.length > 0) process.exitCode = 1
+  if (json) return printJson({ tasks, written, stale, problems: warnings, error: null })
+  const { render } = await import('../../codegen/problem.ts')
+  if (warnings.length > 0) process.stderr.write(`${warnings.map(render).join('\n\n')}\n`)
+  if (stale.length === 0) return sayWritten(tasks.length, written)
+  process.stdout.write(stale.map(({ diff }) => diff).join('\n'))
+  const files = stale.map(({ file }) => file).join(', ')
+  process.stderr.write(`Stale: ${files}. Run ztask generate and commit the result.\n`)
+}
+
+/** What cannot be generated from is a document too: its problems, or the error that is none of the sources'. */
+const printRefusal = (error: unknown): void => {
+  if (!(error instanceof ZtaskError)) throw error
+  const { problems } = error.data
+  process.exitCode = 1
+  printJson({
+    tasks: [],
+    written: [],
+    stale: [],
+    problems: problems ?? [],
+    error: problems === undefined ? error : null,
+  })
 }
 
 const sayWritten = (count: number, written: readonly string[]): void => {

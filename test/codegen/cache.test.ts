@@ -156,6 +156,7 @@ test('after any changes the kept, the parsed and the fresh scan are the same', a
   const property = fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
     const root = workspace()
     mkdirSync(join(root, 'src'))
+    writeFileSync(join(root, 'src/always.ts'), '')
     const opened = await loadProject(root, {})
     const parsed = new Scanner(opened)
     for (const { file, text } of changes) {

@@ -1,9 +1,12 @@
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { ts } from 'ts-morph'
 import { describe, expect, test } from 'vitest'
-import { copyCase, run, workspace, writeProject } from './project.ts'
+import { HEADER } from '../../codegen/layout.ts'
+import { loadProject } from '../../src/config.ts'
+import { findRegistry } from '../../src/registry-file.ts'
+import { copyCase, refusal, run, workspace, writeProject } from './project.ts'
 
 const CLIENT = 'src/ztask/client.ts'
 const REGISTRY = 'src/ztask/registry.ts'
@@ -43,7 +46,7 @@ describe('writing', () => {
   test('never scans what it wrote, and takes the place of a broken file', async () => {
     const root = writeProject(workspace(), {
       'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
-      [CLIENT]: `${TASK}const oops = task(() => 1) <<<<<<<\n`,
+      [CLIENT]: `<<<<<<< ours\n${HEADER}\n${TASK}const oops = task(() => 1)\n`,
     })
     expect((await run(root)).tasks).toEqual(['a'])
     expect(read(root, CLIENT)).not.toContain('oops')
@@ -132,6 +135,7 @@ describe('the client', () => {
   test('holds the settings that differ from their defaults, and says the project', async () => {
     const root = writeProject(workspace(), {
       'package.json': '{ "name": "shop", "type": "module" }',
+      'src/main.ts': '',
       'ztask.config.ts':
         "export default { callTimeout: 5, disabled: true, retryCount: 9, url: 'ipc:///run/z.sock' }\n",
     })
@@ -197,6 +201,91 @@ test('a file that several globs find is one file', async () => {
     'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
   })
   expect((await run(root)).tasks).toEqual(['a'])
+})
+
+test('ztask is known by the names that package.json gives it', async () => {
+  const root = writeProject(workspace(), {
+    'package.json':
+      '{ "type": "module", "imports": { "#task": { "default": "ztask" }, "#other": "ztask-like" } }',
+    'src/a.ts': "import { task } from '#task'\nexport const a = task(() => 1)\n",
+    'src/b.ts': "import { task } from '#other'\nexport const b = task(() => 1)\n",
+  })
+  expect((await run(root)).tasks).toEqual(['a'])
+})
+
+test("task is followed through a folder whose package.json names its main file, and by the package's own name", async () => {
+  const root = writeProject(workspace(), {
+    'package.json': '{ "name": "shop", "type": "module", "exports": { "./queue": "./src/lib/queue.ts" } }',
+    'tsconfig.json': '{ "compilerOptions": { "module": "esnext", "moduleResolution": "bundler" } }',
+    'src/lib/package.json': '{ "main": "./queue.ts" }',
+    'src/lib/queue.ts': "export { task as job } from 'ztask'\n",
+    'src/a.ts': "import { job } from './lib'\nexport const a = job(() => 1)\n",
+    'src/b.ts': "import { job } from 'shop/queue'\nexport const b = job(() => 1)\n",
+  })
+  expect((await run(root)).tasks).toEqual(['a', 'b'])
+})
+
+test('a folder that is linked holds no tasks of its own', async () => {
+  const root = writeProject(workspace(), { 'src/real/a.ts': `${TASK}export const a = task(() => 1)\n` })
+  symlinkSync('real', join(root, 'src/linked'))
+  expect(await run(root)).toMatchObject({ tasks: ['a'], warnings: [] })
+  expect(read(root, REGISTRY)).toContain("'../real/a.js'")
+})
+
+describe('include', () => {
+  const files = {
+    'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+    'src/a.test.ts': `${TASK}export const b = task(() => 1)\n`,
+  }
+
+  test('leaves out what a glob with ! matches', async () => {
+    const config = "export default { include: ['src/**/*', '!**/*.test.ts'] }\n"
+    const root = writeProject(workspace(), { ...files, 'ztask.config.ts': config })
+    expect((await run(root)).tasks).toEqual(['a'])
+  })
+
+  test('that matches nothing is an error, and what was written stays', async () => {
+    const root = writeProject(workspace(), files)
+    await run(root)
+    writeProject(root, { 'ztask.config.ts': "export default { include: ['scr/**/*'] }\n" })
+    expect((await refusal(root)).message).toMatch(
+      /^No file matches `include`: scr\/\*\*\/\*, below .* Correct the setting/,
+    )
+    expect(read(root, REGISTRY)).toContain('a: {')
+  })
+})
+
+describe('output', () => {
+  test('may lie beside the project, wherever generate is started', async () => {
+    const root = writeProject(join(workspace(), 'app'), {
+      'ztask.config.ts': "export default { output: '../made/ztask' }\n",
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+    })
+    await run(join(root, 'src'))
+    expect(read(root, '../made/ztask/registry.ts')).toContain("import('../../app/src/a.js')")
+  })
+
+  test('may be absolute', async () => {
+    const root = workspace()
+    writeProject(root, {
+      'ztask.config.ts': `export default { output: '${join(root, 'made')}' }\n`,
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+    })
+    expect((await run(root)).written).toEqual(['made/client.ts', 'made/registry.ts'])
+    expect((await findRegistry(await loadProject(root, {}))).file).toBe(join(root, 'made/registry.ts'))
+  })
+
+  test('is never a file that somebody else wrote', async () => {
+    const root = writeProject(workspace(), {
+      'ztask.config.ts': "export default { output: 'src' }\n",
+      'src/a.ts': `${TASK}export const a = task(() => 1)\n`,
+      'src/client.ts': 'export const fetchAll = () => 1\n',
+    })
+    expect((await refusal(root)).message).toMatch(
+      /src\/client\.ts was not written by ztask generate.* Name another folder/,
+    )
+    expect(read(root, 'src/client.ts')).toContain('fetchAll')
+  })
 })
 
 test('a project moved to another folder needs no new files', async () => {

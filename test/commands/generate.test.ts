@@ -79,6 +79,15 @@ test('--json holds tasks, files and problems, and is all of stdout', async () =>
       },
       expect.objectContaining({ code: 'wrapped' }),
     ],
+    error: null,
+  })
+
+  project.write('tsconfig.json', '{ nonsense')
+  const broken = await project.ztask('generate', '--json')
+  expect(broken).toMatchObject({ code: 1, stderr: '' })
+  expect(JSON.parse(broken.stdout)).toMatchObject({
+    problems: [],
+    error: { code: 'ZTASK_CONFIG', message: expect.stringContaining('tsconfig.json cannot be read') },
   })
 })
 
