@@ -1,5 +1,6 @@
 /** What a module exports the CommonJS way: `exports.a = …`, `module.exports = { … }`, and TypeScript's `export = …`. */
 import { type Expression, Node, type SourceFile, SyntaxKind } from 'ts-morph'
+import { memberOf, nameText } from './member.ts'
 
 /** One export. */
 export interface Assigned {
@@ -18,24 +19,38 @@ export const assignedExports = (file: SourceFile): Assigned[] => {
   return file.getStatements().flatMap((statement) => {
     if (Node.isExportAssignment(statement) && statement.isExportEquals())
       return whole(statement.getExpression())
-    return Node.isExpressionStatement(statement) ? assigned(statement.getExpression()) : []
+    if (Node.isExpressionStatement(statement)) return assigned(statement.getExpression())
+    // `const a = exports.a = …`, so that the module can use it too.
+    if (!Node.isVariableStatement(statement)) return []
+    return statement.getDeclarations().flatMap((one) => assigned(one.getInitializer()))
   })
 }
 
+/** @returns the value of `module.exports = value` where that is no object literal. */
+export const wholeExport = (file: SourceFile): Expression | undefined => {
+  const all = assignedExports(file)
+  const value = all.findLast(({ name }) => name === undefined)?.value
+  return Node.isExpression(value) && all.some((one) => one.name === 'default' && one.value === value)
+    ? value
+    : undefined
+}
+
 /** `module.exports = exports = { … }` is one value with two targets. */
-const assigned = (expression: Expression): Assigned[] => {
+const assigned = (expression: Expression | undefined): Assigned[] => {
   if (!Node.isBinaryExpression(expression)) return []
   if (expression.getOperatorToken().getKind() !== SyntaxKind.EqualsToken) return []
   const target = expression.getLeft()
-  const value = lastOf(expression.getRight())
+  const value = assignedValue(expression)
   if (isModuleExports(target)) return whole(value)
-  const named = Node.isPropertyAccessExpression(target) && isExports(target.getExpression())
-  return named ? [{ name: target.getName(), value }] : assigned(expression.getRight())
+  const member = memberOf(target)
+  const named = member !== undefined && isExports(member.holder)
+  return named ? [{ name: member.name, value }] : assigned(expression.getRight())
 }
 
-const lastOf = (expression: Expression): Expression =>
+/** @returns what `a = b = value` assigns; any other expression as it is. */
+export const assignedValue = (expression: Expression): Expression =>
   Node.isBinaryExpression(expression) && expression.getOperatorToken().getKind() === SyntaxKind.EqualsToken
-    ? lastOf(expression.getRight())
+    ? assignedValue(expression.getRight())
     : expression
 
 const isModuleExports = (node: Node): boolean => node.getText() === 'module.exports'
@@ -47,8 +62,9 @@ const whole = (value: Expression): Assigned[] => {
   if (!Node.isObjectLiteralExpression(value)) return [{ name: 'default', value }, all]
   return value.getProperties().flatMap((property): Assigned[] => {
     if (Node.isPropertyAssignment(property))
-      return [{ name: property.getName(), value: property.getInitializerOrThrow() }]
+      return [{ name: nameText(property.getNameNode()), value: property.getInitializerOrThrow() }]
     if (Node.isShorthandPropertyAssignment(property)) return [{ name: property.getName(), value: property }]
-    return Node.isSpreadAssignment(property) ? [{ name: undefined, value: property.getExpression() }] : []
+    if (Node.isSpreadAssignment(property)) return [{ name: undefined, value: property.getExpression() }]
+    return [{ name: nameText(property.getNameNode()), value: property }]
   })
 }

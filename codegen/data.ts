@@ -7,7 +7,8 @@ import {
   type ObjectLiteralExpression,
   SyntaxKind,
 } from 'ts-morph'
-import { nameText, type Origins, unwrapped } from './origins.ts'
+import { nameText } from './member.ts'
+import { type Origins, unwrapped } from './origins.ts'
 
 /** A value, or the expression that is none. */
 export type Data = { readonly value: unknown } | { readonly notData: Node }

@@ -29,7 +29,7 @@ export const definitionsIn = (file: SourceFile, origins: Origins): Definition[] 
     .map(definitionOf)
 
 const isTaskFunction = (callee: Expression, origins: Origins): boolean => {
-  const origin = origins.of(callee)
+  const origin = origins.ofCallee(callee)
   return origin?.kind === 'ztask' && origin.name === 'task'
 }
 

@@ -1,16 +1,20 @@
 /** Follows a name to where its value is written, through imports, re-exports, namespaces and constants. */
 import {
   type BindingElement,
+  type EntityName,
   type EnumDeclaration,
+  type ExportSpecifier,
   type Expression,
   type Identifier,
+  type ImportEqualsDeclaration,
   Node,
   type SourceFile,
   SyntaxKind,
   type VariableDeclaration,
   VariableDeclarationKind,
 } from 'ts-morph'
-import { assignedExports } from './commonjs.ts'
+import { assignedExports, assignedValue, wholeExport } from './commonjs.ts'
+import { memberOf, nameText } from './member.ts'
 import { type Module, ZTASK } from './modules.ts'
 
 /** What a name stands for in the end. */
@@ -36,17 +40,39 @@ export class Origins {
 
   /** @returns what an expression stands for; the expression itself, unwrapped, where it is no name. */
   of(expression: Expression, seen = new Set<unknown>()): Origin | undefined {
-    const bare = unwrapped(expression)
+    const bare = unwrapped(assignedValue(unwrapped(expression)))
     if (seen.has(bare)) return undefined
     seen.add(bare)
+    const origin = this.#ofBare(bare, seen)
+    // Seen only while it is looked at: two names may lead through one expression.
+    seen.delete(bare)
+    return origin
+  }
+
+  #ofBare(bare: Expression, seen: Set<unknown>): Origin | undefined {
     if (Node.isIdentifier(bare)) return this.#ofIdentifier(bare, seen)
     const required = this.#ofRequire(bare)
     if (required !== undefined) return { kind: 'module', module: required }
-    if (!Node.isPropertyAccessExpression(bare)) return { kind: 'expression', expression: bare }
-    const holder = this.of(bare.getExpression(), seen)
-    return holder?.kind === 'module'
-      ? this.ofExport(holder.module, bare.getName(), seen)
+    const member = memberOf(bare)
+    const holder = member === undefined ? undefined : this.of(member.holder, seen)
+    return member !== undefined && holder?.kind === 'module'
+      ? this.ofExport(holder.module, member.name, seen)
       : { kind: 'expression', expression: bare }
+  }
+
+  /**
+   * @returns what the function of a call stands for. A module that is called is what it exports as a whole, or its
+   * default: which of them `import` gives is not the same in Node and in bundlers.
+   */
+  ofCallee(expression: Expression): Origin | undefined {
+    const seen = new Set<unknown>()
+    let origin = this.of(expression, seen)
+    while (origin?.kind === 'module' && origin.module !== ZTASK && !seen.has(origin.module)) {
+      seen.add(origin.module)
+      const value = wholeExport(origin.module)
+      origin = value === undefined ? this.ofExport(origin.module, 'default', seen) : this.of(value, seen)
+    }
+    return origin
   }
 
   /** @returns what a module exports under a name. */
@@ -55,11 +81,9 @@ export class Origins {
     const key = `${module.getFilePath()}#${name}`
     if (seen.has(key)) return undefined
     seen.add(key)
-    return (
-      this.#ofDeclaredExport(module, name, seen) ??
-      this.#ofListedExport(module, name, seen) ??
-      this.#ofAssignedExport(module, name, seen)
-    )
+    const own = this.#ofOwnExport(module, name, seen)
+    if (own !== undefined) return own.origin
+    return this.#ofStars(module, name, seen) ?? this.#ofAssignedExport(module, name, seen)
   }
 
   /** @returns the module of an import or a re-export. */
@@ -93,7 +117,7 @@ export class Origins {
     if (Node.isVariableDeclaration(declaration)) return this.#ofConstant(declaration, seen)
     if (Node.isBindingElement(declaration)) return this.#ofDestructured(declaration, seen)
     if (Node.isEnumDeclaration(declaration)) return { kind: 'enum', declaration }
-    if (Node.isImportEqualsDeclaration(declaration)) return this.#ofImportEquals(declaration)
+    if (Node.isImportEqualsDeclaration(declaration)) return this.#ofImportEquals(declaration, seen)
     const statement = declaration.getFirstAncestorByKind(SyntaxKind.ImportDeclaration)
     const module = statement === undefined ? undefined : this.moduleOf(statement)
     if (module === undefined) return undefined
@@ -113,46 +137,66 @@ export class Origins {
     return kind === VariableDeclarationKind.Const || origin?.kind !== 'expression' ? origin : undefined
   }
 
-  /** `const { task: job } = z`, of a module. */
+  /** `const { task: job } = z`, of a module, or `const { z: { task: job } } = y`. */
   #ofDestructured(element: BindingElement, seen: Set<unknown>): Origin | undefined {
-    const declaration = element.getParent().getParent()
-    if (!Node.isVariableDeclaration(declaration) || element.getDotDotDotToken() !== undefined)
-      return undefined
-    const holder = this.#ofConstant(declaration, seen)
+    if (element.getDotDotDotToken() !== undefined) return undefined
+    const outer = element.getParent().getParent()
+    const holder = Node.isBindingElement(outer)
+      ? this.#ofDestructured(outer, seen)
+      : this.#ofConstant(outer, seen)
     const key = element.getPropertyNameNode() ?? element.getNameNode()
     return holder?.kind === 'module' ? this.ofExport(holder.module, nameText(key), seen) : undefined
   }
 
-  /** `import z = require('ztask')` */
-  #ofImportEquals(declaration: Node): Origin | undefined {
-    if (!Node.isImportEqualsDeclaration(declaration)) return undefined
+  /** `import z = require('ztask')`, and `import job = z.task`. */
+  #ofImportEquals(declaration: ImportEqualsDeclaration, seen: Set<unknown>): Origin | undefined {
     const reference = declaration.getModuleReference()
-    const specifier = Node.isExternalModuleReference(reference) ? reference.getExpression() : undefined
+    if (!Node.isExternalModuleReference(reference)) return this.#ofEntityName(reference, seen)
+    const specifier = reference.getExpression()
     if (!Node.isStringLiteral(specifier)) return undefined
     const module = this.#resolve(declaration.getSourceFile(), specifier.getLiteralText())
     return module && { kind: 'module', module }
   }
 
-  #ofDeclaredExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
-    if (name === 'default') {
-      const value = file.getExportAssignment((one) => !one.isExportEquals())?.getExpression()
-      return value === undefined ? undefined : this.of(value, seen)
+  #ofEntityName(name: EntityName, seen: Set<unknown>): Origin | undefined {
+    if (Node.isIdentifier(name)) {
+      // Not by the checker, which follows the import itself, and gets lost where it leads out of what is parsed.
+      const declaration = name.getSourceFile().getLocal(name.getText())?.getDeclarations()[0]
+      return declaration === undefined ? undefined : this.ofDeclaration(declaration, seen)
     }
-    const enumeration = file.getEnum(name)
-    if (enumeration?.isExported()) return { kind: 'enum', declaration: enumeration }
-    const declaration = exportedConstants(file).find((one) => one.getName() === name)
-    return declaration === undefined ? undefined : this.ofDeclaration(declaration, seen)
+    const holder = this.#ofEntityName(name.getLeft(), seen)
+    return holder?.kind === 'module'
+      ? this.ofExport(holder.module, name.getRight().getText(), seen)
+      : undefined
+  }
+
+  /** The export of that name, wherever it leads; nothing where the module has none, and a star may have it. */
+  #ofOwnExport(
+    file: SourceFile,
+    name: string,
+    seen: Set<unknown>,
+  ): { origin: Origin | undefined } | undefined {
+    const symbol = file.getSymbol()?.getExport(name)
+    const declaration = symbol?.getValueDeclaration() ?? symbol?.getDeclarations()[0]
+    if (declaration === undefined || isAssignment(declaration)) return undefined
+    if (Node.isExportSpecifier(declaration)) return { origin: this.#ofEntry(declaration, seen) }
+    if (Node.isExportAssignment(declaration)) return { origin: this.of(declaration.getExpression(), seen) }
+    if (!Node.isNamespaceExport(declaration)) return { origin: this.ofDeclaration(declaration, seen) }
+    const module = this.moduleOf(declaration.getParentOrThrow())
+    return { origin: module && { kind: 'module', module } }
   }
 
   #ofAssignedExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
     const all = assignedExports(file)
     // Imported into an ES module, the default of a CommonJS module is all that it exports.
-    if (name === 'default' && all.some((one) => one.name !== 'default' && one.name !== undefined))
+    const isObject = all.some((one) => one.name !== 'default' && one.name !== undefined)
+    if (name === 'default' && (isObject || (all.length > 0 && all.every((one) => one.name !== 'default'))))
       return { kind: 'module', module: file }
-    for (const one of all) {
-      const origin = one.name === undefined || one.name === name ? this.#ofValue(one.value, seen) : undefined
-      if (one.name === name && origin !== undefined) return origin
-      const found = origin?.kind === 'module' ? this.ofExport(origin.module, name, seen) : undefined
+    // Of two values of one name the later counts.
+    for (const one of all.toReversed()) {
+      if (one.name === name) return this.#ofValue(one.value, seen)
+      const holder = one.name === undefined && name !== 'default' ? this.#ofValue(one.value, seen) : undefined
+      const found = holder?.kind === 'module' ? this.#ofMember(holder.module, name, seen) : undefined
       if (found !== undefined) return found
     }
     return undefined
@@ -164,21 +208,27 @@ export class Origins {
     return Node.isExpression(value) ? this.of(value, seen) : undefined
   }
 
-  #ofListedExport(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
+  #ofStars(file: SourceFile, name: string, seen: Set<unknown>): Origin | undefined {
+    if (name === 'default') return undefined
     for (const list of file.getExportDeclarations()) {
-      const module = this.moduleOf(list)
-      if (list.getNamespaceExport()?.getName() === name) return module && { kind: 'module', module }
-      const entry = list.getNamedExports().find((one) => exportedName(one) === name)
-      if (entry !== undefined)
-        return list.hasModuleSpecifier()
-          ? module && this.ofExport(module, entry.getName(), seen)
-          : this.#ofLocal(entry, seen)
-      const star = list.isNamespaceExport() && list.getNamespaceExport() === undefined && name !== 'default'
-      const found = star && module !== undefined ? this.ofExport(module, name, seen) : undefined
-      // Every name is something that ztask might export; only `task` and what hides it matter here.
-      if (found !== undefined && !(found.kind === 'ztask' && found.name !== 'task')) return found
+      const star = list.isNamespaceExport() && list.getNamespaceExport() === undefined
+      const module = star ? this.moduleOf(list) : undefined
+      const found = module === undefined ? undefined : this.#ofMember(module, name, seen)
+      if (found !== undefined) return found
     }
     return undefined
+  }
+
+  /** As one name of all that a module exports: any might be one of ztask, of which only `task` matters here. */
+  #ofMember(module: Module, name: string, seen: Set<unknown>): Origin | undefined {
+    return module === ZTASK && name !== 'task' ? undefined : this.ofExport(module, name, seen)
+  }
+
+  #ofEntry(entry: ExportSpecifier, seen: Set<unknown>): Origin | undefined {
+    const list = entry.getExportDeclaration()
+    if (!list.hasModuleSpecifier()) return this.#ofLocal(entry, seen)
+    const module = this.moduleOf(list)
+    return module && this.ofExport(module, nameText(entry.getNameNode()), seen)
   }
 
   #ofLocal(entry: Node, seen: Set<unknown>): Origin | undefined {
@@ -187,9 +237,9 @@ export class Origins {
   }
 }
 
-/** @returns a name that may be written as a string. */
-export const nameText = (name: Node): string =>
-  Node.isLiteralLike(name) ? name.getLiteralText() : name.getText()
+/** `exports.a = …` or `module.exports = { a }`, which counts as a declaration in JavaScript. */
+const isAssignment = (node: Node): boolean =>
+  Node.isExpression(node) || Node.isObjectLiteralExpression(node.getParent())
 
 /** @returns the name that `export { x as name }` gives. */
 export const exportedName = (entry: Node): string | undefined =>
@@ -209,10 +259,12 @@ export const exportedConstants = (file: SourceFile): Named[] =>
     .getVariableStatements()
     .filter((statement) => statement.isExported())
     .flatMap((statement) => statement.getDeclarations())
-    .flatMap((declaration): Named[] => {
-      const pattern = declaration.getNameNode()
-      return Node.isObjectBindingPattern(pattern) ? pattern.getElements() : [declaration]
-    })
+    .flatMap(namesIn)
+
+const namesIn = (declaration: Named): Named[] => {
+  const pattern = declaration.getNameNode()
+  return Node.isObjectBindingPattern(pattern) ? pattern.getElements().flatMap(namesIn) : [declaration]
+}
 
 /** @returns the expression inside parentheses, `as`, `satisfies` and `!`. */
 export const unwrapped = (expression: Expression): Expression =>
