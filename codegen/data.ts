@@ -24,7 +24,10 @@ export interface Property {
 }
 
 /** @returns the value of an expression, or the part of it that is no data. */
-export const dataOf = (expression: Expression, origins: Origins): Data => {
+export const dataOf = (expression: Expression, origins: Origins): Data =>
+  origins.once(expression, () => read(expression, origins)) ?? { notData: expression }
+
+const read = (expression: Expression, origins: Origins): Data => {
   const origin = origins.of(expression)
   if (origin?.kind === 'enum') return enumeration(origin.declaration)
   if (origin?.kind !== 'expression') return literal(unwrapped(expression), origins)

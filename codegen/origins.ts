@@ -32,10 +32,22 @@ type Resolve = (from: SourceFile, specifier: string) => Module | undefined
 
 export class Origins {
   readonly #resolve: Resolve
+  readonly #open = new Set<Node>()
 
   /** @param resolve which module a specifier leads to; a scan for tasks stays within what is parsed, constants go further */
   constructor(resolve: Resolve) {
     this.#resolve = resolve
+  }
+
+  /** @returns what `read` gives; nothing where that leads back to the same node: constants can hold each other. */
+  once<T>(node: Node, read: () => T): T | undefined {
+    if (this.#open.has(node)) return undefined
+    this.#open.add(node)
+    try {
+      return read()
+    } finally {
+      this.#open.delete(node)
+    }
   }
 
   /** @returns what an expression stands for; the expression itself, unwrapped, where it is no name. */
@@ -73,6 +85,11 @@ export class Origins {
       origin = value === undefined ? this.ofExport(origin.module, 'default', seen) : this.of(value, seen)
     }
     return origin
+  }
+
+  /** @returns what `{ a }` in an object literal stands for. */
+  ofShorthand(property: Node): Origin | undefined {
+    return this.#ofValue(property, new Set())
   }
 
   /** @returns what a module exports under a name. */

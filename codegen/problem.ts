@@ -8,6 +8,7 @@ export const PROBLEMS = {
   'not-exported': 'error',
   unbound: 'error',
   wrapped: 'warning',
+  'task-as-value': 'warning',
   nested: 'warning',
   'default-without-name': 'error',
   'reserved-name': 'error',
@@ -22,6 +23,7 @@ export const PROBLEMS = {
   'verbatim-commonjs': 'warning',
   'allow-js': 'warning',
   'output-not-included': 'warning',
+  'solution-tsconfig': 'warning',
   'decorator-metadata': 'warning',
 } as const satisfies Record<string, Severity>
 

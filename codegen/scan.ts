@@ -12,6 +12,7 @@ import { type Fault, optionsOf } from './options.ts'
 import { Origins } from './origins.ts'
 import { byPlace, compare, type Problem, placeAt, placeOf, problem } from './problem.ts'
 import type { SourceText } from './sources.ts'
+import { strayUses } from './stray.ts'
 import { compilerOptions, usesTsExtensions } from './tsconfig.ts'
 
 export interface Scan {
@@ -78,7 +79,8 @@ export class Scanning {
       ...(definition.inside === undefined ? optionsOf(definition.call, any) : { options: {}, faults: [] }),
     }))
     const { named, faults } = nameCandidates(candidates, fromRoot)
-    const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults]
+    const stray = whole.flatMap((file) => strayUses(file, known))
+    const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults, ...stray]
     return {
       tasks: named.map((one) => manifestTask(one, fromRoot, modules)).sort((a, b) => compare(a.name, b.name)),
       problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),

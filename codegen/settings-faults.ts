@@ -14,6 +14,8 @@ export interface ProjectFacts {
   readonly hasMetadata: boolean
   /** The folder of the generated files. */
   readonly output: string
+  /** Where tsconfig.json holds nothing but references: the file among them that has path aliases. */
+  readonly aliasesIn: string | undefined
 }
 
 /** An option that cannot work. */
@@ -115,6 +117,16 @@ const composite: Rule = ({ composite }, { includesOutput, output }) =>
       }
     : undefined
 
+const solution: Rule = (_, { aliasesIn }) =>
+  aliasesIn === undefined
+    ? undefined
+    : {
+        option: 'references',
+        code: 'solution-tsconfig',
+        message: `tsconfig.json only refers to others, and the path aliases in ${aliasesIn} are seen neither here nor by workers: tasks behind them are not found.`,
+        cure: 'Put "paths" into tsconfig.json, and let the other file extend it.',
+      }
+
 const decoratorMetadata: Rule = ({ emitDecoratorMetadata }, { hasMetadata }) =>
   emitDecoratorMetadata === true && !hasMetadata
     ? {
@@ -134,5 +146,6 @@ const RULES: readonly Rule[] = [
   verbatim,
   allowJs,
   composite,
+  solution,
   decoratorMetadata,
 ]

@@ -1,6 +1,6 @@
 /** What cannot work of a project's settings, as warnings at their place in tsconfig.json. */
 import { dirname, join, relative, resolve } from 'node:path'
-import { createFilesMatcher, parseTsconfig } from 'get-tsconfig'
+import { createFilesMatcher, parseTsconfig, type TsConfigJsonResolved } from 'get-tsconfig'
 import type { ts } from 'ts-morph'
 import type { Project } from '../src/config.ts'
 import type { Disk } from './disk.ts'
@@ -14,7 +14,7 @@ const FILE = 'tsconfig.json'
  * @param options the compiler's, as tsconfig.json gives them
  * @param compiled what the project's build made of the registry, where it is there
  * @param disk reads; what is read here counts as what the scan has read
- * @returns the warnings; none where the project has no tsconfig.json, or no task
+ * @returns the warnings; none where the project has no tsconfig.json
  */
 export const settingsProblems = (
   project: Project,
@@ -24,7 +24,7 @@ export const settingsProblems = (
   disk: Disk,
 ): Problem[] => {
   const text = disk.readFile(join(project.root, FILE))
-  if (tasks.length === 0 || text === undefined) return []
+  if (text === undefined) return []
   return settingsFaults(options, factsOf(project, tasks, compiled, disk)).map((fault) =>
     problemOf(fault, text),
   )
@@ -43,6 +43,7 @@ const factsOf = (
     includesOutput: isIncluded(root, join(output, 'registry.ts')),
     hasMetadata: settings.loader !== undefined || settings.registry !== undefined || compiled !== undefined,
     output: relative(root, output).replaceAll('\\', '/'),
+    aliasesIn: aliasesIn(root, disk),
   }
 }
 
@@ -55,11 +56,32 @@ const isEsm = (folder: string, disk: Disk): boolean => {
 
 const isIncluded = (root: string, file: string): boolean => {
   const path = join(root, FILE)
+  const config = parsedConfig(path)
+  return config === undefined || createFilesMatcher({ path, config })(file) !== undefined
+}
+
+/** The file with path aliases that a tsconfig.json which is a list of others leads to, as that of a Vite project. */
+const aliasesIn = (root: string, disk: Disk): string | undefined => {
+  const config = parsedConfig(join(root, FILE))
+  if (
+    config?.files?.length !== 0 ||
+    config.include !== undefined ||
+    config.compilerOptions?.paths !== undefined
+  )
+    return undefined
+  return config.references
+    ?.map(({ path }) => (path.endsWith('.json') ? path : `${path}/${FILE}`))
+    .filter((path) => disk.readFile(join(root, path)) !== undefined)
+    .find((path) => parsedConfig(join(root, path))?.compilerOptions?.paths !== undefined)
+    ?.replace(/^\.\//, '')
+}
+
+/** Nothing where it extends a file that is not installed: the compiler says so. */
+const parsedConfig = (file: string): TsConfigJsonResolved | undefined => {
   try {
-    return createFilesMatcher({ path, config: parseTsconfig(path) })(file) !== undefined
+    return parseTsconfig(file)
   } catch {
-    // It extends a file that is not installed: the compiler says so.
-    return true
+    return undefined
   }
 }
 

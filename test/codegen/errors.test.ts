@@ -97,6 +97,31 @@ describe('where a task stands', () => {
     ])
   })
 
+  test.each([
+    ['const queue = { task }', '2:17'],
+    ['const queue = { job: task }', '2:22'],
+    ['const all = [task]', '2:14'],
+    ['const traced = String(task)', '2:23'],
+    ['const bound = task.bind(undefined)', '2:15'],
+    ['export const a = (0, task)(() => 1)', '2:22'],
+    ['export const get = () => task', '2:26'],
+    ["import * as z from 'ztask'\nconst queue = { job: z.task }", '3:22'],
+    ["import { task as job } from 'ztask'\nconst pick = 1 ? job : undefined", '3:18'],
+  ])('handed on as a value: %s', async (code, place) => {
+    expect(await warned(code)).toEqual([
+      `${place} task-as-value \`task\` is handed on as a value here, and the tasks that are made of it are not found. | Call \`task\` itself at the top level of a module: \`export const sendEmail = task(…)\`.`,
+    ])
+  })
+
+  test.each([
+    'const job = task\nexport const a = job(() => 1)',
+    'export { task }\nexport default task',
+    'export type Make = typeof task\nexport const f = (task: number) => [task]',
+    'const key = { task: 1 }.task\nexport const b = [key]',
+  ])('handed on by name, or another of that name: %s', async (code) => {
+    expect(await warned(code)).toEqual([])
+  })
+
   test('with warnings alone the rest is written; beside errors they are told', async () => {
     const wrapped = 'export const wrap = (fn: () => number) => task(fn)\n'
     const root = writeProject(workspace(), {
@@ -214,6 +239,7 @@ describe('options', () => {
     ['retryCount: computed', '2:35', "option 'retryCount'", 'Math.random()'],
     ['retryCount: fromPackage', '2:35', "option 'retryCount'", 'fromPackage'],
     ['retryCount: table.missing', '2:35', "option 'retryCount'", 'table.missing'],
+    ['retryCount: one.count', '2:35', "option 'retryCount'", 'one.count'],
     ['retryCount: itself', '2:35', "option 'retryCount'", 'itself'],
     ["['name']: 'a'", '2:23', "option '['name']'", "['name']"],
     ['retryCount() { return 1 }', '2:23', "option 'retryCount'", 'retryCount() { return 1 }'],
@@ -224,7 +250,7 @@ import { fromPackage } from 'some-package'
 let variable = 1; variable++
 declare const declared: number
 const computed = Math.random(), table = { there: 1 }, itself: number = itself
-const spread = () => ({})`
+const spread = () => ({}), one = { count: two.count }, two = { count: one.count }`
     const [line = 0, column = 0] = at.split(':').map(Number)
     const found = await said(code)
     expect(found).toEqual([
