@@ -1,5 +1,15 @@
 /** What the last scan found, kept in .ztask: where nothing has changed, nothing is parsed. Safe to delete. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { Disk, type StoredFact } from './disk.ts'
 import type { Scan } from './scan.ts'
@@ -50,13 +60,20 @@ export const keep = (root: string, { key, paths, disk, scan }: Kept): void => {
     writeFileSync(temporary, JSON.stringify(stored))
     renameSync(temporary, file)
   } catch {
+    if (existsSync(temporary)) rmSync(temporary)
     // A checkout that may not be written to, or a full disk: the next run scans again, which is all that is lost.
   }
 }
 
-/** Another version of the scanner may find other tasks: its own files say which one this is. */
+/** Another scanner may find other tasks: a release is known by its version, a checkout by the times of its files. */
 export const scannerStamp = (): string =>
-  readdirSync(import.meta.dirname)
-    .map((name) => ({ name, stat: statSync(join(import.meta.dirname, name)) }))
-    .map(({ name, stat }) => `${name} ${stat.size} ${stat.mtimeMs}`)
-    .join('\n')
+  [
+    version(),
+    ...[import.meta.dirname, join(import.meta.dirname, '../src/model')].flatMap((folder) =>
+      readdirSync(folder)
+        .map((name) => ({ name, stat: statSync(join(folder, name)) }))
+        .map(({ name, stat }) => `${name} ${stat.size} ${stat.mtimeMs}`),
+    ),
+  ].join('\n')
+
+const version = (): string => createRequire(import.meta.url)('ztask/package.json').version

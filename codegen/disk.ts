@@ -144,6 +144,8 @@ const statOf = (path: string): BigIntStats | undefined => {
 
 const textOf = (path: string): string | undefined => {
   try {
+    // Reading a pipe would wait for whoever writes to it.
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined
     return readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

@@ -4,6 +4,7 @@ import type { Project } from '../src/config.ts'
 import { compiledRegistry, readBuild } from '../src/registry-file.ts'
 import { type Kept, keep, loadKept, scannerStamp } from './cache.ts'
 import { Disk } from './disk.ts'
+import { byPlace } from './problem.ts'
 import type { Scan, Scanning } from './scan.ts'
 import { namesZtask, sourcePaths, ztaskNames } from './sources.ts'
 
@@ -26,12 +27,15 @@ export class Scanner {
     const kept = this.#kept ?? loadKept(root)
     const isSame = kept?.key === key && isDeepStrictEqual(paths, kept.paths)
     const changed = isSame ? kept.disk.changed() : undefined
-    this.#kept =
+    // Until the scan has ended well: what has been read must not stand for what was not found.
+    this.#kept = undefined
+    const now =
       kept !== undefined && changed?.size === 0
         ? kept
         : { key, paths, ...(await this.#renewed(paths, compiled, changed, kept?.disk)) }
-    if (this.#kept.disk.isNews) keep(root, this.#kept)
-    return this.#kept.scan
+    if (now.disk.isNews) keep(root, now)
+    this.#kept = now
+    return now.scan
   }
 
   /** Parses the sources, where the last scan came from the cache: the next change is then quick. */
@@ -52,6 +56,8 @@ export class Scanner {
     const parser = () => Promise.all([import('./scan.ts'), import('./settings-problems.ts')])
     let disk = known
     if (disk === undefined || changed === undefined || this.#scanning?.renew(changed) !== true) {
+      // Its texts are those of other files.
+      this.#scanning = undefined
       const fresh = new Disk()
       const sources = paths.map((path) => ({ path, text: fresh.readFile(path) ?? '' }))
       const names = ztaskNames(this.#project.root, fresh)
@@ -61,9 +67,18 @@ export class Scanner {
       disk = fresh
     }
     const [, { settingsProblems }] = await parser()
-    const found = this.#scanning.scan()
-    const more = settingsProblems(this.#project, found.tasks, this.#scanning.options, compiled, disk)
-    return { disk, scan: { ...found, problems: [...found.problems, ...more] } }
+    const found = this.#scanned(this.#scanning)
+    const { options } = this.#scanning
+    const more = settingsProblems(this.#project, found.tasks, options, compiled, disk)
+    return { disk, scan: { ...found, problems: [...found.problems, ...more].sort(byPlace) } }
+  }
+
+  /** What a scan that failed has left half done is not used again. */
+  #scanned(scanning: Scanning): Scan {
+    this.#scanning = undefined
+    const found = scanning.scan()
+    this.#scanning = scanning
+    return found
   }
 
   async #compiled(): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /** What cannot work of a project's settings, as warnings at their place in tsconfig.json. */
 import { dirname, join, relative, resolve } from 'node:path'
 import { createFilesMatcher, parseTsconfig, type TsConfigJsonResolved } from 'get-tsconfig'
-import type { ts } from 'ts-morph'
+import { ts } from 'ts-morph'
 import type { Project } from '../src/config.ts'
 import type { Disk } from './disk.ts'
 import type { ManifestTask } from './manifest.ts'
@@ -50,7 +50,7 @@ const factsOf = (
 /** As the compiler decides: by the nearest package.json. */
 const isEsm = (folder: string, disk: Disk): boolean => {
   const text = disk.readFile(join(folder, 'package.json'))
-  if (text !== undefined) return /"type"\s*:\s*"module"/.test(text)
+  if (text !== undefined) return ts.parseConfigFileTextToJson('package.json', text).config?.type === 'module'
   return dirname(folder) !== folder && isEsm(dirname(folder), disk)
 }
 

@@ -1,6 +1,6 @@
 /** The files that generate looks at. Plain text work: the parser is loaded only when one of them names ztask. */
 import { globSync } from 'node:fs'
-import { join, matchesGlob } from 'node:path'
+import { join, matchesGlob, resolve } from 'node:path'
 import { generatedFiles, type Project } from '../src/config.ts'
 import { GenerateError } from '../src/model/errors.ts'
 import type { Disk } from './disk.ts'
@@ -38,15 +38,14 @@ export const sourcePaths = (project: Project): string[] => {
     { cwd: root, exclude: (path) => /(^|[\\/])node_modules$/.test(path) },
   ).filter((path) => !without.some((glob) => matchesGlob(path, glob)))
   // Else a misspelt folder would empty the client and the registry.
-  if (found.length === 0)
+  // A set: `src` and `../*/src` are globs of one file.
+  const paths = new Set(found.map((path) => resolve(root, path)).filter(isSource))
+  if (paths.size === 0)
     throw new GenerateError(
-      `No file matches \`include\`: ${settings.include.join(', ')}, below ${root}. Correct the setting, or make the first file.`,
+      `No file of code matches \`include\`: ${settings.include.join(', ')}, below ${root}. Correct the setting, which holds globs such as src/**/*; or make the first file.`,
       { include: settings.include },
     )
-  // A set: `src` and `../*/src` are globs of one file.
-  const paths = new Set(found.map((path) => join(root, path)))
   return [...paths]
-    .filter(isSource)
     .filter((path) => !twinsOf(path).some((twin) => paths.has(twin)))
     .filter((path) => !generated.has(path))
     .sort()

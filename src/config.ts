@@ -13,7 +13,13 @@ export interface Project {
   readonly settings: Settings
 }
 
-const CONFIG_FILES = ['ztask.config.ts', 'ztask.config.mts', 'ztask.config.js', 'ztask.config.mjs'] as const
+/** What a configuration may be called; the first that is there counts. */
+export const CONFIG_FILES = [
+  'ztask.config.ts',
+  'ztask.config.mts',
+  'ztask.config.js',
+  'ztask.config.mjs',
+] as const
 
 /** @returns the nearest folder, from `start` upwards, that holds a configuration file, else a package.json, else `start`. */
 const findRoot = (start: string): { root: string; configFile: string | undefined } => {

@@ -2,12 +2,15 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Scanner } from '../../codegen/scanner.ts'
-import { generatedFiles, type Project } from '../config.ts'
+import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
 import { watchProject } from '../daemon/reload.ts'
 import { ZtaskError } from '../model/errors.ts'
 
 /** What a save's own events lie apart, ms: generating twice costs less than waiting longer. */
 const SETTLE = 20
+
+/** They hold what is in the generated files, or decide where imports lead. */
+const SETTINGS_FILES = ['tsconfig.json', 'package.json', ...CONFIG_FILES]
 
 /**
  * Generates now and after each change; ends only by a signal. Errors are printed, as the next save may mend them.
@@ -28,8 +31,7 @@ const watchOne = async (
   open: () => Promise<Project>,
   generate: (project: Project, scanner: Scanner) => Promise<void>,
 ): Promise<Project> => {
-  const { root, configFile, settings } = project
-  const settingsFiles = ['tsconfig.json', 'package.json'].map((name) => join(root, name))
+  const { root, settings } = project
   const scanner = new Scanner(project)
   const next = Promise.withResolvers<Project>()
   let last = Promise.resolve()
@@ -42,7 +44,7 @@ const watchOne = async (
     root,
     include: settings.include,
     generated: generatedFiles(project),
-    also: configFile === undefined ? settingsFiles : [...settingsFiles, configFile],
+    also: SETTINGS_FILES.map((name) => join(root, name)),
     settle: SETTLE,
     changed: () => {},
     renew: async () => {

@@ -27,10 +27,15 @@ export const runGenerate = async (
     printed += chunk.toString()
   })
   child.stdout.resume()
+  // A daemon that is ended while it starts leaves nobody behind who writes.
+  const end = (): void => {
+    child.kill()
+  }
+  process.once('exit', end)
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', resolve)
-  })
+  }).finally(() => process.off('exit', end))
   if (code !== 0) throw new GenerateError(printed.trim() || `ztask generate ended with exit code ${code}.`)
   return printed.trim()
 }

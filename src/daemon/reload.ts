@@ -1,10 +1,10 @@
 /** Development: when a file of the project changes, generate again, and let a daemon bring its workers to the new code. */
 import { existsSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { relative, resolve, sep } from 'node:path'
 
 export interface ReloadOptions {
   readonly root: string
-  /** The globs that generate scans: their folders are watched. */
+  /** The globs that generate scans: their folders are watched, also those that come later. */
   readonly include: readonly string[]
   /** What is written by generate itself, absolute. */
   readonly generated: readonly string[]
@@ -26,6 +26,9 @@ const CODE = /\.([cm]?[jt]sx?|json)$/
 /** Of the path below the project; above it anything goes, a git worktree in a dot folder say. */
 const HIDDEN = /(^|[\\/])(node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/
 
+/** @returns whether a path is a folder or lies in it. */
+const isIn = (path: string, folder: string): boolean => `${path}${sep}`.startsWith(`${folder}${sep}`)
+
 /** @returns the part of a glob before its first wildcard: a folder to watch */
 const baseOf = (glob: string): string => {
   const parts = glob.split('/')
@@ -36,10 +39,15 @@ const baseOf = (glob: string): string => {
 /** Watches from now on. @returns what stops it */
 export const watchProject = async (options: ReloadOptions): Promise<() => Promise<void>> => {
   const { watch } = await import('chokidar')
-  const folders = [...new Set(options.include.map((glob) => join(options.root, baseOf(glob))))]
-  const watcher = watch([...folders, ...options.also].filter(existsSync), {
+  const { root, generated } = options
+  const wanted = [...options.include.map((glob) => resolve(root, baseOf(glob))), ...options.also]
+  // From the root down, as a folder or a file may come later; and what lies elsewhere.
+  const watcher = watch([root, ...wanted.filter((path) => !isIn(path, root) && existsSync(path))], {
     ignoreInitial: true,
-    ignored: (path) => options.generated.includes(path) || HIDDEN.test(relative(options.root, path)),
+    ignored: (path) =>
+      generated.includes(path) ||
+      HIDDEN.test(relative(root, path)) ||
+      !wanted.some((one) => isIn(path, one) || isIn(one, path)),
   })
   const reloads = new Reloads(options)
   watcher.on('all', (_, path) => {

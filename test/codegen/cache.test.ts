@@ -175,6 +175,20 @@ test('after any changes the kept, the parsed and the fresh scan are the same', a
   await fc.assert(property, { numRuns: 40 })
 })
 
+test('a scan that fails is never taken for the one before it', async () => {
+  const root = project()
+  const opened = await loadProject(root, {})
+  const scanner = new Scanner(opened)
+  await scanner.scan()
+  const deep = `${TASK}export const b = task(() => ${'('.repeat(50_000)}1${')'.repeat(50_000)})\n`
+  writeProject(root, { 'src/a.ts': deep })
+  await expect(scanner.scan()).rejects.toThrow(RangeError)
+  await expect(scanner.scan()).rejects.toThrow(RangeError)
+  await expect(run(root)).rejects.toThrow(RangeError)
+  writeProject(root, { 'src/a.ts': `${TASK}export const b = task(() => 1)\n` })
+  expect((await scanner.scan()).tasks.map(({ name }) => name)).toEqual(['b'])
+})
+
 test('a scanner that has run before writes what a new one would', async () => {
   const root = project()
   const opened = await loadProject(root, {})

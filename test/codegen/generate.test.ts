@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -244,15 +245,29 @@ describe('include', () => {
     expect((await run(root)).tasks).toEqual(['a'])
   })
 
+  test('may be absolute, and a folder is no glob', async () => {
+    const root = writeProject(workspace(), files)
+    writeProject(root, { 'ztask.config.ts': `export default { include: ['${root}/src/*.ts'] }\n` })
+    expect((await run(root)).tasks).toEqual(['a', 'b'])
+    writeProject(root, { 'ztask.config.ts': "export default { include: ['src'] }\n" })
+    expect((await refusal(root)).message).toContain('holds globs such as src/**/*')
+  })
+
   test('that matches nothing is an error, and what was written stays', async () => {
     const root = writeProject(workspace(), files)
     await run(root)
     writeProject(root, { 'ztask.config.ts': "export default { include: ['scr/**/*'] }\n" })
     expect((await refusal(root)).message).toMatch(
-      /^No file matches `include`: scr\/\*\*\/\*, below .* Correct the setting/,
+      /^No file of code matches `include`: scr\/\*\*\/\*, below .* Correct the setting/,
     )
     expect(read(root, REGISTRY)).toContain('a: {')
   })
+})
+
+test('what is no file is not waited for', async () => {
+  const root = writeProject(workspace(), { 'src/a.ts': `${TASK}export const a = task(() => 1)\n` })
+  execFileSync('mkfifo', [join(root, 'src/pipe.ts')])
+  expect((await run(root)).tasks).toEqual(['a'])
 })
 
 describe('output', () => {

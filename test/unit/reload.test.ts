@@ -19,7 +19,7 @@ const firstChange = async (below: string, change: (root: string) => void): Promi
   return new Promise<string>((resolve, reject) => {
     watchProject({
       root,
-      include: ['src/**/*'],
+      include: ['src/**/*', 'later/**/*'],
       generated: [join(root, 'src/ztask/client.ts')],
       also: [join(root, 'dist')],
       settle: 100,
@@ -45,6 +45,14 @@ test('what is generated, hidden or no code reloads nothing', async () => {
       writeFileSync(join(root, file), '')
   })
   expect(changed).toBe(join('src', 'last.ts'))
+})
+
+test('a folder that comes later is watched, and what lies beside is not', async () => {
+  const changed = await firstChange('p', (root) => {
+    for (const folder of ['other', 'later/deep']) mkdirSync(join(root, folder), { recursive: true })
+    for (const file of ['other/a.ts', 'b.ts', 'later/deep/c.ts']) writeFileSync(join(root, file), '')
+  })
+  expect(changed).toBe(join('later', 'deep', 'c.ts'))
 })
 
 test('sources beside what is generated are watched', async () => {
