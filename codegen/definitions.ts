@@ -2,7 +2,7 @@
 import { type CallExpression, type Expression, Node, type SourceFile, SyntaxKind } from 'ts-morph'
 import { assignedExports } from './commonjs.ts'
 import { type Enclosure, enclosureOf, partOf } from './enclosure.ts'
-import { exportedName, isWrapper, localDeclaration, type Origins, shorthandTarget } from './origins.ts'
+import { exportedName, localDeclaration, type Origins, outermost, shorthandTarget } from './origins.ts'
 
 /** A call of `task()`. */
 export interface Definition {
@@ -48,11 +48,6 @@ const definitionOf = (call: CallExpression): Definition => {
   const exports = isDefault ? ['default'] : assigned
   const part = exports.length === 0 ? partOf(holder) : undefined
   return { call, node: call, local: undefined, exports, inside: inside ?? part, declared: true, comment }
-}
-
-const outermost = (node: Node): Node => {
-  const parent = node.getParent()
-  return isWrapper(parent) ? outermost(parent) : node
 }
 
 const exportsOf = (declaration: Node): string[] => {

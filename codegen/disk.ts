@@ -72,6 +72,13 @@ export class Disk {
     return text
   }
 
+  /** @returns the files whose text is known. */
+  texts(): string[] {
+    return [...this.#facts.values()]
+      .filter(({ question, answer }) => question === 'text' && answer !== NONE)
+      .map(({ path }) => path)
+  }
+
   readonly fileExists = (path: string): boolean => this.#ask('file', path) !== NONE
 
   readonly directoryExists = (path: string): boolean => this.#ask('folder', path) !== NONE

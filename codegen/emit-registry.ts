@@ -1,5 +1,5 @@
 /** The text of registry.ts: each task's options as data, and a lazy import of its code. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { data, HEADER, listed, members, quoted, specifier } from './layout.ts'
 import type { Manifest, ManifestTask } from './manifest.ts'
 
@@ -31,10 +31,7 @@ const hashOf = ({ project, tasks }: Manifest): string => {
     task.specifier ?? task.file,
     task.export,
   ])
-  return createHash('sha256')
-    .update(JSON.stringify([project, facts]))
-    .digest('hex')
-    .slice(0, HASH_LENGTH)
+  return hash('sha256', JSON.stringify([project, facts])).slice(0, HASH_LENGTH)
 }
 
 /** 48 bits: two versions of one project will not meet. */

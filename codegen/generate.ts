@@ -31,7 +31,7 @@ export interface Generated {
 /**
  * Scans a project and writes its client and its registry where they changed.
  *
- * @param mode `check` writes nothing and tells what is stale
+ * @param mode `check` leaves the files as they are and tells what is stale
  * @param scanner the one of an earlier run in this process, which knows what has not changed
  * @throws GenerateError where the sources cannot be generated from: all problems at once, in `data.problems` too
  * @throws ConfigError where the project's tsconfig.json cannot be read

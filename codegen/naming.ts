@@ -1,4 +1,5 @@
 /** Gives each definition its name, or says why it can have none. */
+import { basename } from 'node:path'
 import type { TaskOptions } from '../src/model/task.ts'
 import type { Definition } from './definitions.ts'
 import type { Enclosure } from './enclosure.ts'
@@ -113,6 +114,28 @@ const unnamedDefault = ({ node, local }: Definition): Fault =>
 
 const badName = (node: Fault['node'], code: ProblemCode, message: string, name: string): Fault =>
   fault(node, code, message, `Give it another: \`task({ name: '${suggestion(name)}' }, …)\`.`)
+
+/** @returns what is wrong with the files of tasks: the generated files must be able to name each, and no other, in an import. */
+export const unimportable = (named: readonly Named[], tsExtensions: boolean): Fault[] => {
+  const bySpecifier = new Map<string, string>()
+  return named.flatMap(({ candidate: { definition } }) => {
+    const path = definition.call.getSourceFile().getFilePath()
+    const specifier = tsExtensions ? path : path.replace(/\.([mc]?)[jt]sx?$/, '.$1js')
+    const other = bySpecifier.get(specifier) ?? path
+    bySpecifier.set(specifier, other)
+    const cure = 'Rename the file.'
+    if (/[#?%]/.test(basename(path)))
+      return fault(
+        definition.node,
+        'file-name',
+        'No import leads to a file with #, ? or % in its name.',
+        cure,
+      )
+    if (other === path) return []
+    const message = `An import of this file and of ${basename(other)} is the same.`
+    return fault(definition.node, 'file-name', message, cure)
+  })
+}
 
 /** Names and aliases share one space, as a queued job carries either. */
 const duplicates = (named: readonly Named[], fromRoot: FromRoot): Fault[] => {

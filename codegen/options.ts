@@ -24,6 +24,8 @@ const DATA_CURE =
 
 /** @returns the options of a call of `task()`, as data, with all that is wrong with them. */
 export const optionsOf = (call: CallExpression, origins: Origins): ReadOptions => {
+  const spread = call.getArguments().find((argument) => Node.isSpreadElement(argument))
+  if (spread !== undefined) return { options: {}, faults: [notData(spread, spread, 'options')] }
   const [first, second] = call.getArguments()
   if (second === undefined || first === undefined) return { options: {}, faults: [] }
   const properties = optionProperties(first as Expression, origins)

@@ -119,7 +119,7 @@ export class Origins {
     const callee = call.getExpression().getText()
     if (callee !== (call === expression ? 'require' : 'import')) return undefined
     const [specifier] = call.getArguments()
-    return Node.isStringLiteral(specifier)
+    return Node.isStringLiteral(specifier) || Node.isNoSubstitutionTemplateLiteral(specifier)
       ? this.#resolve(call.getSourceFile(), specifier.getLiteralText())
       : undefined
   }
@@ -287,8 +287,14 @@ const namesIn = (declaration: Named): Named[] => {
 export const unwrapped = (expression: Expression): Expression =>
   isWrapper(expression) ? unwrapped(expression.getExpression()) : expression
 
+/** @returns the parentheses, `as`, `satisfies` and `!` around a node, or the node itself. */
+export const outermost = (node: Node): Node => {
+  const parent = node.getParent()
+  return isWrapper(parent) ? outermost(parent) : node
+}
+
 /** @returns whether a node only wraps an expression and leaves its value alone. */
-export const isWrapper = (node: Node | undefined): node is Node & { getExpression(): Expression } =>
+const isWrapper = (node: Node | undefined): node is Node & { getExpression(): Expression } =>
   Node.isParenthesizedExpression(node) ||
   Node.isAsExpression(node) ||
   Node.isSatisfiesExpression(node) ||

@@ -15,6 +15,7 @@ export const PROBLEMS = {
   'invalid-name': 'error',
   'duplicate-name': 'error',
   'duplicate-alias': 'error',
+  'file-name': 'error',
   'option-not-data': 'error',
   'unknown-option': 'error',
   'wrong-option': 'error',

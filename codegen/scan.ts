@@ -7,7 +7,7 @@ import { definitionsIn } from './definitions.ts'
 import type { Disk } from './disk.ts'
 import type { ManifestTask } from './manifest.ts'
 import { Modules } from './modules.ts'
-import { type Candidate, nameCandidates } from './naming.ts'
+import { type Candidate, nameCandidates, unimportable } from './naming.ts'
 import { type Fault, optionsOf } from './options.ts'
 import { Origins } from './origins.ts'
 import { byPlace, compare, type Problem, placeAt, placeOf, problem } from './problem.ts'
@@ -39,13 +39,14 @@ export class Scanning {
   }
 
   /**
-   * Takes the new text of sources that changed.
+   * Takes the text of sources that changed, and of new ones.
    *
    * @returns whether that is all there is to take; where other files changed, imports may lead elsewhere
    */
-  renew(changed: ReadonlySet<string>): boolean {
-    for (const path of changed) {
-      const text = this.#texts.has(path) ? this.#disk.readFile(path) : undefined
+  renew(changed: ReadonlySet<string>, added: readonly string[]): boolean {
+    for (const path of changed) if (!this.#texts.has(path)) return false
+    for (const path of [...changed, ...added]) {
+      const text = this.#disk.readFile(path)
       if (text === undefined) return false
       this.#texts.set(path, text)
       this.#modules.renew(path)
@@ -63,8 +64,10 @@ export class Scanning {
     const modules = this.#modules
     const known = new Origins(modules.known)
     const fromRoot = (path: string): string => relative(this.#root, path).replaceAll('\\', '/')
+    const sources = Array.from(this.#texts, ([path, text]) => ({ path, text }))
+    // In one order, whenever each came: of two tasks of one name the first is the one that keeps it.
     const files = closure(
-      Array.from(this.#texts, ([path, text]) => ({ path, text })),
+      sources.sort((a, b) => compare(a.path, b.path)),
       modules,
       known,
     ).filter((file) => !this.#isLink(file.getFilePath()))
@@ -79,12 +82,18 @@ export class Scanning {
       ...(definition.inside === undefined ? optionsOf(definition.call, any) : { options: {}, faults: [] }),
     }))
     const { named, faults } = nameCandidates(candidates, fromRoot)
+    const tsExtensions = usesTsExtensions(modules.options)
     const stray = whole.flatMap((file) => strayUses(file, known))
-    const all = [...candidates.flatMap((candidate) => candidate.faults), ...faults, ...stray]
+    const all = [
+      ...candidates.flatMap((candidate) => candidate.faults),
+      ...faults,
+      ...stray,
+      ...unimportable(named, tsExtensions),
+    ]
     return {
       tasks: named.map((one) => manifestTask(one, fromRoot, modules)).sort((a, b) => compare(a.name, b.name)),
       problems: [...syntax.flat(), ...problemsOf(all, fromRoot)].sort(byPlace),
-      tsExtensions: usesTsExtensions(modules.options),
+      tsExtensions,
     }
   }
 

@@ -1,5 +1,4 @@
 /** Scans a project as often as it is asked, and does no more than has changed since the last time. */
-import { isDeepStrictEqual } from 'node:util'
 import type { Project } from '../src/config.ts'
 import { compiledRegistry, readBuild } from '../src/registry-file.ts'
 import { type Kept, keep, loadKept, scannerStamp } from './cache.ts'
@@ -8,11 +7,32 @@ import { byPlace } from './problem.ts'
 import type { Scan, Scanning } from './scan.ts'
 import { namesZtask, sourcePaths, ztaskNames } from './sources.ts'
 
+/** The project as it is, before any file is read. */
+interface Look {
+  /** Stands for what a scan depends on that is no source and no import. */
+  readonly key: string
+  /** The sources. */
+  readonly paths: readonly string[]
+  /** What the project's build made of the registry. */
+  readonly compiled: string | undefined
+}
+
+/** A scan that ended well. */
+interface Done {
+  readonly kept: Kept
+  /** The sources as parsed by this process; not where the scan came from the cache, or no source names ztask. */
+  readonly scanning: Scanning | undefined
+}
+
+/** What came and what changed since a scan. */
+interface Change {
+  readonly changed: ReadonlySet<string>
+  readonly added: readonly string[]
+}
+
 export class Scanner {
   readonly #project: Project
-  #kept: Kept | undefined
-  /** The sources as read and parsed by this process. */
-  #scanning: Scanning | undefined
+  #last: Done | undefined
 
   constructor(project: Project) {
     this.#project = project
@@ -20,76 +40,72 @@ export class Scanner {
 
   /** @throws ConfigError where the project's tsconfig.json cannot be read */
   async scan(): Promise<Scan> {
-    const { root } = this.#project
-    const paths = sourcePaths(this.#project)
-    const compiled = await this.#compiled()
-    const key = this.#keyOf(compiled)
-    const kept = this.#kept ?? loadKept(root)
-    const isSame = kept?.key === key && isDeepStrictEqual(paths, kept.paths)
-    const changed = isSame ? kept.disk.changed() : undefined
-    // Until the scan has ended well: what has been read must not stand for what was not found.
-    this.#kept = undefined
-    const now =
-      kept !== undefined && changed?.size === 0
-        ? kept
-        : { key, paths, ...(await this.#renewed(paths, compiled, changed, kept?.disk)) }
-    if (now.disk.isNews) keep(root, now)
-    this.#kept = now
-    return now.scan
+    const look = await this.#look()
+    const last = this.#last ?? loaded(this.#project.root)
+    const change = last && changeSince(last.kept, look)
+    // Until this one has ended well: what has been read must not stand for what was not found.
+    this.#last = undefined
+    const isSame = change?.changed.size === 0 && change.added.length === 0
+    const now = last !== undefined && isSame ? last : await this.#renewed(look, last, change)
+    if (now.kept.disk.isNews) keep(this.#project.root, now.kept)
+    this.#last = now
+    return now.kept.scan
+  }
+
+  /** @returns the files that the last scan read and that are no sources: what tsconfig.json extends, modules of constants. */
+  outside(): string[] {
+    const kept = this.#last?.kept
+    const sources = new Set(kept?.paths)
+    return kept?.disk.texts().filter((path) => !sources.has(path)) ?? []
   }
 
   /** Parses the sources, where the last scan came from the cache: the next change is then quick. */
   async warm(): Promise<void> {
-    if (this.#scanning !== undefined) return
-    const paths = sourcePaths(this.#project)
-    const compiled = await this.#compiled()
-    this.#kept = { key: this.#keyOf(compiled), paths, ...(await this.#renewed(paths, compiled)) }
+    if (this.#last?.scanning === undefined) this.#last = await this.#renewed(await this.#look())
   }
 
-  async #renewed(
-    paths: readonly string[],
-    compiled: string | undefined,
-    changed?: ReadonlySet<string>,
-    known?: Disk,
-  ): Promise<Pick<Kept, 'disk' | 'scan'>> {
+  /** Only what changed is parsed again, where that is all there is to it. */
+  async #renewed(look: Look, last?: Done, change?: Change): Promise<Done> {
+    if (change !== undefined && last?.scanning?.renew(change.changed, change.added) === true)
+      return this.#scanned(look, last.scanning, last.kept.disk)
+    const disk = new Disk()
+    const sources = look.paths.map((path) => ({ path, text: disk.readFile(path) ?? '' }))
+    const names = ztaskNames(this.#project.root, disk)
+    if (!sources.some((source) => namesZtask(source, names)))
+      return { kept: { key: look.key, paths: look.paths, disk, scan: NOTHING }, scanning: undefined }
     // The parser costs 350 ms to load.
-    const parser = () => Promise.all([import('./scan.ts'), import('./settings-problems.ts')])
-    let disk = known
-    if (disk === undefined || changed === undefined || this.#scanning?.renew(changed) !== true) {
-      // Its texts are those of other files.
-      this.#scanning = undefined
-      const fresh = new Disk()
-      const sources = paths.map((path) => ({ path, text: fresh.readFile(path) ?? '' }))
-      const names = ztaskNames(this.#project.root, fresh)
-      if (!sources.some((source) => namesZtask(source, names))) return { disk: fresh, scan: NOTHING }
-      const [{ Scanning }] = await parser()
-      this.#scanning = new Scanning(this.#project.root, sources, fresh)
-      disk = fresh
-    }
-    const [, { settingsProblems }] = await parser()
-    const found = this.#scanned(this.#scanning)
-    const { options } = this.#scanning
-    const more = settingsProblems(this.#project, found.tasks, options, compiled, disk)
-    return { disk, scan: { ...found, problems: [...found.problems, ...more].sort(byPlace) } }
+    const { Scanning } = await import('./scan.ts')
+    return this.#scanned(look, new Scanning(this.#project.root, sources, disk), disk)
   }
 
-  /** What a scan that failed has left half done is not used again. */
-  #scanned(scanning: Scanning): Scan {
-    this.#scanning = undefined
-    const found = scanning.scan()
-    this.#scanning = scanning
-    return found
+  async #scanned({ key, paths, compiled }: Look, scanning: Scanning, disk: Disk): Promise<Done> {
+    const { settingsProblems } = await import('./settings-problems.ts')
+    const { tasks, problems, tsExtensions } = scanning.scan()
+    const more = settingsProblems(this.#project, tasks, scanning.options, compiled, disk)
+    const scan = { tasks, problems: [...problems, ...more].sort(byPlace), tsExtensions }
+    return { kept: { key, paths, disk, scan }, scanning }
   }
 
-  async #compiled(): Promise<string | undefined> {
-    return compiledRegistry(this.#project, await readBuild(this.#project.root))
-  }
-
-  /** What a scan depends on that is no source and no import. */
-  #keyOf(compiled: string | undefined): string {
+  async #look(): Promise<Look> {
     const { output, loader, registry } = this.#project.settings
-    return JSON.stringify([scannerStamp(), output, loader, registry, compiled !== undefined])
+    const build = await readBuild(this.#project.root)
+    const compiled = compiledRegistry(this.#project, build)
+    const key = JSON.stringify([scannerStamp(), output, loader, registry, compiled !== undefined])
+    return { key, paths: sourcePaths(this.#project, build.outDir), compiled }
   }
+}
+
+const loaded = (root: string): Done | undefined => {
+  const kept = loadKept(root)
+  return kept && { kept, scanning: undefined }
+}
+
+/** @returns nothing where more than the content of sources is another: a source is gone, say. */
+const changeSince = (kept: Kept, { key, paths }: Look): Change | undefined => {
+  const now = new Set(paths)
+  if (kept.key !== key || !kept.paths.every((path) => now.has(path))) return undefined
+  const before = new Set(kept.paths)
+  return { changed: kept.disk.changed(), added: paths.filter((path) => !before.has(path)) }
 }
 
 const NOTHING: Scan = { tasks: [], problems: [], tsExtensions: false }

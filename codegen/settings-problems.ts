@@ -85,9 +85,18 @@ const parsedConfig = (file: string): TsConfigJsonResolved | undefined => {
   }
 }
 
+const keyIn = (object: ts.Node | undefined, key: string): ts.PropertyAssignment | undefined =>
+  object !== undefined && ts.isObjectLiteralExpression(object)
+    ? object.properties
+        .filter(ts.isPropertyAssignment)
+        .find(({ name }) => ts.isStringLiteral(name) && name.text === key)
+    : undefined
+
 /** At the option where it stands in this file; what it extends has no line here. */
 const problemOf = ({ option, code, message, cure }: SettingFault, text: string): Problem => {
-  const found = new RegExp(`"${option}"(?=\\s*:)`).exec(text)
-  const place = placeAt(text, FILE, found?.index ?? 0, found?.[0].length ?? 1)
+  const file = ts.parseJsonText(FILE, text)
+  const name = keyIn(keyIn(file.statements[0]?.expression, 'compilerOptions')?.initializer, option)?.name
+  const found = name ?? keyIn(file.statements[0]?.expression, option)?.name
+  const place = placeAt(text, FILE, found?.getStart(file) ?? 0, found?.getWidth(file) ?? 1)
   return problem(place, code, message, cure)
 }

@@ -2,7 +2,7 @@
 import { Node, type SourceFile, SyntaxKind } from 'ts-morph'
 import { assignedExports } from './commonjs.ts'
 import type { Fault } from './options.ts'
-import { isWrapper, type Origins } from './origins.ts'
+import { type Origins, outermost } from './origins.ts'
 
 /** @returns a warning for each use of `task` as a value. */
 export const strayUses = (file: SourceFile, origins: Origins): Fault[] => {
@@ -40,11 +40,6 @@ const whole = (identifier: Node): Node => {
   if (Node.isShorthandPropertyAssignment(parent)) return parent
   const isName = Node.isPropertyAccessExpression(parent) && parent.getNameNode() === identifier
   return outermost(isName ? parent : identifier)
-}
-
-const outermost = (node: Node): Node => {
-  const parent = node.getParent()
-  return isWrapper(parent) ? outermost(parent) : node
 }
 
 /** Whether it stands where a value is used: not as a callee, a constant's value, or in an import or an export. */

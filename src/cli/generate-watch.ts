@@ -39,8 +39,11 @@ const watchOne = async (
     last = last.then(() => work().catch(print))
     return last
   }
-  const run = (): Promise<void> => inTurn(() => generate(project, scanner))
-  const stop = await watchProject({
+  const run = async (): Promise<void> => {
+    await inTurn(() => generate(project, scanner))
+    watch.add(scanner.outside())
+  }
+  const watch = await watchProject({
     root,
     include: settings.include,
     generated: generatedFiles(project),
@@ -59,7 +62,7 @@ const watchOne = async (
   await run()
   void inTurn(() => scanner.warm())
   const changed = await next.promise
-  await stop()
+  await watch.stop()
   await last
   return changed
 }

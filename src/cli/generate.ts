@@ -15,7 +15,7 @@ export const addGenerate = (program: Command): void => {
   program
     .command('generate')
     .description('write the typed client and the registry from the tasks in the sources')
-    .option('--check', 'write nothing; exit 1 and show the difference where the files are stale')
+    .option('--check', 'leave both files as they are; exit 1 and show the difference where they are stale')
     .option('--watch', 'go on, and write again when a source changes')
     .option('--json', 'print tasks, files and problems as JSON')
     .action(async (flags: GenerateFlags, command: Command) => {

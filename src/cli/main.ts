@@ -34,12 +34,19 @@ const report = (error: unknown): number => {
   return 1
 }
 
+/** `ztask list | head -1`: whoever read has had enough, which is no failure. */
+const endWithReader = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+}
+
 /**
  * Runs a command line.
  *
  * @param argv the words behind `ztask`
  */
 export const run = async (argv: readonly string[]): Promise<void> => {
+  process.stdout.on('error', endWithReader)
   try {
     await build().parseAsync(argv, { from: 'user' })
   } catch (error) {

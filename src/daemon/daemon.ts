@@ -13,13 +13,13 @@ import { databaseFile, openStore } from '../store/open.ts'
 import type { SqliteStore } from '../store/sqlite.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
 import { Commands } from './commands.ts'
-import { runGenerate } from './generator.ts'
+import { checkGenerated, runGenerate } from './generator.ts'
 import { Ingress } from './ingress.ts'
 import { Journal } from './journal.ts'
 import { Pool, WorkerBrokenError } from './pool.ts'
-import { watchProject } from './reload.ts'
+import { type Watch, watchProject } from './reload.ts'
 import { Ring } from './ring.ts'
-import { isOutOfDate, sourcesFault } from './staleness.ts'
+import { isOutOfDate } from './staleness.ts'
 
 export interface DaemonOptions {
   readonly project: Project
@@ -78,7 +78,7 @@ export class Daemon {
   readonly #ring: Ring
   readonly #pool: Pool
   readonly #ingress: Ingress
-  #stopWatching: (() => Promise<void>) | undefined
+  #watching: Watch | undefined
   #registry: FoundRegistry | undefined
   readonly #checking = new AbortController()
 
@@ -181,7 +181,7 @@ export class Daemon {
     if (development) {
       await this.#generate()
       // Before the workers load the code: what is saved while they do must not go unseen.
-      this.#stopWatching = await this.#watch()
+      this.#watching = await this.#watch()
     }
     await this.#renew()
     await this.#ring.freeHeld()
@@ -203,8 +203,12 @@ export class Daemon {
     const { project } = this.#options
     const { signal } = this.#checking
     const check = async (): Promise<void> => {
-      const fault = await sourcesFault(project, () => runGenerate(project.root, ['--check'], signal))
-      if (fault !== undefined && !signal.aborted) this.#journal.differsFromSources(fault)
+      try {
+        const fault = await checkGenerated(project.root, signal)
+        if (fault !== undefined) this.#journal.differsFromSources(fault)
+      } catch (error) {
+        if (!signal.aborted) this.#journal.notChecked(error as Error)
+      }
     }
     const timer = setTimeout(() => void check(), CHECK_AFTER)
     signal.addEventListener('abort', () => clearTimeout(timer))
@@ -213,7 +217,7 @@ export class Daemon {
   async #quiet(): Promise<void> {
     this.#checking.abort()
     this.#ring.stop()
-    await this.#stopWatching?.()
+    await this.#watching?.stop()
   }
 
   async #generate(): Promise<void> {
@@ -244,7 +248,7 @@ export class Daemon {
     this.#ring.learn(tasks)
   }
 
-  async #watch(): Promise<() => Promise<void>> {
+  async #watch(): Promise<Watch> {
     const { project } = this.#options
     const { root, settings } = project
     const built = builtFolder(project, (await findRegistry(project)).file)
@@ -254,7 +258,7 @@ export class Daemon {
       generated: generatedFiles(project),
       also: built === undefined ? [] : [built],
       settle: SETTLE,
-      changed: (file) => this.#journal.changed(file),
+      changed: (files) => this.#journal.changed(files),
       renew: async () => {
         await this.#generate()
         await this.#renew()

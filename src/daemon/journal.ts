@@ -5,6 +5,9 @@ import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Run, Worker } from '../model/run.ts'
 
+/** Of the files that a reload is for; a checkout changes thousands. */
+const MOST_NAMED = 20
+
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(Math.abs(ms) < 10_000 ? 1 : 0)} s`
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
 const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`
@@ -97,8 +100,13 @@ export class Journal {
     )
   }
 
-  changed(file: string): void {
-    this.#log.info({ file }, `${file} changed: reloading`)
+  notChecked(error: Error): void {
+    this.#log.warn({ err: error }, `The sources could not be compared with the registry: ${error.message}`)
+  }
+
+  changed(files: readonly string[]): void {
+    const more = files.length === 1 ? '' : ` and ${files.length - 1} more`
+    this.#log.info({ files: files.slice(0, MOST_NAMED) }, `${files[0]}${more} changed: reloading`)
   }
 
   reloaded(generation: number): void {

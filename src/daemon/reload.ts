@@ -12,7 +12,8 @@ export interface ReloadOptions {
   readonly also: readonly string[]
   /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
   readonly settle: number
-  readonly changed: (file: string) => void
+  /** Told what a reload is for, relative to `root`. */
+  readonly changed: (files: readonly string[]) => void
   /** Does what a change asks for; one at a time. */
   readonly renew: () => Promise<void>
   readonly failed: (error: Error) => void
@@ -36,8 +37,14 @@ const baseOf = (glob: string): string => {
   return (wild === -1 ? parts : parts.slice(0, wild)).join('/') || '.'
 }
 
-/** Watches from now on. @returns what stops it */
-export const watchProject = async (options: ReloadOptions): Promise<() => Promise<void>> => {
+export interface Watch {
+  /** Watches further files, absolute. */
+  add(files: readonly string[]): void
+  stop(): Promise<void>
+}
+
+/** Watches from now on. */
+export const watchProject = async (options: ReloadOptions): Promise<Watch> => {
   const { watch } = await import('chokidar')
   const { root, generated } = options
   const wanted = [...options.include.map((glob) => resolve(root, baseOf(glob))), ...options.also]
@@ -58,9 +65,15 @@ export const watchProject = async (options: ReloadOptions): Promise<() => Promis
     watcher.once('ready', () => resolve())
     watcher.once('error', () => resolve())
   })
-  return async () => {
-    reloads.stop()
-    await watcher.close()
+  return {
+    add(files) {
+      wanted.push(...files)
+      watcher.add([...files])
+    },
+    async stop() {
+      reloads.stop()
+      await watcher.close()
+    },
   }
 }
 
@@ -70,7 +83,7 @@ class Reloads {
   #timer: NodeJS.Timeout | undefined
   #running = false
   #stopped = false
-  #latest: string | undefined
+  #files = new Set<string>()
 
   constructor(options: ReloadOptions) {
     this.#options = options
@@ -78,7 +91,7 @@ class Reloads {
 
   notice(file: string): void {
     if (this.#stopped) return
-    this.#latest = file
+    this.#files.add(file)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#reload(), this.#options.settle)
   }
@@ -91,9 +104,9 @@ class Reloads {
   async #reload(): Promise<void> {
     if (this.#running) return
     this.#running = true
-    while (this.#latest !== undefined && !this.#stopped) {
-      this.#options.changed(this.#latest)
-      this.#latest = undefined
+    while (this.#files.size > 0 && !this.#stopped) {
+      this.#options.changed([...this.#files])
+      this.#files.clear()
       try {
         await this.#options.renew()
       } catch (error) {

@@ -28,7 +28,7 @@ test('K12, K13: a change of the code is logged, the next job runs the new code, 
   await greet.async()
   await project.hasRun('old')
   project.write('src/greet.ts', saying('new'))
-  expect(await daemon.prints(/reloading/)).toContain('"file":"src/greet.ts"')
+  expect(await daemon.prints(/reloading/)).toContain('"files":["src/greet.ts"]')
   await daemon.prints(/Reloaded: new jobs run generation 2/)
   await greet.async()
   await project.hasRun('new')

@@ -15,6 +15,7 @@ import { describe, expect, test } from 'vitest'
 import { generate } from '../../codegen/generate.ts'
 import type { Scan } from '../../codegen/scan.ts'
 import { Scanner } from '../../codegen/scanner.ts'
+import manifest from '../../package.json' with { type: 'json' }
 import { loadProject } from '../../src/config.ts'
 import { run, workspace, writeProject } from './project.ts'
 
@@ -114,6 +115,19 @@ describe('is not used', () => {
     rmSync(join(root, 'src/b.ts'))
     expect((await run(root)).tasks).toEqual(['a'])
   })
+})
+
+test('is not used by another scanner', async () => {
+  const root = project()
+  await run(root)
+  poison(root)
+  const kept = JSON.parse(readFileSync(join(root, CACHE), 'utf8')) as { key: string }
+  expect(kept.key).toContain(manifest.version)
+  writeFileSync(
+    join(root, CACHE),
+    JSON.stringify({ ...kept, key: kept.key.replace(manifest.version, '0.0.1') }),
+  )
+  expect(await isKept(root)).toBe(false)
 })
 
 describe('costs nothing but time', () => {

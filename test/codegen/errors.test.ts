@@ -258,6 +258,12 @@ const spread = () => ({}), one = { count: two.count }, two = { count: one.count 
     ])
   })
 
+  test('are not hidden behind a spread', async () => {
+    expect(await said('const args = [{}, () => 1] as const\nexport const a = task(...args)')).toEqual([
+      `3:23 The options cannot be read: \`...args\` is no data. | ${CURE}`,
+    ])
+  })
+
   test('may be calculated: durations are seconds', async () => {
     const root = writeProject(workspace(), {
       'src/a.ts': `${TASK}const HOUR = 60 * 60\nexport const a = task({ retryAfter: (24 * HOUR + 30) / 2 - 1 }, () => 1)\n`,
@@ -300,6 +306,15 @@ const spread = () => ({}), one = { count: two.count }, two = { count: one.count 
 test('a file that cannot be parsed is an error, so that no task goes missing behind it', async () => {
   const found = await said('export const a = task((x: string) => x\nexport const b = task(() => 1)')
   expect(found[0]).toMatch(/^3:\d+ The file cannot be parsed: .* \| Correct the syntax: tasks may be hidden/)
+})
+
+test('files that no import, or one import, leads to', async () => {
+  const code = (name: string) => `${TASK}export const ${name} = task(() => 1)\n`
+  const error = await refused({ 'src/a.ts': code('a'), 'src/a.tsx': code('b'), 'src/c#d.ts': code('c') })
+  expect(problemsOf(error).map(({ file, code, message }) => `${file} ${code} ${message}`)).toEqual([
+    'src/a.tsx file-name An import of this file and of a.ts is the same.',
+    'src/c#d.ts file-name No import leads to a file with #, ? or % in its name.',
+  ])
 })
 
 test('a source that cannot be read is named', async () => {

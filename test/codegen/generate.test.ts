@@ -204,6 +204,14 @@ test('a file that several globs find is one file', async () => {
   expect((await run(root)).tasks).toEqual(['a'])
 })
 
+test('a template without holes names a module too', async () => {
+  const root = writeProject(workspace(), {
+    'src/a.cjs': 'const { task } = require(`ztask`)\nexports.a = task(() => 1)\nexports.job = task\n',
+    'src/b.cjs': 'const { job } = require(`./a.cjs`)\nexports.b = job(() => 1)\n',
+  })
+  expect((await run(root)).tasks).toEqual(['a', 'b'])
+})
+
 test('ztask is known by the names that package.json gives it', async () => {
   const root = writeProject(workspace(), {
     'package.json':
@@ -243,6 +251,19 @@ describe('include', () => {
     const config = "export default { include: ['src/**/*', '!**/*.test.ts'] }\n"
     const root = writeProject(workspace(), { ...files, 'ztask.config.ts': config })
     expect((await run(root)).tasks).toEqual(['a'])
+  })
+
+  test('leaves out what was compiled, where no glob names its folder', async () => {
+    const root = writeProject(workspace(), {
+      ...files,
+      'tsconfig.json': '{ "compilerOptions": { "outDir": "build" } }',
+      'build/a.js': files['src/a.ts'],
+      'build/only.js': `${TASK}export const only = task(() => 1)\n`,
+      'ztask.config.ts': "export default { include: ['**/*'] }\n",
+    })
+    expect((await run(root)).tasks).toEqual(['a', 'b'])
+    writeProject(root, { 'ztask.config.ts': "export default { include: ['build/**/*'] }\n" })
+    expect((await run(root)).tasks).toEqual(['a', 'only'])
   })
 
   test('may be absolute, and a folder is no glob', async () => {

@@ -102,7 +102,7 @@ test('a Nest app: workers load what was compiled, in development again when it i
     await runs(project.start(['dist/main.js', 'ada']))
     return project.ran().includes('sent again:ada')
   })
-  expect(daemon.stdout).toMatch(/"file":"dist\/[^"]*"/)
+  expect(daemon.stdout).toMatch(/"files":\["dist\/[^"]*"/)
 })
 
 test('a Nest app: a loader of its own gives workers the metadata', async () => {

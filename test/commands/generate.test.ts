@@ -129,6 +129,27 @@ test('--watch writes after each save, lives through errors, and follows the sett
   await watching.kill('SIGTERM')
 })
 
+test('--watch follows what is read outside `include` too', async () => {
+  const project = await makeProject()
+  project.write('constants/retries.ts', 'export const RETRIES = 11\n')
+  project.write('base.json', '{ "compilerOptions": { "paths": { "@/*": ["./src/*"] } } }')
+  project.write('tsconfig.json', '{ "extends": "./base.json" }')
+  project.write(
+    'src/more.ts',
+    `${TASK}import { RETRIES } from '../constants/retries.js'\nexport const more = task({ retryCount: RETRIES }, () => 1)\n`,
+  )
+  project.write('src/queue.ts', "export { task as job } from 'ztask'\n")
+  project.write('src/far.ts', "import { job } from '#/queue'\nexport const far = job(() => 1)\n")
+  const watching = project.start([EXECUTABLE, 'generate', '--watch'])
+  await until('the first constant', () => registry(project).includes('retryCount: 11'))
+  await watching.prints(/tasks: wrote/)
+  project.write('constants/retries.ts', 'export const RETRIES = 12\n')
+  await until('the second constant', () => registry(project).includes('retryCount: 12'))
+  project.write('base.json', '{ "compilerOptions": { "paths": { "#/*": ["./src/*"] } } }')
+  await until('the task behind the new alias', () => registry(project).includes('far:'))
+  await watching.kill('SIGTERM')
+})
+
 test('--watch and --check exclude each other', async () => {
   const project = await makeProject()
   const { code, stderr } = await project.ztask('generate', '--watch', '--check')

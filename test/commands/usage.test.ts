@@ -1,5 +1,6 @@
 /** The command line itself: what is wrong usage, and what is said about it. */
 import { beforeAll, expect, test } from 'vitest'
+import { EXECUTABLE } from '../harness/process.ts'
 import { shareProject, type TestProject } from '../harness/project.ts'
 
 let project: TestProject
@@ -30,6 +31,20 @@ test('--help and --version go to stdout and are no failure', async () => {
   expect(ofDaemon.stdout).toContain('--shutdown-timeout <seconds>')
   expect(version.stdout).toBe('0.1.0\n')
 })
+
+test('a reader that has had enough ends a command, quietly', async () => {
+  const { code, stderr } = await project.start(['-e', CLOSE_AT_ONCE, EXECUTABLE]).ended
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+})
+
+/** As in a shell's pipe: the end that reads is closed before anything is written. */
+const CLOSE_AT_ONCE = `
+const child = require('node:child_process').spawn(process.execPath, [process.argv[1], 'generate', '--json'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
+child.stdout.destroy()
+child.once('close', (code) => process.exit(code))
+`
 
 test.each([
   [['stauts'], 'Did you mean status?'],

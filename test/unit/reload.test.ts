@@ -9,26 +9,26 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end()
 })
 
-/** Watches `src` and `dist` of a project in `below`, and resolves with the first file that is seen to change. */
-const firstChange = async (below: string, change: (root: string) => void): Promise<string> => {
+/** Watches `src` and `dist` of a project in `below`, and resolves with the files of the first reload, sorted. */
+const firstChange = async (below: string, change: (root: string) => void): Promise<string[]> => {
   const temporary = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
   ends.push(() => rmSync(temporary, { recursive: true }))
   const root = join(temporary, below)
   for (const folder of ['src/ztask', 'src/.hidden', 'dist/ztask'])
     mkdirSync(join(root, folder), { recursive: true })
-  return new Promise<string>((resolve, reject) => {
+  return new Promise<string[]>((resolve, reject) => {
     watchProject({
       root,
       include: ['src/**/*', 'later/**/*'],
       generated: [join(root, 'src/ztask/client.ts')],
       also: [join(root, 'dist')],
       settle: 100,
-      changed: resolve,
+      changed: (files) => resolve([...files].sort()),
       renew: async () => {},
       failed: reject,
       blind: reject,
-    }).then((stop) => {
-      ends.push(stop)
+    }).then((watch) => {
+      ends.push(() => watch.stop())
       change(root)
     }, reject)
   })
@@ -36,7 +36,7 @@ const firstChange = async (below: string, change: (root: string) => void): Promi
 
 test('a project below a dot folder is watched like any other', async () => {
   const changed = await firstChange('.worktrees/p', (root) => writeFileSync(join(root, 'src/a.ts'), ''))
-  expect(changed).toBe(join('src', 'a.ts'))
+  expect(changed).toEqual([join('src', 'a.ts')])
 })
 
 test('what is generated, hidden or no code reloads nothing', async () => {
@@ -44,7 +44,7 @@ test('what is generated, hidden or no code reloads nothing', async () => {
     for (const file of ['src/ztask/client.ts', 'src/.hidden/x.ts', 'src/data.csv', 'src/last.ts'])
       writeFileSync(join(root, file), '')
   })
-  expect(changed).toBe(join('src', 'last.ts'))
+  expect(changed).toEqual([join('src', 'last.ts')])
 })
 
 test('a folder that comes later is watched, and what lies beside is not', async () => {
@@ -52,14 +52,14 @@ test('a folder that comes later is watched, and what lies beside is not', async 
     for (const folder of ['other', 'later/deep']) mkdirSync(join(root, folder), { recursive: true })
     for (const file of ['other/a.ts', 'b.ts', 'later/deep/c.ts']) writeFileSync(join(root, file), '')
   })
-  expect(changed).toBe(join('later', 'deep', 'c.ts'))
+  expect(changed).toEqual([join('later', 'deep', 'c.ts')])
 })
 
 test('sources beside what is generated are watched', async () => {
   const changed = await firstChange('p', (root) => {
     for (const file of ['src/ztask/client.ts', 'src/ztask/mail.ts']) writeFileSync(join(root, file), '')
   })
-  expect(changed).toBe(join('src', 'ztask', 'mail.ts'))
+  expect(changed).toEqual([join('src', 'ztask', 'mail.ts')])
 })
 
 test('the folder of compiled code is watched, also when it is made anew', async () => {
@@ -68,7 +68,7 @@ test('the folder of compiled code is watched, also when it is made anew', async 
     mkdirSync(join(root, 'dist/src'), { recursive: true })
     writeFileSync(join(root, 'dist/src/mail.js'), '')
   })
-  expect(changed).toBe(join('dist', 'src', 'mail.js'))
+  expect(changed).toEqual([join('dist', 'src', 'mail.js')])
 })
 
 test('what cannot be watched is told, and the rest is watched', async () => {
@@ -79,7 +79,7 @@ test('what cannot be watched is told, and the rest is watched', async () => {
   symlinkSync('two', join(root, 'src/one'))
   symlinkSync('one', join(root, 'src/two'))
   const told: Error[] = []
-  const changed = new Promise<string>((resolve, reject) => {
+  const changed = new Promise<readonly string[]>((resolve, reject) => {
     watchProject({
       root,
       include: ['src/**/*'],
@@ -90,11 +90,11 @@ test('what cannot be watched is told, and the rest is watched', async () => {
       renew: async () => {},
       failed: reject,
       blind: (error) => told.push(error),
-    }).then((stop) => {
-      ends.push(stop)
+    }).then((watch) => {
+      ends.push(() => watch.stop())
       writeFileSync(join(root, 'src/a.ts'), '')
     }, reject)
   })
-  expect(await changed).toBe(join('src', 'a.ts'))
+  expect(await changed).toEqual([join('src', 'a.ts')])
   expect(told.map((error) => (error as NodeJS.ErrnoException).code)).toContain('ELOOP')
 })
