@@ -1,15 +1,6 @@
 /** What production runs: an image with the build's output, package.json and the packages, and nothing else. */
 import { execFileSync } from 'node:child_process'
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { build } from 'esbuild'
@@ -23,13 +14,18 @@ const SOURCES = resolve(import.meta.dirname, '../fixtures/projects/commonjs-serv
 let packed: string
 beforeAll(() => {
   packed = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-packed-')))
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', packed], {
+  // What would be packed is copied: a machine may have no tar.
+  const said = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--silent'], {
     cwd: REPOSITORY,
+    encoding: 'utf8',
   })
-  const [tarball = ''] = readdirSync(packed)
-  execFileSync('tar', ['-xzf', tarball], { cwd: packed })
+  for (const path of pathsOf(JSON.parse(said))) cpSync(join(REPOSITORY, path), join(packed, path))
 })
 afterAll(() => rmSync(packed, { recursive: true, force: true }))
+
+/** npm 11 lists the packages, npm 12 has them by their names. */
+const pathsOf = (packages: Record<string, { files: { path: string }[] }>): string[] =>
+  Object.values(packages).flatMap(({ files }) => files.map(({ path }) => path))
 
 const runs = async (running: RunningProcess): Promise<void> => {
   const { code, stdout, stderr } = await running.ended
@@ -57,7 +53,7 @@ const imageOf = async (project: TestProject, ...files: string[]): Promise<TestPr
     cpSync(project.path(file), project.path(join('image', file)), { recursive: true })
   const image = await copyProject(project.path('image'))
   rmSync(image.path('node_modules'), { recursive: true })
-  cpSync(join(packed, 'package'), image.path('node_modules/ztask'), { recursive: true })
+  cpSync(packed, image.path('node_modules/ztask'), { recursive: true })
   for (const name of Object.keys(
     JSON.parse(readFileSync(`${REPOSITORY}package.json`, 'utf8')).dependencies,
   )) {
