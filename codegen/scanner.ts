@@ -33,6 +33,7 @@ interface Change {
 export class Scanner {
   readonly #project: Project
   #last: Done | undefined
+  #outside: readonly string[] = []
 
   constructor(project: Project) {
     this.#project = project
@@ -49,14 +50,14 @@ export class Scanner {
     const now = last !== undefined && isSame ? last : await this.#renewed(look, last, change)
     if (now.kept.disk.isNews) keep(this.#project.root, now.kept)
     this.#last = now
+    const sources = new Set(look.paths)
+    this.#outside = now.kept.disk.texts().filter((path) => !sources.has(path))
     return now.kept.scan
   }
 
-  /** @returns the files that the last scan read and that are no sources: what tsconfig.json extends, modules of constants. */
-  outside(): string[] {
-    const kept = this.#last?.kept
-    const sources = new Set(kept?.paths)
-    return kept?.disk.texts().filter((path) => !sources.has(path)) ?? []
+  /** What the last scan that ended well read, and that is no source: what tsconfig.json extends, modules of constants. */
+  get outside(): readonly string[] {
+    return this.#outside
   }
 
   /** Parses the sources, where the last scan came from the cache: the next change is then quick. */

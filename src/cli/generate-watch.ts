@@ -1,4 +1,5 @@
 /** `ztask generate --watch`: one process that keeps what it has parsed. */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Scanner } from '../../codegen/scanner.ts'
@@ -8,6 +9,15 @@ import { ZtaskError } from '../model/errors.ts'
 
 /** What a save's own events lie apart, ms: generating twice costs less than waiting longer. */
 const SETTLE = 20
+
+/**
+ * How often the few files that were read elsewhere are looked at, ms: they are known only when they have been read, and a
+ * watch that begins then would miss what was saved meanwhile.
+ */
+const LOOK = 150
+
+/** The clock of a file system may be so much behind, ms. */
+const TICK = 20
 
 /** They hold what is in the generated files, or decide where imports lead. */
 const SETTINGS_FILES = ['tsconfig.json', 'package.json', ...CONFIG_FILES]
@@ -39,10 +49,12 @@ const watchOne = async (
     last = last.then(() => work().catch(print))
     return last
   }
-  const run = async (): Promise<void> => {
-    await inTurn(() => generate(project, scanner))
-    watch.add(scanner.outside())
-  }
+  let since = 0
+  const run = (): Promise<void> =>
+    inTurn(() => {
+      since = Date.now() - TICK
+      return generate(project, scanner)
+    })
   const watch = await watchProject({
     root,
     include: settings.include,
@@ -58,14 +70,21 @@ const watchOne = async (
     failed: print,
     blind: print,
   })
+  const looking = setInterval(() => {
+    const file = scanner.outside.find((path) => changedAt(path) > since)
+    if (file !== undefined) watch.notice(file)
+  }, LOOK)
   // Only now, as a save during the first run would otherwise go unseen.
   await run()
   void inTurn(() => scanner.warm())
   const changed = await next.promise
+  clearInterval(looking)
   await watch.stop()
   await last
   return changed
 }
+
+const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0
 
 const print = (error: Error): void => {
   process.stderr.write(`${error instanceof ZtaskError ? error.message : (error.stack ?? error.message)}\n`)

@@ -38,8 +38,8 @@ const baseOf = (glob: string): string => {
 }
 
 export interface Watch {
-  /** Watches further files, absolute. */
-  add(files: readonly string[]): void
+  /** Takes a file that changed elsewhere, absolute, for one of those that are watched. */
+  notice(file: string): void
   stop(): Promise<void>
 }
 
@@ -66,10 +66,7 @@ export const watchProject = async (options: ReloadOptions): Promise<Watch> => {
     watcher.once('error', () => resolve())
   })
   return {
-    add(files) {
-      wanted.push(...files)
-      watcher.add([...files])
-    },
+    notice: (file) => reloads.notice(relative(root, file)),
     async stop() {
       reloads.stop()
       await watcher.close()
