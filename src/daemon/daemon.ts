@@ -17,6 +17,7 @@ import { checkGenerated, runGenerate } from './generator.ts'
 import { Ingress } from './ingress.ts'
 import { Journal } from './journal.ts'
 import { Pool, WorkerBrokenError } from './pool.ts'
+import { Refusals } from './refusals.ts'
 import { type Watch, watchProject } from './reload.ts'
 import { Ring } from './ring.ts'
 import { isOutOfDate } from './staleness.ts'
@@ -78,6 +79,7 @@ export class Daemon {
   readonly #ring: Ring
   readonly #pool: Pool
   readonly #ingress: Ingress
+  readonly #refusals: Refusals
   #watching: Watch | undefined
   #registry: FoundRegistry | undefined
   readonly #checking = new AbortController()
@@ -87,6 +89,7 @@ export class Daemon {
     this.#lock = lock
     this.#store = store
     this.#journal = new Journal(options.log)
+    this.#refusals = new Refusals((report) => this.#journal.refused(report))
     const { root, settings } = options.project
     const ring = new Ring({
       store,
@@ -127,7 +130,7 @@ export class Daemon {
       isStored: (id) => ring.isStored(id),
       insert: (jobs, answer) => ring.insert(jobs, answer),
       ask: (verb, params) => commands.run(verb, params),
-      refused: (error) => this.#journal.refused(error),
+      refused: (reason, error) => this.#refusals.add(reason, error),
       unanswered: (error) => this.#journal.unanswered(error),
     })
   }
@@ -163,6 +166,7 @@ export class Daemon {
     const unsettled = await this.#ring.drained(deadline - performance.now())
     for (const job of unsettled) this.#journal.unsettled(job)
     await this.#ingress.close()
+    this.#refusals.stop()
     await this.#store.close()
     this.#lock.release()
     this.#journal.stopped()
@@ -287,6 +291,7 @@ export class Daemon {
     return {
       workers,
       generation: this.#pool.generation,
+      refused: this.#refusals.counts,
       version,
       pid: process.pid,
       url: project.settings.bind,

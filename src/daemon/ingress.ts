@@ -10,6 +10,7 @@ import {
   ZtaskError,
 } from '../model/errors.ts'
 import type { NewJob } from '../model/job.ts'
+import type { RefusalReason } from '../model/refusal.ts'
 import { Outbox } from '../wire/outbox.ts'
 import {
   type ClientMessage,
@@ -35,13 +36,21 @@ export interface IngressOptions {
   readonly isStored: (id: string) => Promise<boolean>
   readonly insert: (jobs: readonly NewJob[], answer: (error?: ZtaskError) => void) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
-  readonly refused: (error: Error) => void
+  /** A message, a job or a connection that is not served. */
+  readonly refused: (reason: RefusalReason, error: Error) => void
   readonly unanswered: (error: Error) => void
 }
 
 type Refusal = readonly [index: number, ErrorRecord]
+/** Of what a client says is its project, as much as an answer repeats. */
+const LONGEST_NAME = 200
 /** Bytes that a UTF-8 character takes at most, for a quick bound before the exact count. */
 const WIDEST = 3
+/**
+ * Of a frame, beyond four times `maxPayload`: room for the largest message of many jobs, and for a job that is too large
+ * to be read and refused by name. What is larger still ends its connection before it fills the memory.
+ */
+const LARGEST_FRAME = 64 * 2 ** 20
 
 export class Ingress {
   readonly #options: IngressOptions
@@ -62,7 +71,13 @@ export class Ingress {
     const { Router } = await import('zeromq')
     // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
     // does not read must not hold up the answers of the others. linger: the last answers still go out after the close.
-    const socket = new Router({ linger: 1000, mandatory: true, sendTimeout: 0, sendHighWaterMark: 10_000 })
+    const socket = new Router({
+      linger: 1000,
+      mandatory: true,
+      sendTimeout: 0,
+      sendHighWaterMark: 10_000,
+      maxMessageSize: LARGEST_FRAME + 4 * this.#options.maxPayload,
+    })
     try {
       await socket.bind(address)
     } catch (cause) {
@@ -72,6 +87,7 @@ export class Ingress {
     this.#socket = socket
     this.#outbox = new Outbox<(string | Buffer)[]>(socket, (_, error) => this.#options.unanswered(error))
     this.#reading = this.#read(socket)
+    void this.#watch(socket).catch(() => {}) // It only counts.
   }
 
   /** Takes nothing more, delivers the answers that are due, and unbinds. */
@@ -90,6 +106,18 @@ export class Ingress {
     }
   }
 
+  /** What never becomes a message is seen here only. Its end is the socket's. */
+  async #watch(socket: Router): Promise<void> {
+    for await (const event of socket.events)
+      if (event.type.startsWith('handshake:error'))
+        this.#options.refused(
+          'handshake',
+          new ProtocolError(
+            'A connection ended before it had spoken ZeroMQ. Only clients of ztask belong at this address.',
+          ),
+        )
+  }
+
   #receive(identity: Buffer, frames: readonly Buffer[]): void {
     const reply = (message: DaemonMessage): void => this.#reply(identity, message)
     let message: ClientMessage
@@ -100,7 +128,7 @@ export class Ingress {
         thrown instanceof ProtocolError
           ? thrown
           : new ProtocolError('The message cannot be read.', {}, { cause: thrown })
-      this.#options.refused(error)
+      this.#options.refused('theirs' in error.data ? 'version' : 'malformed', error)
       reply({ kind: 'refused', error: error.toJSON() })
       return
     }
@@ -122,10 +150,12 @@ export class Ingress {
 
   #wrongProject(message: ClientMessage): DaemonMessage {
     const { project } = this.#options
+    const client = message.project.slice(0, LONGEST_NAME)
     const error = new WrongProjectError(
-      `The daemon at this address belongs to project '${project}', this client to '${message.project}'. Give one of them another url (ZTASKD_URL).`,
-      { daemon: project, client: message.project },
+      `The daemon at this address belongs to project '${project}', this client to '${client}'. Give one of them another url (ZTASKD_URL).`,
+      { daemon: project, client },
     )
+    this.#options.refused('project', error)
     return { kind: 'refused', ...('seq' in message && { seq: message.seq }), error: error.toJSON() }
   }
 
@@ -170,19 +200,23 @@ export class Ingress {
   }
 
   /** @returns the job to store, or why it is refused */
-  #admit(sent: WireJob | undefined): NewJob | ErrorRecord {
-    const malformed = checkJob(sent)
-    if (malformed !== undefined || sent === undefined)
-      return malformed ?? new ProtocolError('No job.').toJSON()
-    const [id, task, args, after = null, at = null] = sent
+  #admit(sent: unknown): NewJob | ErrorRecord {
+    const fault = checkJob(sent)
+    if (fault !== undefined) return this.#refusal('malformed', fault)
+    const [id, task, args, after = null, at = null] = sent as WireJob
     const tooLarge = this.#tooLarge(task, args)
-    if (tooLarge !== undefined) return tooLarge.toJSON()
+    if (tooLarge !== undefined) return this.#refusal('payload', tooLarge)
     const verdict = this.#options.judge(task)
-    if (verdict !== undefined && 'refuse' in verdict) return verdict.refuse.toJSON()
+    if (verdict !== undefined && 'refuse' in verdict) return this.#refusal('task', verdict.refuse)
     const created = this.#options.clock.now()
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null
     return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason }
+  }
+
+  #refusal(reason: RefusalReason, error: ZtaskError): ErrorRecord {
+    this.#options.refused(reason, error)
+    return error.toJSON()
   }
 
   #tooLarge(task: string, args: string): ZtaskError | undefined {

@@ -3,6 +3,7 @@ import type { Logger } from '../log.ts'
 import { ZtaskError } from '../model/errors.ts'
 import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
+import type { RefusalReport } from '../model/refusal.ts'
 import type { Exit, Run, Worker } from '../model/run.ts'
 
 /** Of the files that a reload is for; a checkout changes thousands. */
@@ -11,6 +12,10 @@ const MOST_NAMED = 20
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(Math.abs(ms) < 10_000 ? 1 : 0)} s`
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
 const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`
+
+/** What a stranger sent must not steer the terminal that shows it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is for
+const printable = (text: string): string => text.slice(0, 1000).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?')
 
 export class Journal {
   readonly #log: Logger
@@ -72,8 +77,10 @@ export class Journal {
     this.#log.info({ count: number }, `Replaying ${count(number, 'failed job')}`)
   }
 
-  refused(error: Error): void {
-    this.#log.warn({ err: error }, `Refused a message: ${error.message}`)
+  refused({ fresh, latest, counts }: RefusalReport): void {
+    const what = fresh === 1 ? 'a message' : `${fresh} messages since the last such line, the latest`
+    const code = latest instanceof ZtaskError ? latest.code : undefined
+    this.#log.warn({ code, fresh, refused: counts }, `Refused ${what}: ${printable(latest.message)}`)
   }
 
   unanswered(error: Error): void {

@@ -1,0 +1,22 @@
+/** What a daemon does not serve, by reason: the keys of `refused` in `ztask status --json`. */
+export const REFUSAL_REASONS = Object.freeze([
+  /** A connection that does not speak ZeroMQ, a browser's say. */
+  'handshake',
+  'malformed',
+  /** Of the protocol. */
+  'version',
+  'project',
+  'payload',
+  'task',
+] as const)
+
+export type RefusalReason = (typeof REFUSAL_REASONS)[number]
+
+export type RefusalCounts = Readonly<Record<RefusalReason | 'total', number>>
+
+/** What is told: how many since it was told before, the latest of them, and all since the start. */
+export interface RefusalReport {
+  readonly fresh: number
+  readonly latest: Error
+  readonly counts: RefusalCounts
+}
