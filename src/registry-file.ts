@@ -26,7 +26,14 @@ export const findRegistry = async (project: Project): Promise<FoundRegistry> => 
   const folder = resolve(root, settings.output)
   const written = firstOf(folder, WRITTEN)
   const found = (file: string): FoundRegistry => ({ file, source: written === file ? undefined : written })
-  if (settings.registry !== undefined) return found(resolve(root, settings.registry))
+  if (settings.registry !== undefined) {
+    const file = resolve(root, settings.registry)
+    if (existsSync(file)) return found(file)
+    throw new GenerateError(
+      `There is no registry ${file}, which the setting 'registry' names. Build it, or correct the setting (ZTASKD_REGISTRY).`,
+      { file },
+    )
+  }
   const build = await readBuild(root)
   const needsBuild = build.decoratorMetadata && settings.loader === undefined
   if (written !== undefined && !(needsBuild && written.endsWith('.ts'))) return found(written)

@@ -19,6 +19,7 @@ const build = (): Command => {
     .version(version)
     .helpCommand(false)
     .showSuggestionAfterError(true)
+    .showHelpAfterError('(--help shows what there is)')
     .exitOverride()
   for (const add of PARTS) add(program)
   // Commander passes its settings on only to commands that it makes itself.

@@ -88,9 +88,9 @@ export class Daemon {
     this.#options = options
     this.#lock = lock
     this.#store = store
-    this.#journal = new Journal(options.log)
-    this.#refusals = new Refusals((report) => this.#journal.refused(report))
     const { root, settings } = options.project
+    this.#journal = new Journal(options.log, databaseFile(settings.database, root))
+    this.#refusals = new Refusals((report) => this.#journal.refused(report))
     const ring = new Ring({
       store,
       clock: systemClock,
@@ -310,9 +310,20 @@ const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {
   const store = openStore(file)
   const holder = await store.node().catch(() => undefined)
   await store.close()
-  const who = holder === undefined ? 'another process' : `another daemon (pid ${holder.pid}, ${holder.url})`
+  // Where a command holds it, the row is of a daemon that is gone.
+  const daemon = holder !== undefined && isAlive(holder.pid) ? holder : undefined
+  const who = daemon === undefined ? 'another process' : `another daemon (pid ${daemon.pid}, ${daemon.url})`
   return new DatabaseLockedError(
     `${file} is held by ${who}. Stop it, or give this one another database (--database, ZTASKD_DATABASE).`,
-    { file, pid: holder?.pid, url: holder?.url },
+    { file, pid: daemon?.pid, url: daemon?.url },
   )
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // Another user's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }

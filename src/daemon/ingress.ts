@@ -11,6 +11,7 @@ import {
 } from '../model/errors.ts'
 import type { NewJob } from '../model/job.ts'
 import type { RefusalReason } from '../model/refusal.ts'
+import { isTaken } from '../wire/address.ts'
 import { Outbox } from '../wire/outbox.ts'
 import {
   type ClientMessage,
@@ -68,6 +69,7 @@ export class Ingress {
    * @throws DaemonError where the address is in use or cannot be bound
    */
   async open(address: string): Promise<void> {
+    if (await isTaken(address)) throw cannotBind(address, Object.assign(new Error(), { code: 'EADDRINUSE' }))
     const { Router } = await import('zeromq')
     // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
     // does not read must not hold up the answers of the others. linger: the last answers still go out after the close.

@@ -19,9 +19,12 @@ const printable = (text: string): string => text.slice(0, 1000).replace(/[\u0000
 
 export class Journal {
   readonly #log: Logger
+  readonly #database: string
 
-  constructor(log: Logger) {
+  /** @param database where jobs are kept, for whoever has to mend it */
+  constructor(log: Logger, database: string) {
     this.#log = log
+    this.#database = database
   }
 
   started(facts: {
@@ -169,8 +172,8 @@ export class Journal {
     if (error === undefined) this.#log.info('The database works again')
     else
       this.#log.error(
-        { err: error },
-        `The database fails: ${error.message}. New jobs are refused, outcomes wait`,
+        { err: error, database: this.#database },
+        `The database fails: ${error.message}. New jobs are refused, outcomes wait: free space for ${this.#database}, or mend what is said`,
       )
   }
 

@@ -29,27 +29,65 @@ export const openFile = (file: string): DatabaseSync => {
   }
 }
 
+const ANOTHER = 'or name another (--database, ZTASKD_DATABASE)'
+const CHECK = `Check the path and its rights, ${ANOTHER}.`
+const FREE = `Free space on its disk, ${ANOTHER}.`
+const REPLACE = `Put a copy back, move the file away to begin without its jobs, ${ANOTHER}.`
+
+/** By SQLite's result code, https://www.sqlite.org/rescode.html: what is wrong with a file, and not with a statement. */
+const CURES: Readonly<Record<number, string>> = {
+  3: CHECK, // SQLITE_PERM
+  8: CHECK, // SQLITE_READONLY
+  10: FREE, // SQLITE_IOERR: a quota or a limit of the process says so, too
+  11: REPLACE, // SQLITE_CORRUPT
+  13: FREE, // SQLITE_FULL
+  14: CHECK, // SQLITE_CANTOPEN
+  26: REPLACE, // SQLITE_NOTADB
+}
+
+const cureOf = (cause: Error): string | undefined => {
+  const { errcode } = cause as { errcode?: unknown }
+  // The extended codes have the primary one in their lowest byte.
+  return typeof errcode === 'number' ? CURES[errcode & 0xff] : undefined
+}
+
 /** @returns the error for a file that is no database, or that this user may not write */
 export const cannotOpen = (file: string, cause: Error): DatabaseError =>
   new DatabaseError(
-    `The database ${file} cannot be opened: ${cause.message}. Check the path and its rights, or name another (--database, ZTASKD_DATABASE).`,
+    `The database ${file} cannot be opened: ${cause.message}. ${cureOf(cause) ?? CHECK}`,
     { file },
     { cause },
   )
 
+/** @throws DatabaseError with the file and the cure, where a statement failed for a fault of the file */
+const explain = <T>(file: string, run: () => T): T => {
+  try {
+    return run()
+  } catch (error) {
+    const cure = cureOf(error as Error)
+    if (cure === undefined) throw error
+    const { message } = error as Error
+    throw new DatabaseError(
+      `The database ${file} cannot be used: ${message}. ${cure}`,
+      { file },
+      { cause: error },
+    )
+  }
+}
+
 /** The shape that Kysely's dialect expects, which is better-sqlite3's: parameters as a list, `reader` for statements with rows. */
-const adapt = (db: DatabaseSync): SqliteDatabase => ({
+const adapt = (db: DatabaseSync, file: string): SqliteDatabase => ({
   close: () => db.close(),
   prepare: (sql) => {
-    const statement = db.prepare(sql)
+    const statement = explain(file, () => db.prepare(sql))
     return {
       reader: statement.columns().length > 0,
-      all: (parameters) => statement.all(...(parameters as SQLInputValue[])),
-      run: (parameters) => statement.run(...(parameters as SQLInputValue[])),
+      all: (parameters) => explain(file, () => statement.all(...(parameters as SQLInputValue[]))),
+      run: (parameters) => explain(file, () => statement.run(...(parameters as SQLInputValue[]))),
       iterate: (parameters) => statement.iterate(...(parameters as SQLInputValue[])),
     }
   },
 })
 
-export const kyselyOver = (db: DatabaseSync): Kysely<Schema> =>
-  new Kysely<Schema>({ dialect: new SqliteDialect({ database: adapt(db) }) })
+export const kyselyOver = (db: DatabaseSync, file: string): Kysely<Schema> =>
+  new Kysely<Schema>({ dialect: new SqliteDialect({ database: adapt(db, file) }) })

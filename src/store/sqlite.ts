@@ -26,7 +26,7 @@ export class SqliteStore implements Store {
 
   constructor(file: string) {
     this.#db = openFile(file)
-    this.kysely = kyselyOver(this.#db)
+    this.kysely = kyselyOver(this.#db, file)
   }
 
   /** Prepared at the first use: the tables may come only with the migrations. */

@@ -65,6 +65,17 @@ export class RunningProcess {
   }
 }
 
+/**
+ * @param kilobytes what no file of the process may exceed; it binds root as well
+ * @returns the command line that runs node on `argv` under that limit
+ */
+export const withFileLimit = (kilobytes: number, argv: readonly string[]): string[] => {
+  // POSIX counts blocks of 512 bytes.
+  const shell = `ulimit -S -f ${kilobytes * 2}; exec "$0" "$@"`
+  const become = `process.execve('/bin/sh', ['sh', '-c', ...process.argv.slice(1)], process.env)`
+  return ['--no-warnings', '-e', become, shell, process.execPath, ...argv]
+}
+
 /** @returns the JSON lines of a log, parsed */
 export const logLines = (text: string): LogLine[] =>
   text

@@ -550,7 +550,7 @@ describe('in the ring', () => {
     const handed: string[] = []
     const ring = new Ring({
       ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
-      journal: new Journal(pino({ level: 'silent' })),
+      journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
       defaults: { retryCount: 0, retryAfter: 0 },
       hand: (_, jobs) => handed.push(...jobs.map(([, id]) => id)),
     })
