@@ -69,7 +69,10 @@ export class Journal {
   }
 
   held(job: Job, reason: string): void {
-    this.#log.warn({ id: job.id, task: job.task, reason }, `Held ${job.task}: ${reason}`)
+    this.#log.warn(
+      { id: job.id, task: job.task, reason },
+      `Held ${job.task}: ${reason}. It runs when that task is back, or another has the name as an alias`,
+    )
   }
 
   freed(number: number): void {

@@ -108,7 +108,7 @@ export class TaskNameNeededError extends ZtaskError {
   static override readonly code = 'ZTASK_TASK_NAME_NEEDED'
 }
 
-/** The registry names a module that lacks the task's export. */
+/** The registry names a module that is gone, or that lacks the task's export. */
 export class TaskMissingError extends ZtaskError {
   static override readonly code = 'ZTASK_TASK_MISSING'
 }

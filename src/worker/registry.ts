@@ -52,17 +52,34 @@ export const loadedRegistry = (project: string): Registry | undefined => loaded(
  * Finds a task's function by its name or one of its aliases; loads the module that holds it.
  *
  * @throws UnknownTaskError where no task has the name, with the most similar one
- * @throws TaskMissingError where the module no longer exports the task
+ * @throws TaskMissingError where the module is gone or no longer exports the task, and what the module throws
  */
 export const resolveTask = async (registry: Registry, name: string): Promise<TaskFunction> => {
   const entry = entryOf(registry, name)
   if (entry === undefined) throw unknownTask(registry, name)
-  const found = exported(await entry.load(), entry.export)
+  const found = exported(await imported(name, entry), entry.export)
   if (found !== undefined) return found
   throw new TaskMissingError(
     `The module of task '${name}' exports no task '${entry.export}'. Run \`ztask generate\` again.`,
     { task: name, export: entry.export },
   )
+}
+
+/** Node's codes for a module that is not there, imported or required. */
+const NOT_FOUND = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
+
+const imported = async (name: string, entry: RegistryEntry): Promise<unknown> => {
+  try {
+    return await entry.load()
+  } catch (cause) {
+    const { code, message } = (cause ?? {}) as NodeJS.ErrnoException
+    if (!NOT_FOUND.includes(code ?? '')) throw cause
+    throw new TaskMissingError(
+      `The module of task '${name}' cannot be loaded: ${message}. Put the file back, or run \`ztask generate\` again.`,
+      { task: name, export: entry.export },
+      { cause },
+    )
+  }
 }
 
 const entryOf = ({ tasks }: Registry, name: string): RegistryEntry | undefined =>
