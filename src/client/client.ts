@@ -1,4 +1,5 @@
 /** What the generated client is made of: the calls of each task, in the mode that the settings ask for. */
+import { inspect } from 'node:util'
 import { v7 } from 'uuid'
 import { nearestPackageName } from '../config.ts'
 import {
@@ -126,11 +127,14 @@ export class Client {
   }
 }
 
+/** Whatever was given in place of a moment, in a few words. */
+const shown = (value: unknown): string =>
+  inspect(value, { depth: 0, maxStringLength: 40, breakLength: Number.POSITIVE_INFINITY })
+
 const delayOf = (task: string, seconds: unknown): number => {
   if (typeof seconds === 'number' && seconds >= 0 && seconds * 1000 <= LONGEST_DELAY) return seconds * 1000
-  const shown = typeof seconds === 'string' ? `'${seconds}'` : String(seconds)
   throw new InvalidDelayError(
-    `${task}.after(${shown}, …): the first argument is the delay, a number of seconds from 0 to ${LONGEST_DELAY / 1000}. Without a delay call ${task}.async(…).`,
+    `${task}.after(${shown(seconds)}, …): the first argument is the delay, a number of seconds from 0 to ${LONGEST_DELAY / 1000}. Without a delay call ${task}.async(…).`,
     { task, seconds },
   )
 }
@@ -138,8 +142,8 @@ const delayOf = (task: string, seconds: unknown): number => {
 const dateOf = (task: string, date: unknown): number => {
   if (date instanceof Date && !Number.isNaN(date.getTime())) return Math.max(0, date.getTime())
   throw new InvalidDelayError(
-    `${task}.at(${String(date)}, …): the first argument is a valid Date. For a delay in seconds call ${task}.after(…).`,
-    { task, date: String(date) },
+    `${task}.at(${shown(date)}, …): the first argument is a valid Date. For a delay in seconds call ${task}.after(…).`,
+    { task, date: shown(date) },
   )
 }
 
