@@ -137,10 +137,13 @@ test('a frame beyond any bound ends its connection, and is not kept in memory', 
   expect(memory() - before).toBeLessThan(100_000)
 })
 
-test('status --json has the counts', async () => {
+test('status has the counts, --json all of them', async () => {
+  await exchange(project.url, ['ztask/2', '{}'])
   const { refused } = await project.json<{ refused: RefusalCounts }>('status')
   expect(refused).toEqual(await counts())
   expect(Object.values(refused).reduce((sum, n) => sum + n, 0)).toBe(2 * refused.total)
+  const { stdout } = await project.ztask('status')
+  expect(stdout).toMatch(new RegExp(`^refused: .*${refused.version} version`, 'm'))
 })
 
 test('a flood is counted to the last and told at most once a second, on lines that a terminal can bear', async () => {
