@@ -6,7 +6,14 @@
 type Primitive = string | number | bigint | boolean | null | undefined
 
 /** Objects that have methods and still travel, since the codec knows each of them. */
-type BuiltIn = Date | RegExp | URL | URLSearchParams | ArrayBuffer | ArrayBufferView
+type BuiltIn = Date | RegExp | ArrayBuffer | ArrayBufferView | OfPlatform<'URL' | 'URLSearchParams'>
+
+/** Classes by their names, which an application knows only with @types/node or the DOM's types; without, there is none. */
+type OfPlatform<Name extends string> = Name extends Name
+  ? typeof globalThis extends Record<Name, { prototype: infer Instance }>
+    ? Instance
+    : never
+  : never
 
 // biome-ignore lint/complexity/noBannedTypes: only `Function` covers callables and constructors at once.
 type AnyFunction = Function
