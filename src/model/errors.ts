@@ -1,6 +1,6 @@
 /**
  * Every error that a user can meet: a name, a code, the data as a field, and a message that ends with the cure.
- * Codes are stable; messages are not.
+ * Codes are stable; messages are not. docs/errors.md is written from the comments of the classes (scripts/errors.ts).
  */
 
 import type { Job } from './task.ts'
@@ -16,11 +16,22 @@ export interface ErrorRecord {
 }
 
 /**
- * The base of all errors that ztask raises.
+ * The base of all errors that ztask raises, so that one `instanceof` tells them from the others.
+ *
+ * Raised: by itself only where stored arguments cannot be read, and for a code that a newer daemon sent.
+ *
+ * Data: `text`, the arguments.
+ *
+ * Cure: arguments are a JSON list, or what a ztask client wrote; use one version of ztask on both sides.
  *
  * @example
- * try { await tasks.sendEmail.async('a@b.c') } catch (error) {
- *   if (error instanceof ZtaskError && error.code === 'ZTASK_UNAVAILABLE') { … }
+ * export const invite = async (to: string) => {
+ *   try {
+ *     await tasks.sendEmail.async(to, 'Come and see')
+ *   } catch (error) {
+ *     if (!(error instanceof ZtaskError) || error.code !== 'ZTASK_UNAVAILABLE') throw error
+ *     console.warn('nobody answers at', error.data.url)
+ *   }
  * }
  */
 export class ZtaskError extends Error {
@@ -41,47 +52,124 @@ export class ZtaskError extends Error {
   }
 }
 
-/** The daemon knows no task of this name; `data.nearest` holds the most similar name it does know. */
+/**
+ * There is no task of this name.
+ *
+ * Raised: a call, which the daemon refuses (with the setting `unknownTask: 'hold'` it holds the job instead); a run,
+ * where the registry of the process that runs it has no such task.
+ *
+ * Data: `task`, the name; `nearest`, the most similar name there is; `project`, where a registry was asked.
+ *
+ * Cure: correct the name. A new task: run `ztask generate` where the daemon runs, or deploy the daemon before the
+ * application. A renamed one: give it `aliases: ['oldName']`.
+ */
 export class UnknownTaskError extends ZtaskError {
   static override readonly code = 'ZTASK_UNKNOWN_TASK'
 }
 
-/** The encoded arguments exceed `maxPayload`; `data` holds both sizes in bytes. */
+/**
+ * The encoded arguments are larger than `maxPayload`: the job is not stored.
+ *
+ * Raised: a call, by the client before anything is sent, or by a daemon whose `maxPayload` is smaller.
+ *
+ * Data: `task`; `size` and `maxPayload`, both in bytes.
+ *
+ * Cure: pass an id and load the data in the task, or raise `maxPayload`.
+ */
 export class PayloadTooLargeError extends ZtaskError {
   static override readonly code = 'ZTASK_PAYLOAD_TOO_LARGE'
 }
 
-/** An argument cannot be sent; `data.path` says where it sits, as in `arguments[1].user.save`. */
+/**
+ * An argument cannot be sent: a function, a class instance, a promise, a symbol, …
+ *
+ * Raised: a call, before anything is sent, in eager and disabled mode too.
+ *
+ * Data: `path`, where it sits, as in `arguments[1].user.save`; `what` sits there.
+ *
+ * Cure: pass an id and load the rest in the task; await a promise first.
+ */
 export class UnserializableArgumentError extends ZtaskError {
   static override readonly code = 'ZTASK_UNSERIALIZABLE'
 }
 
-/** `after` or `at` was given no usable moment. */
+/**
+ * `after` or `at` was given no usable moment.
+ *
+ * Raised: a call, before anything is sent.
+ *
+ * Data: `task`; `seconds`, what after was given; `date`, what at was given.
+ *
+ * Cure: `after` takes seconds first, 0 to a century; `at` takes a valid Date first. Without a delay call `async`.
+ */
 export class InvalidDelayError extends ZtaskError {
   static override readonly code = 'ZTASK_INVALID_DELAY'
 }
 
-/** The daemon that answers belongs to another project. */
+/**
+ * The daemon that answers belongs to another project: the job is not stored.
+ *
+ * Raised: a call or a command, by the daemon.
+ *
+ * Data: `daemon` and `client`, the project of each.
+ *
+ * Cure: give one of them another url (`ZTASKD_URL`); or, where both are one project, the same `project`
+ * (`ZTASKD_PROJECT`).
+ */
 export class WrongProjectError extends ZtaskError {
   static override readonly code = 'ZTASK_WRONG_PROJECT'
 }
 
-/** The daemon could not write the job to its database: it is not stored. */
+/**
+ * The daemon could not write the job to its database: it is not stored.
+ *
+ * Raised: a call, by the daemon: a full disk, a database that another process holds, a broken file.
+ *
+ * Data: `reason`, the database's own message.
+ *
+ * Cure: mend what the reason says, and call again; until then every call is refused so.
+ */
 export class StorageError extends ZtaskError {
   static override readonly code = 'ZTASK_STORAGE'
 }
 
-/** The daemon could not read the message: another version of the protocol, or a malformed call. */
+/**
+ * A message was not understood: another version of the protocol, or a malformed one.
+ *
+ * Raised: a call, by whichever side could not read the other.
+ *
+ * Data: `ours` and `theirs`, where the versions differ; `frames`, where their number is wrong.
+ *
+ * Cure: use one version of ztask on both sides. A client of your own: see docs/wire.md.
+ */
 export class ProtocolError extends ZtaskError {
   static override readonly code = 'ZTASK_PROTOCOL'
 }
 
-/** No daemon answered within `callTimeout`; the call never left this process and is withdrawn. */
+/**
+ * No daemon answered within `callTimeout`: the call never left this process and is withdrawn.
+ *
+ * Raised: a call, or a command that needs the daemon.
+ *
+ * Data: `url`; `timeout`, in seconds.
+ *
+ * Cure: start a daemon (`npx ztask daemon`), or correct the url (`ZTASKD_URL`). It is safe to call again. With
+ * `onUnavailable: 'inline'` the task runs in the caller instead.
+ */
 export class DaemonUnavailableError extends ZtaskError {
   static override readonly code = 'ZTASK_UNAVAILABLE'
 }
 
-/** The call left this process and no answer came: it may be stored or not. `resend()` sends the same id again. */
+/**
+ * The call left this process and no answer came within `callTimeout`: it may be stored or not.
+ *
+ * Raised: a call, or a command that needs the daemon.
+ *
+ * Data: `url`; `timeout`, in seconds; `id`, the job's, where it was a call.
+ *
+ * Cure: `await error.resend()`, which sends the same id again, so that it is not stored twice. A second call would be
+ * a second job.
+ */
 export class OutcomeUnknownError extends ZtaskError {
   static override readonly code = 'ZTASK_OUTCOME_UNKNOWN'
   /** Sends the same job, with the same id, again: it is never stored twice. Resolves to its handle. */
@@ -93,57 +181,151 @@ export class OutcomeUnknownError extends ZtaskError {
   }
 }
 
-/** The client was closed while the call was under way, or before it was made. */
+/**
+ * The client was closed while the call was under way.
+ *
+ * Raised: a call, after `close()`.
+ *
+ * Data: none.
+ *
+ * Cure: close after the last call has ended, or not at all: an application need not.
+ */
 export class ClientClosedError extends ZtaskError {
   static override readonly code = 'ZTASK_CLIENT_CLOSED'
 }
 
-/** Eager or inline mode needs the registry, and it could not be loaded. */
+/**
+ * A task was to run in the caller, and the registry that leads to its code could not be loaded.
+ *
+ * Raised: a call with `alwaysEager`, or with `onUnavailable: 'inline'` where no daemon answers.
+ *
+ * Data: `project`. The reason is the error's `cause`.
+ *
+ * Cure: write `import './ztask/registry.js'` once, beside the import of the client: bundlers do not see it otherwise.
+ */
 export class RegistryNotLoadedError extends ZtaskError {
   static override readonly code = 'ZTASK_REGISTRY_NOT_LOADED'
 }
 
-/** `.async` and its kin work on the function itself only where its options give a literal `name`. */
+/**
+ * A task was asked to enqueue itself, and does not know its name.
+ *
+ * Raised: `.async`, `.after`, `.at` and `.delay` of a task whose options give no literal `name`.
+ *
+ * Data: `verb`, which of them.
+ *
+ * Cure: call it by the generated client, or write `task({ name: '…' }, …)`.
+ */
 export class TaskNameNeededError extends ZtaskError {
   static override readonly code = 'ZTASK_TASK_NAME_NEEDED'
 }
 
-/** The registry names a module that is gone, or that lacks the task's export. */
+/**
+ * The registry names a module that is gone, or that lacks the task's export.
+ *
+ * Raised: a run, in the process that runs it: the registry is older than the code.
+ *
+ * Data: `task`, the name; `export`, what was looked for.
+ *
+ * Cure: run `ztask generate` again, and commit what it writes.
+ */
 export class TaskMissingError extends ZtaskError {
   static override readonly code = 'ZTASK_TASK_MISSING'
 }
 
-/** A setting, a flag or an environment variable has a value that cannot be. */
+/**
+ * Something that is set has a value that cannot be: a setting, a flag, a variable, an option of a task.
+ *
+ * Raised: the start of a command or a daemon, the first call of a client, `task()`.
+ *
+ * Data: whichever apply of `setting` and its `source`; `option` and its `value`; `callable`; `file`; `url`; `wanted`,
+ * `name` and `next`, which are migrations.
+ *
+ * Cure: the message names the place and says what the value must be.
+ */
 export class ConfigError extends ZtaskError {
   static override readonly code = 'ZTASK_CONFIG'
 }
 
-/** The project's sources cannot be generated from; `data.problems` lists every place. */
+/**
+ * The client and the registry cannot be generated, or the registry cannot be used: nothing is written.
+ *
+ * Raised: `ztask generate`, and the start of a daemon.
+ *
+ * Data: `problems`, one for each place, as `ztask generate --json` prints them (docs/codegen.md); or the `file` that
+ * cannot be read, written or used; or the `folders` of the project at `root` where no registry is.
+ *
+ * Cure: the message holds one for each problem; where a registry is missing or is none, run `ztask generate`.
+ */
 export class GenerateError extends ZtaskError {
   static override readonly code = 'ZTASK_GENERATE'
 }
 
-/** Another daemon holds this database. */
+/**
+ * The database cannot be had alone.
+ *
+ * Raised: the start of a daemon, and commands that change the database, where another daemon holds it; or where it
+ * lies on a network file system, on which SQLite's locks do not hold.
+ *
+ * Data: `file`, with the `pid` and the `url` of the daemon that holds it; or `folder` and the `kind` of its file
+ * system.
+ *
+ * Cure: stop the other daemon, or give this one another database (`--database`, `ZTASKD_DATABASE`), on a local disk.
+ */
 export class DatabaseLockedError extends ZtaskError {
   static override readonly code = 'ZTASK_DATABASE_LOCKED'
 }
 
-/** The database was written by a newer ztask than this one. */
+/**
+ * The database was written by a newer ztask than this one.
+ *
+ * Raised: the start of a daemon, and commands that read the database.
+ *
+ * Data: `unknown`, the migrations that this version does not know.
+ *
+ * Cure: update ztask, or use another database.
+ */
 export class DatabaseTooNewError extends ZtaskError {
   static override readonly code = 'ZTASK_DATABASE_TOO_NEW'
 }
 
-/** No job has this id. */
+/**
+ * No job has this id.
+ *
+ * Raised: `ztask show`.
+ *
+ * Data: `id`.
+ *
+ * Cure: none where the job has succeeded: a job that has is deleted. Otherwise correct the id.
+ */
 export class UnknownJobError extends ZtaskError {
   static override readonly code = 'ZTASK_UNKNOWN_JOB'
 }
 
-/** The database cannot be opened: its path, its rights, or what the file is. */
+/**
+ * The database cannot be opened: its path, its rights, or what the file is.
+ *
+ * Raised: the start of a daemon, and commands that read the database.
+ *
+ * Data: `file`. The reason is the error's `cause`.
+ *
+ * Cure: correct the path or its rights, or name another (`--database`, `ZTASKD_DATABASE`).
+ */
 export class DatabaseError extends ZtaskError {
   static override readonly code = 'ZTASK_DATABASE'
 }
 
-/** The daemon cannot start, or could not go on. */
+/**
+ * The daemon cannot start, or could not do what it was asked.
+ *
+ * Raised: the start of a daemon: its address is in use, or its workers cannot load the code; a command, where the
+ * daemon failed.
+ *
+ * Data: `address` and `reason`, where it cannot be bound; `failure`, with the stack, where the code cannot be loaded.
+ *
+ * Cure: the message says it: stop the process that uses the address or choose another url (`--url`, `ZTASKD_URL`);
+ * mend the code at the stack.
+ */
 export class DaemonError extends ZtaskError {
   static override readonly code = 'ZTASK_DAEMON'
 }
