@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { loadProject } from '../../src/config.ts'
 import { EXECUTABLE, processesIn, REPOSITORY, RunningProcess } from '../harness/process.ts'
 import { until } from '../harness/until.ts'
-import { type Block, blocksOf, README, section, tableOf } from './blocks.ts'
+import { blocksOf, README, section, tableOf } from './blocks.ts'
+import { install, typeCheck, write, writeProject } from './samples.ts'
 
 const QUICK_START = 'From an empty folder to a task that ran'
 
@@ -23,26 +24,6 @@ afterEach(async () => {
   await until('the daemon to be gone', () => processesIn(join(dir, 'hello')).length === 0)
   rmSync(dir, { recursive: true, force: true })
 })
-
-/** What `npm install` brings, as links to the repository. */
-const install = (project: string, packages: readonly string[]): void => {
-  const links: Record<string, string> = { '.bin/node': process.execPath }
-  for (const name of packages)
-    links[name] = name === 'ztask' ? REPOSITORY : `${REPOSITORY}node_modules/${name}`
-  if (packages.includes('ztask')) links['.bin/ztask'] = EXECUTABLE
-  if (packages.includes('tsx')) links['.bin/tsx'] = realpathSync(`${REPOSITORY}node_modules/.bin/tsx`)
-  for (const [name, target] of Object.entries(links)) {
-    const link = join(project, 'node_modules', name)
-    mkdirSync(dirname(link), { recursive: true })
-    symlinkSync(target, link)
-  }
-}
-
-const write = (project: string, { file, text }: Block): void => {
-  if (file === undefined) throw new Error(`its first line names no file: ${text}`)
-  mkdirSync(dirname(join(project, file)), { recursive: true })
-  writeFileSync(join(project, file), text)
-}
 
 /** A user's shell: nothing of the npm that runs this test, and a daemon of its own. */
 const environment = (): NodeJS.ProcessEnv => {
@@ -98,19 +79,10 @@ test('the quick start takes an empty folder to a task that ran, as it is written
 })
 
 test('every TypeScript sample of the README type-checks', async () => {
-  install(dir, ['ztask', '@types/node'])
-  writeFileSync(join(dir, 'package.json'), '{ "name": "samples", "type": "module" }')
   const samples = blocksOf(README).filter(({ language }) => language === 'ts')
   expect(samples.length).toBeGreaterThan(4)
-  for (const sample of samples) write(dir, sample)
-  const generated = await new RunningProcess([EXECUTABLE, 'generate'], dir).ended
-  expect(generated.code, generated.stderr).toBe(0)
-  const files = samples.map(({ file = '' }) => file)
-  const flags = '--noEmit --strict --target es2024 --module nodenext --types node --skipLibCheck'.split(' ')
-  const tsc = `${REPOSITORY}node_modules/typescript/bin/tsc`
-  const { code, stdout } = await new RunningProcess([tsc, ...flags, ...files, 'src/ztask/registry.ts'], dir)
-    .ended
-  expect(code, stdout).toBe(0)
+  await writeProject(dir, samples)
+  await typeCheck(dir, samples)
 })
 
 /** Wrong for a setting, so that the error tells which one a variable sets: nothing but line ends, or no `file#export`. */
