@@ -36,9 +36,12 @@ afterEach(async () => {
 
 const withSamples = PAGES.filter((page) => blocksOf(textOf(page)).some(({ language }) => language === 'ts'))
 
+/** What a page's samples import beside ztask. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = { 'docs/guide/frameworks.md': ['fastify'] }
+
 test.each(withSamples)('every TypeScript sample of %s type-checks', async (page) => {
   const samples = blocksOf(textOf(page)).filter(({ language }) => language === 'ts')
-  await writeProject(dir, samples)
+  await writeProject(dir, samples, PACKAGES[page])
   await typeCheck(dir, samples)
 })
 

@@ -38,13 +38,21 @@ export const writeProject = async (
   expect(generated.code, generated.stderr).toBe(0)
 }
 
-const FLAGS = '--noEmit --strict --target es2024 --module nodenext --types node --skipLibCheck'.split(' ')
+const FLAGS = '--noEmit --strict --target es2024 --types node --skipLibCheck'.split(' ')
+const NODE = '--module nodenext'.split(' ')
+/** What Next compiles: its bundler resolves no `.js` to a `.ts`. */
+const BUNDLER = '--module esnext --moduleResolution bundler'.split(' ')
 
 /** Fails where samples, written into the project, do not type-check. */
 export const typeCheck = async (dir: string, samples: readonly Block[]): Promise<void> => {
   const files = samples.map(({ file = '' }) => file)
+  const bundled = files.filter((file) => file.startsWith('app/'))
+  await compile(dir, [...NODE, 'src/ztask/registry.ts', ...files.filter((file) => !bundled.includes(file))])
+  if (bundled.length > 0) await compile(dir, [...BUNDLER, ...bundled])
+}
+
+const compile = async (dir: string, argv: readonly string[]): Promise<void> => {
   const tsc = `${REPOSITORY}node_modules/typescript/bin/tsc`
-  const { code, stdout } = await new RunningProcess([tsc, ...FLAGS, ...files, 'src/ztask/registry.ts'], dir)
-    .ended
+  const { code, stdout } = await new RunningProcess([tsc, ...FLAGS, ...argv], dir).ended
   expect(code, stdout).toBe(0)
 }
