@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import type { Project } from '../config.ts'
+import { DaemonUnavailableError } from '../model/errors.ts'
 import { JOB_STATES } from '../model/job.ts'
 import { REFUSAL_REASONS, type RefusalCounts } from '../model/refusal.ts'
 import { ask } from './ask.ts'
@@ -11,15 +13,20 @@ type Status = Readonly<Record<(typeof JOB_STATES)[number], number>> & {
   /** Where a daemon answers. */
   readonly refused?: RefusalCounts
   readonly version: string
+  /** The daemon's; not there where the database was read. */
+  readonly pid?: number
 }
 
-/** `ztask status [--json]` */
+/** `ztask status [--live] [--json]` */
 export const addStatus = (program: Command): void => {
   withProjectFlags(program.command('status'))
     .description('how many jobs there are in each state, and the workers')
+    .option('--live', 'exit 1 where no daemon answers, instead of reading the database')
     .option('--json', 'as JSON')
-    .action(async (flags: ProjectFlags & { json?: boolean }) => {
-      const status = (await ask(await projectOf(flags), 'status', {})) as Status
+    .action(async (flags: ProjectFlags & { live?: boolean; json?: boolean }) => {
+      const project = await projectOf(flags)
+      const status = (await ask(project, 'status', {})) as Status
+      if (flags.live && status.pid === undefined) throw notLive(project)
       if (flags.json) return printJson(status)
       printTable(JOB_STATES.map((state) => [state, String(status[state])]))
       for (const { pid, generation, running } of status.workers)
@@ -31,3 +38,9 @@ export const addStatus = (program: Command): void => {
         )
     })
 }
+
+const notLive = ({ settings: { url, callTimeout } }: Project): DaemonUnavailableError =>
+  new DaemonUnavailableError(
+    `No daemon answers at ${url}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
+    { url, timeout: callTimeout },
+  )
