@@ -170,6 +170,7 @@ export const CLIENT_SETTINGS = [
   'maxPayload',
 ] as const satisfies readonly (keyof Settings)[]
 
+/** The settings that concern a call. */
 export type ClientSettings = Pick<Settings, (typeof CLIENT_SETTINGS)[number]>
 
 /** @returns the default of a setting, `undefined` where it has none. */

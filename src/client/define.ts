@@ -18,8 +18,8 @@ type AnyCallable = (...args: unknown[]) => unknown
  * @throws ConfigError where an option is unknown or has a value that cannot be
  *
  * @example
- * export const sendEmail = task(async (to: string, subject: string) => { … })
- * export const resize = task({ retryCount: 10 }, (path: string, width: number) => { … })
+ * export const sendEmail = task(async (to: string, subject: string) => console.log(to, subject))
+ * export const resize = task({ retryCount: 10 }, (path: string, width: number) => `${path} at ${width}`)
  */
 export function task<F>(fn: Arg<F>): Task<F>
 export function task<F, const Name extends string | undefined = undefined>(

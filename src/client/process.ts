@@ -43,7 +43,10 @@ export const theDefaultClient = <T>(): T | undefined => held().client as T | und
  * Closes every connection of this process, for tests that check for leaks: an application need not, a script that has
  * awaited its calls ends by itself. The next call opens a new one.
  *
- * @example afterAll(() => close())
+ * @example
+ * import { after } from 'node:test'
+ *
+ * after(() => close())
  */
 export const close = (): void => {
   for (const connection of held().connections.values()) connection.close()
