@@ -28,6 +28,22 @@ test('imported and required, it generates, calls and runs, with no development d
   expect(code, stdout + stderr).toBe(0)
 })
 
+test('an older Node is refused in a sentence, by the version that engines names', async () => {
+  const executable = join(dir, 'node_modules/ztask/bin/ztask.js')
+  const { engines } = JSON.parse(readFileSync(`${REPOSITORY}package.json`, 'utf8'))
+  const [, major = '', minor = ''] = /^>=(\d+)\.(\d+)$/.exec(engines.node) ?? []
+  const on = (node: string) => {
+    const versions = `{ value: { ...process.versions, node: '${node}' } }`
+    const pretend = `data:text/javascript,Object.defineProperty(process, 'versions', ${versions})`
+    return new RunningProcess(['--import', pretend, executable, '--version'], dir).ended
+  }
+  for (const old of ['20.20.2', `${major}.${Number(minor) - 1}.9`]) {
+    const stderr = `ztask needs Node ${major}.${minor} or newer, and this is ${old}: install a newer Node.\n`
+    expect(await on(old)).toMatchObject({ code: 1, stdout: '', stderr })
+  }
+  expect(await on(`${major}.${minor}.0`)).toMatchObject({ code: 0, stderr: '' })
+})
+
 /** The last line is an error: so the types were found, and are not `any`. */
 const SOURCE = `
 import { defineConfig, task } from 'ztask'
