@@ -24,8 +24,13 @@ export class RunningProcess {
   readonly ended: Promise<Ended>
   hasEnded = false
 
-  constructor(argv: readonly string[], cwd: string, env: Readonly<Record<string, string | undefined>> = {}) {
-    this.child = spawn(process.execPath, argv, {
+  constructor(
+    argv: readonly string[],
+    cwd: string,
+    env: Readonly<Record<string, string | undefined>> = {},
+    command = process.execPath,
+  ) {
+    this.child = spawn(command, argv, {
       cwd,
       env: { ...process.env, NODE_OPTIONS: '', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
