@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { ZtaskError } from '../model/errors.ts'
 import { addDaemon } from './daemon.ts'
 import { addGenerate } from './generate.ts'
+import { addInit } from './init.ts'
 import { addJobCommands } from './jobs.ts'
 import { addList } from './list.ts'
 import { addMigrate } from './migrate.ts'
@@ -11,7 +12,17 @@ import { addShow } from './show.ts'
 import { addStatus } from './status.ts'
 import { version } from './version.ts'
 
-const PARTS = [addGenerate, addDaemon, addStatus, addList, addShow, addJobCommands, addRun, addMigrate]
+const PARTS = [
+  addInit,
+  addGenerate,
+  addDaemon,
+  addStatus,
+  addList,
+  addShow,
+  addJobCommands,
+  addRun,
+  addMigrate,
+]
 
 const build = (): Command => {
   const program = new Command('ztask')

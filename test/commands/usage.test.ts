@@ -16,6 +16,7 @@ test('--help and --version go to stdout and are no failure', async () => {
   ])
   for (const ended of [help, ofDaemon, version]) expect(ended).toMatchObject({ code: 0, stderr: '' })
   for (const command of [
+    'init',
     'generate',
     'daemon',
     'status',

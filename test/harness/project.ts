@@ -232,6 +232,13 @@ export const makeProject = async (options: ProjectOptions = {}): Promise<TestPro
   return fill(project, options)
 }
 
+/** Makes an empty folder, with no package above it; it ends with the test, which fails where a process is left. */
+export const makeFolder = async (): Promise<TestProject> => {
+  const project = await emptyProject()
+  open.push(project)
+  return project
+}
+
 /** Makes a project, in a beforeAll, for all tests of the file; it ends with them. */
 export const shareProject = async (options: ProjectOptions = {}): Promise<TestProject> => {
   const project = await emptyProject()
