@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { InspectAddress } from '../daemon/pool.ts'
 import { ZtaskError } from '../model/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../settings.ts'
 import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
+import { inspectAddress, inspected } from './inspect.ts'
 import { version } from './version.ts'
 
 interface DaemonFlags extends ProjectFlags {
@@ -15,6 +17,7 @@ interface DaemonFlags extends ProjectFlags {
   readonly replayfailed?: boolean
   readonly replayFailed?: boolean
   readonly shutdownTimeout: number
+  readonly inspect?: InspectAddress | true
 }
 
 const MOST_WORKERS_BY_DEFAULT = 4
@@ -37,7 +40,18 @@ export const addDaemon = (program: Command): void => {
     .option('--replayfailed', 'give failed jobs their attempts back')
     .addOption(new Option('--replay-failed').hideHelp())
     .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
-    .action((flags: DaemonFlags) => serve(flags))
+    .option(
+      '--inspect [[host:]port]',
+      'let a debugger attach to the workers, each on a port of its own from 9229; one worker, unless --workers says more',
+      inspectAddress,
+    )
+    .action((flags: DaemonFlags, command: Command) =>
+      serve(
+        flags.inspect !== undefined && command.getOptionValueSource('workers') === 'default'
+          ? { ...flags, workers: 1 }
+          : flags,
+      ),
+    )
 }
 
 const defaultWorkers = (): number => Math.min(availableParallelism(), MOST_WORKERS_BY_DEFAULT)
@@ -71,6 +85,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     development: flags.reload && flags.noreload !== true,
     replayFailed: flags.replayfailed === true || flags.replayFailed === true,
     shutdownTimeout: flags.shutdownTimeout * 1000,
+    inspect: inspected(flags.inspect),
     version,
   })
   endOnSignals(starting, logger.flush)

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { ZtaskError } from '../model/errors.ts'
 import { addDaemon } from './daemon.ts'
+import { withEnvFile } from './env-file.ts'
 import { addGenerate } from './generate.ts'
 import { addInit } from './init.ts'
 import { addJobCommands } from './jobs.ts'
@@ -34,7 +35,10 @@ const build = (): Command => {
     .exitOverride()
   for (const add of PARTS) add(program)
   // Commander passes its settings on only to commands that it makes itself.
-  for (const command of program.commands) command.copyInheritedSettings(program)
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program)
+    withEnvFile(command)
+  }
   return program
 }
 

@@ -16,7 +16,7 @@ import { Commands } from './commands.ts'
 import { checkGenerated, runGenerate } from './generator.ts'
 import { Ingress } from './ingress.ts'
 import { Journal } from './journal.ts'
-import { Pool, WorkerBrokenError } from './pool.ts'
+import { type InspectAddress, Pool, WorkerBrokenError } from './pool.ts'
 import { Refusals } from './refusals.ts'
 import { type Watch, watchProject } from './reload.ts'
 import { Ring } from './ring.ts'
@@ -34,6 +34,8 @@ export interface DaemonOptions {
   readonly replayFailed: boolean
   /** What running jobs get when the daemon ends, or their code is replaced, ms. */
   readonly shutdownTimeout: number
+  /** Where the first worker waits for a debugger; the others follow on the next ports. */
+  readonly inspect?: InspectAddress | undefined
   readonly version: string
 }
 
@@ -109,6 +111,7 @@ export class Daemon {
       env: { ZTASKD_URL: settings.url, ZTASKD_PROJECT: settings.project },
       root,
       retireTimeout: options.shutdownTimeout,
+      inspect: options.inspect,
       renewed: (generation, tasks) => this.#learn(generation, tasks),
       ready: (worker) => ring.admit(worker),
       message: (worker, message) => ring.hear(worker, message),

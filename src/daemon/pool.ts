@@ -7,6 +7,12 @@ import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
 
+/** Where the inspector of the first worker listens. */
+export interface InspectAddress {
+  readonly host: string
+  readonly port: number
+}
+
 export interface PoolOptions {
   readonly size: number
   /** Asked once a generation. */
@@ -16,6 +22,8 @@ export interface PoolOptions {
   readonly env: Readonly<Record<string, string>>
   /** What a member of an old generation gets to finish, ms. */
   readonly retireTimeout: number
+  /** Lets a debugger attach to each worker, on this port and those after it. */
+  readonly inspect?: InspectAddress | undefined
   /** A generation takes over; told before its workers are ready. */
   readonly renewed: (generation: number, tasks: readonly TaskSpec[]) => void
   /** A worker can take jobs. */
@@ -27,6 +35,7 @@ export interface PoolOptions {
 
 interface Member extends Worker {
   readonly process: ClusterWorker
+  readonly inspectPort: number | undefined
   /** When it became ready, on the monotonic clock. */
   readyAt: number | undefined
   retired: boolean
@@ -55,10 +64,12 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options
+    const { inspect } = options
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
       args: [],
-      execArgv: [],
+      execArgv: inspect === undefined ? [] : [`--inspect=${inspect.host}:${inspect.port}`],
+      ...(inspect !== undefined && { inspectPort: () => this.#inspectPort() }),
       cwd: options.root,
       // The fourth is the lifeline (wire/ipc.ts): only the master holds its other end.
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', 'ipc'],
@@ -150,13 +161,26 @@ export class Pool {
     if (member.pid !== 0) member.process.process.kill('SIGKILL')
   }
 
+  /**
+   * The lowest that no worker holds. Cluster's own way is to count on for ever, and a debugger would have to be told the new
+   * port after each reload; so it is the first port and the one of the worker that is just retiring, in turns.
+   */
+  #inspectPort(): number {
+    const held = new Set([...this.#members.values()].map((member) => member.inspectPort))
+    let port = this.#options.inspect?.port ?? 0
+    while (held.has(port)) port++
+    return port
+  }
+
   #fork({ number: generation, brief }: Generation): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
+    const inspectPort = this.#options.inspect === undefined ? undefined : this.#inspectPort()
     const child = cluster.fork({ ...this.#options.env, [BRIEF]: JSON.stringify(brief) })
     const member: Member = {
       number: child.id,
       pid: child.process.pid ?? 0,
       generation,
       process: child,
+      inspectPort,
       readyAt: undefined,
       retired: false,
       broken: undefined,
@@ -169,6 +193,8 @@ export class Pool {
           resolve(message.tasks)
         } else if (message.kind === 'broken') {
           member.broken = message.failure
+        } else if (message.kind === 'left') {
+          this.#kill(member)
         } else this.#options.message(member, message)
       })
       const end = (exit: Exit, cause?: Error): void => {

@@ -11,6 +11,8 @@ export type MasterMessage =
   | { readonly kind: 'retire' }
 
 export type WorkerMessage =
+  /** A debugger keeps the worker, which is done, from ending. */
+  | { readonly kind: 'left' }
   /** What this worker's code can run. */
   | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
   /** The code cannot be loaded, or onLoad threw; the worker ends. */

@@ -1,4 +1,5 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
+import inspector from 'node:inspector'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
 import { callAll } from './callables.ts'
@@ -69,14 +70,20 @@ class Server {
     this.#left = true
     this.#reports.flush(() => {
       callAll(this.#brief.onExit, this.#brief.root).then(
-        () => process.exit(0),
+        () => end(0),
         (error: unknown) => {
           console.error('ztask: onExit failed', error)
-          process.exit(1)
+          end(1)
         },
       )
     })
   }
+}
+
+const end = (code: number): void => {
+  // Where a debugger is attached, Node waits in an exit, and in a kill of itself, until it lets go: so the master kills.
+  if (inspector.url() !== undefined) process.once('exit', () => send({ kind: 'left' }))
+  process.exit(code)
 }
 
 const main = async (): Promise<void> => {

@@ -30,7 +30,8 @@ export interface ProjectOptions {
   readonly files?: Readonly<Record<string, string>>
 }
 
-const freePort = (): Promise<number> =>
+/** @returns a port of this host that nobody listens on */
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
@@ -122,6 +123,11 @@ export class TestProject {
     const given = flags.filter((flag) => flag !== '--reload')
     const mode = noreload ? ['--noreload'] : []
     return this.start([EXECUTABLE, 'daemon', '--workers', '2', ...mode, ...given], env)
+  }
+
+  /** Starts a daemon with these flags and no others, and does not wait. */
+  launchOnly(flags: readonly string[]): RunningProcess {
+    return this.start([EXECUTABLE, 'daemon', ...flags])
   }
 
   /** This test's own client of the project; it knows every task name. */
