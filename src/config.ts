@@ -4,7 +4,15 @@ import { registerHooks } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError } from './model/errors.ts'
-import { checked, defaultOf, fromEnvironment, fromObject, KEYS, type Settings } from './settings.ts'
+import {
+  checked,
+  defaultOf,
+  fromEnvironment,
+  fromObject,
+  KEYS,
+  refuseMisspelt,
+  type Settings,
+} from './settings.ts'
 
 /** A project: its folder, its configuration file where it has one, and its settings. */
 export interface Project {
@@ -100,6 +108,7 @@ export const loadProject = async (
     configFile === undefined
       ? {}
       : fromObject(await importConfig(configFile), configFile.slice(root.length + 1))
+  refuseMisspelt(env)
   const given: Partial<Record<keyof Settings, unknown>> = { ...file, ...fromEnvironment(env) }
   for (const key of KEYS) if (flags[key] !== undefined) given[key] = checked(key, flags[key], `--${key}`)
   const settings = Object.fromEntries(KEYS.map((key) => [key, given[key] ?? defaultOf(key)])) as {

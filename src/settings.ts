@@ -59,8 +59,11 @@ type Check<T> = (value: unknown) => T | Wrong
 /** What a value should have been, in words that follow "must be". */
 class Wrong {
   readonly expected: string
-  constructor(expected: string) {
+  /** Which item of a list it is, where it is one. */
+  readonly item: number | undefined
+  constructor(expected: string, item?: number) {
     this.expected = expected
+    this.item = item
   }
 }
 
@@ -95,12 +98,19 @@ const splitList = (value: string): string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== '')
 
+const listed = (value: unknown): readonly unknown[] =>
+  typeof value === 'string' ? splitList(value) : (value as readonly unknown[])
+
 const listOf =
   (item: Check<string>, expected: string): Check<readonly string[]> =>
   (value) => {
     const list = typeof value === 'string' ? splitList(value) : value
     if (!Array.isArray(list)) return new Wrong(expected)
-    return list.some((one) => item(one) instanceof Wrong) ? new Wrong(expected) : (list as string[])
+    for (const [at, one] of list.entries()) {
+      const found = item(one)
+      if (found instanceof Wrong) return new Wrong(found.expected, at)
+    }
+    return list as string[]
   }
 
 const address = text(
@@ -108,7 +118,7 @@ const address = text(
   "an address such as 'tcp://127.0.0.1:5555' or 'ipc:///run/ztask.sock'",
 )
 const callables = listOf(
-  text(/^[^#]+#[^#]+$/, ''),
+  text(/^[^#]+#[^#]+$/, "a 'file#export' string, such as './src/startup.ts#warmCache'"),
   "a list of 'file#export' strings, such as './src/startup.ts#warmCache'",
 )
 const seconds = number(0, 1e9, false, 'a number of seconds, 0 or more')
@@ -148,7 +158,7 @@ const SETTINGS: {
   },
   unknownTask: { check: oneOf('refuse', 'hold'), default: 'refuse' },
   include: {
-    check: listOf(text(/./, ''), "a list of globs, such as ['src/**/*']"),
+    check: listOf(text(/./, "a glob, such as 'src/**/*'"), "a list of globs, such as ['src/**/*']"),
     default: ['src/**/*'],
   },
   output: { check: text(/./, 'a folder'), default: 'src/ztask' },
@@ -176,12 +186,24 @@ export type ClientSettings = Pick<Settings, (typeof CLIENT_SETTINGS)[number]>
 /** @returns the default of a setting, `undefined` where it has none. */
 export const defaultOf = <K extends keyof Settings>(key: K): Settings[K] | undefined => SETTINGS[key].default
 
-/** @throws ConfigError naming the source and what the value must be */
-export const checked = <K extends keyof Settings>(key: K, value: unknown, source: string): Settings[K] => {
+/**
+ * @param source where the value was set: a variable, a flag, or a file, whose keys are named before it
+ * @throws ConfigError naming the source, the place in a list, and what the value must be
+ */
+export const checked = <K extends keyof Settings>(
+  key: K,
+  value: unknown,
+  source: string,
+  inFile = false,
+): Settings[K] => {
   const result = (SETTINGS[key].check as Check<Settings[K]>)(value)
   if (!(result instanceof Wrong)) return result
-  const shown = inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
-  throw new ConfigError(`${source} is ${shown}: it must be ${result.expected}.`, { setting: key, source })
+  const { expected, item } = result
+  const wrong = item === undefined ? value : listed(value)[item]
+  const place = item === undefined ? '' : `[${item}]`
+  const named = inFile ? `${key}${place} in ${source}` : `${source}${place}`
+  const shown = inspect(wrong, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
+  throw new ConfigError(`${named} is ${shown}: it must be ${expected}.`, { setting: key, source })
 }
 
 /** As `process.env` is. Not Node's own type: an application's types may lack it, and its compiler reads this file. */
@@ -205,6 +227,32 @@ export const fromEnvironment = (
   return found as Partial<Settings>
 }
 
+/** What the variables of all settings begin with. */
+const PREFIX = 'ZTASKD_'
+
+/**
+ * A variable that is nearly a setting's is a typing error, which would otherwise be silence. Others are not ours to judge:
+ * Kubernetes, for one, sets ZTASKD_PORT where a service is called ztaskd.
+ *
+ * @throws ConfigError naming the variable and the cure
+ */
+export const refuseMisspelt = (env: NodeJS.ProcessEnv): void => {
+  const known = KEYS.flatMap((key) => SETTINGS[key].env?.slice(PREFIX.length) ?? [])
+  for (const name of Object.keys(env)) {
+    const rest = name.slice(PREFIX.length)
+    if (!name.startsWith(PREFIX) || known.includes(rest)) continue
+    const inFile = KEYS.find((key) => rest === key.replace(/[A-Z]/g, '_$&').toUpperCase())
+    if (inFile !== undefined)
+      throw new ConfigError(
+        `${name} sets nothing: ${inFile} can be set in the configuration file only. Remove the variable.`,
+        { setting: inFile, source: name },
+      )
+    const similar = nearest(rest, known)
+    if (similar !== undefined)
+      throw new ConfigError(`${name} is no setting. Did you mean ${PREFIX}${similar}?`, { source: name })
+  }
+}
+
 /**
  * Reads the settings of a configuration file.
  *
@@ -225,7 +273,7 @@ export const fromObject = (config: unknown, source: string): Partial<Settings> =
         similar === undefined ? `The settings are ${KEYS.join(', ')}.` : `Did you mean '${similar}'?`
       throw new ConfigError(`${source} has no setting '${key}'. ${cure}`, { setting: key, source })
     }
-    found[key as keyof Settings] = checked(key as keyof Settings, value, `${key} in ${source}`)
+    found[key as keyof Settings] = checked(key as keyof Settings, value, source, true)
   }
   return found as Partial<Settings>
 }

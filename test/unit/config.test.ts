@@ -298,8 +298,8 @@ describe('a value that cannot be', () => {
     ['retryCount', ' ', /a whole number/],
     ['retryAfter', '5s', /a number of seconds, 0 or more/],
     ['retryAfter', Number.NaN, /a number of seconds/],
-    ['onLoad', './a.ts', /a list of 'file#export' strings/],
-    ['onExit', [1], /a list of 'file#export' strings/],
+    ['onLoad', './a.ts', /a 'file#export' string/],
+    ['onExit', [1], /a 'file#export' string, such as/],
     ['callTimeout', 0, /more than 0/],
     ['onUnavailable', 'retry', /'throw' or 'inline'/],
     ['maxPayload', 2 ** 31, /1 to 1 GiB/],
@@ -314,7 +314,7 @@ describe('a value that cannot be', () => {
     const read = (): unknown => fromObject({ [key]: value }, 'ztask.config.ts')
     expect(read).toThrow(ConfigError)
     expect(read).toThrow(message)
-    expect(read).toThrow(new RegExp(`^${key} in ztask\\.config\\.ts is `))
+    expect(read).toThrow(new RegExp(`^${key}(\\[0\\])? in ztask\\.config\\.ts is `))
   })
 
   test('in the environment names the variable, on the command line the flag', async () => {
@@ -324,6 +324,43 @@ describe('a value that cannot be', () => {
     const flag = await refusal({}, { url: 'nowhere' })
     expect(flag.message).toMatch(/^--url is 'nowhere': it must be an address/)
   })
+
+  test('every setting has a wrong value above', () => {
+    expect(new Set(wrong.map(([key]) => key))).toEqual(new Set(KEYS))
+  })
+
+  test('in a list is named with its place', async () => {
+    write('ztask.config.ts', `export default { onLoad: ['./a.ts#x', './b.ts'] }`)
+    expect((await refusal()).message).toBe(
+      "onLoad[1] in ztask.config.ts is './b.ts': it must be a 'file#export' string, such as './src/startup.ts#warmCache'.",
+    )
+    write('ztask.config.ts', 'export default {}')
+    const { message, data } = await refusal({ ZTASKD_ON_EXIT: './a.ts#x, b' })
+    expect(message).toMatch(/^ZTASKD_ON_EXIT\[1\] is 'b': it must be a 'file#export' string/)
+    expect(data).toEqual({ setting: 'onExit', source: 'ZTASKD_ON_EXIT' })
+    expect(() => fromObject({ include: ['src', ''] }, 'x.ts')).toThrow(
+      /^include\[1\] in x\.ts is '': it must be a glob/,
+    )
+  })
+
+  test.each([
+    ['ZTASKD_RETRY_CONT', 'ZTASKD_RETRY_CONT is no setting. Did you mean ZTASKD_RETRY_COUNT?'],
+    ['ZTASKD_RETRYCOUNT', 'ZTASKD_RETRYCOUNT is no setting. Did you mean ZTASKD_RETRY_COUNT?'],
+    ['ZTASKD_DATABSE', 'ZTASKD_DATABSE is no setting. Did you mean ZTASKD_DATABASE?'],
+    [
+      'ZTASKD_UNKNOWN_TASK',
+      'ZTASKD_UNKNOWN_TASK sets nothing: unknownTask can be set in the configuration file only. Remove the variable.',
+    ],
+  ])('a variable %s is no silence', async (name, message) => {
+    expect((await refusal({ [name]: '1' })).message).toBe(message)
+  })
+
+  test.each(['ZTASKD_PORT', 'ZTASKD_SERVICE_HOST', 'ZTASKD_SERVICE_PORT', 'ZTASKD_PORT_5555_TCP_ADDR'])(
+    '%s, which Kubernetes sets, is not judged',
+    async (name) => {
+      expect((await settings({ [name]: 'tcp://10.0.0.1:5555' })).url).toBe('tcp://127.0.0.1:5555')
+    },
+  )
 
   test('in the file is told though the environment would have won', async () => {
     write('ztask.config.ts', 'export default { retryCount: -5 }')
@@ -351,7 +388,7 @@ describe('a value that cannot be', () => {
           else expect(fromObject(found, 'again')).toEqual(found)
         } catch (error) {
           expect(error).toBeInstanceOf(ConfigError)
-          expect((error as ConfigError).message).toContain(`${key} in the file`)
+          expect((error as ConfigError).message.replace(/\[\d+\]/, '')).toContain(`${key} in the file`)
         }
       }),
       { numRuns: 2000 },
