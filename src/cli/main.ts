@@ -1,6 +1,7 @@
 /** The commands: one file each. Exit codes: 0 success, 1 a failure that is explained, 2 wrong usage. */
 import { Command, CommanderError } from 'commander'
 import { ZtaskError } from '../model/errors.ts'
+import { addCompletion } from './completion.ts'
 import { addDaemon } from './daemon.ts'
 import { withEnvFile } from './env-file.ts'
 import { addGenerate } from './generate.ts'
@@ -23,6 +24,7 @@ const PARTS = [
   addJobCommands,
   addRun,
   addMigrate,
+  addCompletion,
 ]
 
 const build = (): Command => {
