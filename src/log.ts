@@ -80,7 +80,7 @@ const sentence = (line: Record<string, unknown>, key: string): string => {
   return `${line[key]}${id}${stack ? `\n${stack}` : ''}`
 }
 
-const hasColour = (): boolean => isatty(1) && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
+const hasColour = (): boolean => isatty(1) && process.stdout.hasColors()
 
 /**
  * Writes lines where pino's sonic-boom (4.2) will not do: on a full disk that keeps what it could not write, in memory

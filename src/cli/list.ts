@@ -1,16 +1,20 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { JobView } from '../daemon/commands.ts'
 import { JOB_STATES, type JobState } from '../model/job.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, wholeNumber, withProjectFlags } from './flags.ts'
-import { printJson, printTable } from './print.ts'
+import { printJson, printTable, STATE_STYLES, shortTime, terminalWidth } from './print.ts'
 
-type ListFlags = ProjectFlags & { json?: boolean; limit: number } & { [state in JobState]?: boolean }
+type ListFlags = ProjectFlags & { json?: boolean; limit: number; task?: string; since?: number } & {
+  [state in JobState]?: boolean
+}
 
-/** `ztask list [--failed|--waiting|…] [--limit N] [--json]` */
+/** `ztask list [--failed|--waiting|…] [--task NAME] [--since SECONDS|DATE] [--limit N] [--json]` */
 export const addList = (program: Command): void => {
   const command = withProjectFlags(program.command('list'))
     .description('jobs in the order of their turn, all or those of one state')
+    .option('--task <name>', 'only those of this task')
+    .option('--since <when>', 'only those enqueued in the last so many seconds, or since a date', since)
     .option('--limit <n>', 'how many at most', wholeNumber(1, 10_000), 100)
     .option('--json', 'as JSON')
   for (const state of JOB_STATES) {
@@ -18,18 +22,41 @@ export const addList = (program: Command): void => {
     command.addOption(new Option(`--${state}`, `only ${state} ones`).conflicts([...others]))
   }
   command.action(async (flags: ListFlags) => {
+    const { task, since, limit } = flags
     const state = JOB_STATES.find((one) => flags[one])
-    const jobs = (await ask(await projectOf(flags), 'list', {
-      state,
-      limit: flags.limit,
-    })) as readonly JobView[]
+    const params = { state, task, since, limit }
+    const jobs = (await ask(await projectOf(flags), 'list', params)) as readonly JobView[]
     if (flags.json) return printJson(jobs)
-    const rows = jobs.map((job) => [job.id, job.task, job.state, job.due, String(job.attempts), note(job)])
-    printTable([['ID', 'TASK', 'STATE', 'DUE', 'ATTEMPTS', ''], ...rows])
+    printJobs(jobs, terminalWidth())
   })
 }
 
-const note = ({ failure, reason }: JobView): string => {
-  const text = reason ?? (failure === null ? '' : `${failure.name}: ${failure.message}`)
-  return text.split('\n')[0]?.slice(0, 80) ?? ''
+const COLUMNS: readonly string[] = ['ID', 'TASK', 'STATE', 'DUE', 'ATTEMPTS', 'ERROR']
+
+const printJobs = (jobs: readonly JobView[], width: number | undefined): void => {
+  const due = (job: JobView): string => (width === undefined ? job.due : shortTime(job.due))
+  const rows = jobs.map((job) => [job.id, job.task, job.state, due(job), String(job.attempts), error(job)])
+  printTable([COLUMNS, ...rows], {
+    width,
+    // The id is what the other commands want: it is never cut.
+    yielding: ['ERROR', 'TASK', 'DUE'].map((name) => COLUMNS.indexOf(name)),
+    style: (_, row, column) => {
+      if (row === 0) return 'bold'
+      const job = jobs[row - 1]
+      return COLUMNS[column] === 'STATE' && job !== undefined ? STATE_STYLES[job.state] : undefined
+    },
+  })
+}
+
+/** Its first line; of a held job, why it is held. */
+const error = ({ failure, reason }: JobView): string =>
+  (reason ?? (failure === null ? '' : `${failure.name}: ${failure.message}`)).split('\n')[0] ?? ''
+
+/** @returns epoch ms */
+const since = (text: string): number => {
+  const seconds = Number(text)
+  const found = text.trim() !== '' && seconds >= 0 ? Date.now() - seconds * 1000 : Date.parse(text)
+  if (Number.isNaN(found))
+    throw new InvalidArgumentError(`It must be a number of seconds, or a date such as '2027-01-01T12:00'.`)
+  return found
 }

@@ -1,23 +1,95 @@
+import { inspect } from 'node:util'
 import type { Command } from 'commander'
 import type { JobView } from '../daemon/commands.ts'
+import type { Failure } from '../model/outcome.ts'
+import { decodeArgs } from '../wire/codec.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
-import { printJson, printTable } from './print.ts'
+import { printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
 
 /** `ztask show ID [--json]` */
 export const addShow = (program: Command): void => {
   withProjectFlags(program.command('show'))
-    .description('one job: its state, arguments and last error')
+    .description('one job: its state, when it runs next, its arguments and last error')
     .argument('<id>')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: ProjectFlags & { json?: boolean }) => {
       const job = (await ask(await projectOf(flags), 'show', { id })) as JobView
       if (flags.json) return printJson(job)
-      const { failure, ...facts } = job
-      printTable(
-        Object.entries(facts).flatMap(([key, value]) => (value === null ? [] : [[key, String(value)]])),
-      )
-      if (failure !== null)
-        process.stdout.write(`\n${failure.stack || `${failure.name}: ${failure.message}`}\n`)
+      printFacts(job)
+      process.stdout.write(`\n${styled('bold', 'arguments')}\n${argumentsOf(job.args)}\n`)
+      if (job.failure !== null) printFailure(job, job.failure)
     })
 }
+
+const printFacts = (job: JobView): void => {
+  const facts: readonly (readonly [string, string])[] = [
+    ['id', job.id],
+    ['task', job.task],
+    ['state', job.state],
+    ['created', told(job.created)],
+    ['attempts', String(job.attempts)],
+    ...(job.failedAt === null ? [] : ([['failed', told(job.failedAt)]] as const)),
+    ['next run', nextRun(job)],
+  ]
+  printTable(facts, {
+    style: (_, row, column) => {
+      if (column === 0) return 'bold'
+      return facts[row]?.[0] === 'state' ? STATE_STYLES[job.state] : undefined
+    },
+  })
+}
+
+const nextRun = ({ id, state, due, reason }: JobView): string => {
+  switch (state) {
+    case 'running':
+      return 'it runs now'
+    case 'waiting':
+      return `as soon as a worker is free; due ${told(due)}`
+    case 'scheduled':
+      return told(due)
+    case 'held':
+      return `when the cause is gone: ${reason}`
+    case 'failed':
+      return `none, unless you ask for it: npx ztask retry ${id}`
+  }
+}
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+/** @returns the date, and how far away it is */
+const told = (iso: string): string => {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ['second', 1]
+  const away = new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit)
+  return `${iso} (${away})`
+}
+
+const argumentsOf = (text: string): string => {
+  let args: readonly unknown[]
+  try {
+    args = decodeArgs(text)
+  } catch {
+    // Written by hand with SQL, or by a newer client: shown as it stands.
+    return indented(text)
+  }
+  if (args.length === 0) return '  none'
+  const options = { depth: 10, colors: styled('bold', '') !== '', breakLength: (terminalWidth() ?? 80) - 6 }
+  return args.map((arg, at) => indented(`${at + 1}  ${inspect(arg, options)}`)).join('\n')
+}
+
+const printFailure = ({ attempts, failedAt }: JobView, failure: Failure): void => {
+  const which = failedAt === null ? `attempt ${attempts} failed` : `attempt ${attempts}, the last, failed`
+  process.stdout.write(`\n${styled('bold', which)}\n`)
+  for (let one: Failure | undefined = failure, before = ''; one !== undefined; one = one.cause) {
+    process.stdout.write(`${before}${one.stack || `${one.name}: ${one.message}`}\n`)
+    before = 'caused by: '
+  }
+}
+
+const indented = (text: string): string => text.replace(/^/gm, '  ')

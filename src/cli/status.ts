@@ -5,7 +5,7 @@ import { JOB_STATES } from '../model/job.ts'
 import { REFUSAL_REASONS, type RefusalCounts } from '../model/refusal.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
-import { printJson, printTable } from './print.ts'
+import { printJson, printTable, STATE_STYLES } from './print.ts'
 
 type Status = Readonly<Record<(typeof JOB_STATES)[number], number>> & {
   readonly workers: readonly { pid: number; generation: number; running: number }[]
@@ -28,7 +28,12 @@ export const addStatus = (program: Command): void => {
       const status = (await ask(project, 'status', {})) as Status
       if (flags.live && status.pid === undefined) throw notLive(project)
       if (flags.json) return printJson(status)
-      printTable(JOB_STATES.map((state) => [state, String(status[state])]))
+      printTable(
+        JOB_STATES.map((state) => [state, String(status[state])]),
+        {
+          style: (_, row, column) => (column === 0 ? STATE_STYLES[JOB_STATES[row] ?? 'waiting'] : undefined),
+        },
+      )
       for (const { pid, generation, running } of status.workers)
         process.stdout.write(`worker ${pid}: generation ${generation}, ${running} running\n`)
       const refused = REFUSAL_REASONS.filter((reason) => (status.refused?.[reason] ?? 0) > 0)

@@ -73,6 +73,8 @@ interface Params {
   readonly ids?: unknown
   readonly state?: unknown
   readonly limit?: unknown
+  readonly task?: unknown
+  readonly since?: unknown
 }
 
 const idsOf = ({ ids }: Params): string[] | undefined =>
@@ -117,15 +119,18 @@ export class Commands {
     const { store, queue } = this.#options
     const state = JOB_STATES.find((one) => one === params.state)
     const limit = Math.min(typeof params.limit === 'number' ? params.limit : LISTED, MOST_LISTED)
+    const task = typeof params.task === 'string' ? params.task : undefined
+    const since = typeof params.since === 'number' ? params.since : undefined
     if (state === 'running')
       return queue
         .running()
+        .filter((job) => (task === undefined || job.task === task) && job.created >= (since ?? 0))
         .slice(0, limit)
         .map((job) => this.#view(job, true))
     const views: JobView[] = []
     for (const selection of this.#selections(state)) {
       // The running ones among the rows read are left out again where they were not asked for.
-      const jobs = await store.list({ ...selection, limit: limit - views.length + queue.busy() })
+      const jobs = await store.list({ ...selection, task, since, limit: limit - views.length + queue.busy() })
       const found = jobs.map((job) => this.#view(job))
       views.push(...found.filter((view) => state === undefined || view.state === state))
       if (views.length >= limit) break

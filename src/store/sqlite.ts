@@ -64,8 +64,12 @@ export class SqliteStore implements Store {
     return row === undefined ? undefined : toJob(row)
   }
 
-  async list({ state, due, limit }: Selection): Promise<readonly Job[]> {
-    const all = this.kysely.selectFrom('jobs').selectAll()
+  async list({ state, due, task, since, limit }: Selection): Promise<readonly Job[]> {
+    const all = this.kysely
+      .selectFrom('jobs')
+      .selectAll()
+      .$if(task !== undefined, (query) => query.where('task', '=', task ?? ''))
+      .$if(since !== undefined, (query) => query.where('created', '>=', since ?? 0))
     if (state !== 'queued') {
       const rows = await all.where(resting(state)).orderBy('seq').limit(limit).execute()
       return rows.map(toJob)

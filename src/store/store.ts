@@ -25,6 +25,10 @@ export interface StoredCounts {
 export interface Selection {
   readonly state: StoredState
   readonly due?: { readonly now: number; readonly past: boolean }
+  /** Only those of this task. */
+  readonly task?: string | undefined
+  /** Only those made then or later, epoch ms. */
+  readonly since?: number | undefined
   readonly limit: number
 }
 

@@ -60,9 +60,29 @@ test('list shows all jobs, or those of one state, as many as are asked for', asy
   expect(each.map((jobs) => jobs.map(({ id }) => id))).toEqual(states.map((state) => [ids[state]]))
   const lines = text.stdout.trim().split('\n')
   expect(lines).toHaveLength(6)
-  expect(lines[0]).toMatch(/^ID +TASK +STATE +DUE +ATTEMPTS$/)
+  expect(lines[0]).toMatch(/^ID +TASK +STATE +DUE +ATTEMPTS +ERROR$/)
   expect(text.stdout).toMatch(new RegExp(`${ids.failed} +failOnce +failed .* 1 +Error: no retry`))
   expect(text.stdout).toMatch(new RegExp(`${ids.held} +later +held .* 0 +the code has no task 'later'`))
+})
+
+test('list holds those of a task, or those enqueued since a moment', async () => {
+  const idsOf = async (...flags: string[]): Promise<string[]> =>
+    (await project.json<JobView[]>('list', ...flags)).map(({ id }) => id)
+  const { created } = await project.json<JobView>('show', ids.waiting)
+  const after = new Date(Date.parse(created) + 1).toISOString()
+  const [notes, acts, recent, all, later, running] = await Promise.all([
+    idsOf('--task', 'note'),
+    idsOf('--task', 'act', '--waiting'),
+    idsOf('--since', created, '--task', 'note'),
+    idsOf('--since', '3600'),
+    idsOf('--since', after),
+    idsOf('--running', '--task', 'note'),
+  ])
+  expect(notes).toEqual([ids.waiting, ids.scheduled])
+  expect([acts, running]).toEqual([[], []])
+  expect(recent).toEqual([ids.waiting, ids.scheduled])
+  expect(new Set(all)).toEqual(new Set(Object.values(ids)))
+  expect(later).not.toContain(ids.waiting)
 })
 
 test('show says all that is known of a job', async () => {
