@@ -216,6 +216,17 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(ids(await store.list({ state: 'held', limit: 9 }))).toEqual(['held'])
     })
 
+    test('those of a task, and those made since', async () => {
+      await insert(newJob('other', { task: 'other', due: 1000, created: 5000 }))
+      const part = async (selection: { task?: string; since?: number }): Promise<string[]> =>
+        ids(await store.list({ state: 'queued', limit: 9, ...selection }))
+      expect(await part({ task: 'other' })).toEqual(['other'])
+      expect(await part({ task: 'nothing' })).toEqual([])
+      expect(await part({ since: 5000 })).toEqual(['other'])
+      expect(await part({ since: 5001 })).toEqual([])
+      expect(ids(await store.list({ state: 'failed', task: 'other', limit: 9 }))).toEqual(['failed too'])
+    })
+
     test('at most so many', async () => {
       expect(ids(await store.list({ state: 'failed', limit: 1 }))).toEqual(['failed'])
       expect(ids(await store.list({ state: 'queued', limit: 2 }))).toEqual(['now', 'queued'])
