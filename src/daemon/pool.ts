@@ -194,7 +194,8 @@ export class Pool {
         } else if (message.kind === 'broken') {
           member.broken = message.failure
         } else if (message.kind === 'left') {
-          this.#kill(member)
+          // Not as one that is retired: a worker that could not load its code is replaced.
+          child.process.kill('SIGKILL')
         } else this.#options.message(member, message)
       })
       const end = (exit: Exit, cause?: Error): void => {

@@ -98,7 +98,7 @@ const main = async (): Promise<void> => {
   try {
     server.open(await loadProject(brief))
   } catch (error) {
-    send({ kind: 'broken', failure: failureOf(error) }, () => process.exit(1))
+    send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
   }
 }
 

@@ -78,6 +78,24 @@ test('one worker, on the port that is named; a reload and the end do not wait fo
   expect((await daemon.kill('SIGTERM')).code).toBe(0)
 })
 
+test('code that does not load is told while a debugger is attached', async () => {
+  const project = await makeProject()
+  project.write(
+    'src/hold.ts',
+    `import { existsSync } from 'node:fs'
+    while (!existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 10))
+    export const load = () => { throw new Error('no such database') }`,
+  )
+  const port = await freePort()
+  const env = { ZTASKD_ON_LOAD: './src/hold.ts#load' }
+  const daemon = project.launch([`--inspect=${port}`, '--workers', '1'], env)
+  await Debugger.on(port)
+  project.write('go', '')
+  const { code, stdout } = await daemon.ended
+  expect(code).toBe(1)
+  expect(stdout).toContain('no such database')
+})
+
 test('with more workers each has a port of its own', async () => {
   const project = await makeProject()
   const port = await freePort()
