@@ -236,7 +236,7 @@ const PREFIX = 'ZTASKD_'
  *
  * @throws ConfigError naming the variable and the cure
  */
-export const refuseMisspelt = (env: NodeJS.ProcessEnv): void => {
+export const refuseMisspelt = (env: Environment): void => {
   const known = KEYS.flatMap((key) => SETTINGS[key].env?.slice(PREFIX.length) ?? [])
   for (const name of Object.keys(env)) {
     const rest = name.slice(PREFIX.length)

@@ -70,7 +70,7 @@ const refuseInside = (root: string): void => {
     if (existsSync(join(dir, 'package.json')))
       throw new ConfigError(
         `There is no package.json here, but one in ${dir}. Run ztask init there; or run npm init -y here first, for a package of its own.`,
-        { root, package: dir },
+        { file: join(dir, 'package.json') },
       )
     if (dirname(dir) === dir) return
   }

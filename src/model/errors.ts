@@ -253,7 +253,8 @@ export class ConfigError extends ZtaskError {
  * Raised: `ztask generate`, and the start of a daemon.
  *
  * Data: `problems`, one for each place, as `ztask generate --json` prints them (docs/codegen.md); or the `file` that
- * cannot be read, written or used; or the `folders` of the project at `root` where no registry is.
+ * cannot be read, written or used; or the `folders` of the project at `root` where no registry is; or the `include` below
+ * `root` that no file matches.
  *
  * Cure: the message holds one for each problem; where a registry is missing or is none, run `ztask generate`.
  */

@@ -1,6 +1,6 @@
 /** `ztask daemon --inspect`: a debugger finds the workers. */
 import { expect, test } from 'vitest'
-import { freePort, makeProject, type TestProject } from '../harness/project.ts'
+import { freePorts, makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
 interface Status {
@@ -62,7 +62,7 @@ class Debugger {
 
 test('one worker, on the port that is named; a reload and the end do not wait for the debugger', async () => {
   const project = await makeProject()
-  const port = await freePort()
+  const [port = 0] = await freePorts(2)
   const daemon = project.launchOnly(['--inspect', String(port), '--shutdown-timeout', '1000'])
   await daemon.prints(/Listening on/)
   const [first, ...others] = await workers(project)
@@ -86,7 +86,7 @@ test('code that does not load is told while a debugger is attached', async () =>
     while (!existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 10))
     export const load = () => { throw new Error('no such database') }`,
   )
-  const port = await freePort()
+  const [port = 0] = await freePorts(2)
   const env = { ZTASKD_ON_LOAD: './src/hold.ts#load' }
   const daemon = project.launch([`--inspect=${port}`, '--workers', '1'], env)
   await Debugger.on(port)
@@ -98,7 +98,7 @@ test('code that does not load is told while a debugger is attached', async () =>
 
 test('with more workers each has a port of its own', async () => {
   const project = await makeProject()
-  const port = await freePort()
+  const [port = 0] = await freePorts(2)
   await project.daemon([`--inspect=127.0.0.1:${port}`])
   const attached = await Promise.all([Debugger.on(port), Debugger.on(port + 1)])
   const pids = await Promise.all(attached.map((one) => one.pid()))

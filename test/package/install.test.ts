@@ -38,8 +38,8 @@ test('an older Node is refused in a sentence, by the version that engines names'
     return new RunningProcess(['--import', pretend, executable, '--version'], dir).ended
   }
   for (const old of ['20.20.2', `${major}.${Number(minor) - 1}.9`]) {
-    const stderr = `ztask needs Node ${major}.${minor} or newer, and this is ${old}: install a newer Node.\n`
-    expect(await on(old)).toMatchObject({ code: 1, stdout: '', stderr })
+    const said = `ztask needs Node ${major}.${minor} or newer, and this is ${old}. Install a newer one`
+    expect(await on(old)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(said) })
   }
   expect(await on(`${major}.${minor}.0`)).toMatchObject({ code: 0, stderr: '' })
 })

@@ -25,6 +25,12 @@ export const write = (project: string, { file, text }: Block): void => {
   writeFileSync(join(project, file), text)
 }
 
+const IDLE: Block = {
+  language: 'ts',
+  file: 'src/idle.ts',
+  text: `import { task } from 'ztask'\nexport const idle = task(() => {})\n`,
+}
+
 /** Makes a project of samples, generated. */
 export const writeProject = async (
   dir: string,
@@ -34,6 +40,8 @@ export const writeProject = async (
   install(dir, ['ztask', '@types/node', ...packages])
   writeFileSync(join(dir, 'package.json'), '{ "name": "samples", "type": "module" }')
   for (const sample of samples) write(dir, sample)
+  // Generate refuses a project without sources, and a page on deployment shows none.
+  if (samples.length === 0) write(dir, IDLE)
   const generated = await new RunningProcess([EXECUTABLE, 'generate'], dir).ended
   expect(generated.code, generated.stderr).toBe(0)
 }
