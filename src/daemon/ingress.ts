@@ -18,6 +18,7 @@ import {
   checkJob,
   type DaemonMessage,
   encode,
+  MOST_JOBS,
   readClientMessage,
   type Verb,
   type WireJob,
@@ -172,6 +173,8 @@ export class Ingress {
   }
 
   #enqueue(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
+    if (sent.length > MOST_JOBS)
+      return reply({ kind: 'refused', seq, error: this.#refusal('malformed', tooMany(sent.length)) })
     const refused: Refusal[] = []
     const indexes: number[] = []
     const jobs: NewJob[] = []
@@ -232,6 +235,12 @@ export class Ingress {
     )
   }
 }
+
+const tooMany = (jobs: number): ProtocolError =>
+  new ProtocolError(
+    `A message has at most ${MOST_JOBS} jobs; this one has ${jobs}. None of them is stored: send them in several messages.`,
+    { jobs },
+  )
 
 const cannotBind = (address: string, cause: NodeJS.ErrnoException): DaemonError => {
   const why =

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import type { RefusalCounts } from '../../src/model/refusal.ts'
+import { MOST_JOBS } from '../../src/wire/protocol.ts'
 import { exchange, sendRaw } from '../harness/dealer.ts'
 import { logLines, type RunningProcess } from '../harness/process.ts'
 import { shareProject, type TestProject } from '../harness/project.ts'
@@ -98,6 +99,22 @@ test('of the jobs of one message each fails alone: malformed, too large, unknown
     task: before.task + 1,
     total: before.total + 4,
   })
+})
+
+test('a message of more jobs than one may have is refused as a whole, at once, and counted once', async () => {
+  const before = await counts()
+  const { seq, error, refused } = await exchange(project.url, [
+    'ztask/1',
+    enqueue(Array.from({ length: MOST_JOBS + 1 }, () => 0)),
+  ])
+  expect({ seq, refused, code: error?.code }).toEqual({ seq: 7, refused: undefined, code: 'ZTASK_PROTOCOL' })
+  expect(error?.message).toBe(
+    'A message has at most 10000 jobs; this one has 10001. None of them is stored: send them in several messages.',
+  )
+  expect((await counts()).total).toBe(before.total + 1)
+  const most = await exchange(project.url, ['ztask/1', enqueue(Array.from({ length: MOST_JOBS }, () => 0))])
+  expect(most).toMatchObject({ kind: 'stored', seq: 7 })
+  expect(most.refused).toHaveLength(MOST_JOBS)
 })
 
 test("another project's client is answered with both names, and nothing of it is stored", async () => {

@@ -5,6 +5,7 @@ import { Dealer } from 'zeromq'
 import {
   checkJob,
   LONGEST_DELAY,
+  MOST_JOBS,
   PROTOCOL,
   readClientMessage,
   readDaemonMessage,
@@ -69,6 +70,7 @@ test('every example is a message of the protocol, and every kind, verb and bound
   expect([...kinds].sort()).toEqual(['answer', 'ask', 'enqueue', 'hello', 'refused', 'stored', 'welcome'])
   for (const verb of VERBS) expect(PAGE).toContain(`\`${verb}\``)
   expect(PAGE).toContain(`up to ${LONGEST_DELAY.toLocaleString('en')} (a century)`)
+  expect(PAGE).toContain(`up to ${MOST_JOBS.toLocaleString('en')}; each is stored or refused by itself`)
 })
 
 test('a daemon answers each example as the page says, and runs the job', async () => {
