@@ -2,11 +2,13 @@
  * What `ztask status | list | show | retry | cancel | delete` do, over the store's interface: the daemon runs them on
  * its live queue, and the command itself on the database where no daemon runs.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { UnknownJobError } from '../model/errors.ts'
-import { JOB_STATES, type Job, type JobState, STORED_STATES, stateOf } from '../model/job.ts'
+import { type Job, type JobState, STORED_STATES, stateOf } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Selection, Store } from '../store/store.ts'
+import { idParam, idsParam, listParams } from '../wire/ask.ts'
 import type { Verb } from '../wire/protocol.ts'
 
 /** What only a running daemon knows; `idleQueue` stands for it where none runs. */
@@ -63,25 +65,6 @@ export interface CommandsOptions {
   readonly facts: () => Readonly<Record<string, unknown>>
 }
 
-const MOST_LISTED = 10_000
-const LISTED = 100
-/** Of what a client says is an id, as much as an answer repeats. */
-const LONGEST_ID = 100
-
-interface Params {
-  readonly id?: unknown
-  readonly ids?: unknown
-  readonly state?: unknown
-  readonly limit?: unknown
-  readonly task?: unknown
-  readonly since?: unknown
-}
-
-const idsOf = ({ ids }: Params): string[] | undefined =>
-  Array.isArray(ids)
-    ? ids.filter((id): id is string => typeof id === 'string').map((id) => id.slice(0, LONGEST_ID))
-    : undefined
-
 export class Commands {
   readonly #options: CommandsOptions
 
@@ -89,22 +72,21 @@ export class Commands {
     this.#options = options
   }
 
-  /** @throws UnknownJobError from `show`, where no job has the id */
+  /** @throws ProtocolError where the params cannot be; UnknownJobError from `show`, where no job has the id */
   async run(verb: Verb, params: unknown): Promise<unknown> {
-    const given: Params = typeof params === 'object' && params !== null ? params : {}
     switch (verb) {
       case 'status':
         return this.#status()
       case 'list':
-        return this.#list(given)
+        return this.#list(params)
       case 'show':
-        return this.#show(given)
+        return this.#show(params)
       case 'retry':
-        return this.#retry(idsOf(given))
+        return this.#retry(idsParam(params))
       case 'cancel':
-        return this.#each(idsOf(given) ?? [], (job, state) => this.#cancel(job, state))
+        return this.#each(idsParam(params) ?? [], (job, state) => this.#cancel(job, state))
       case 'delete':
-        return this.#delete(idsOf(given))
+        return this.#delete(idsParam(params))
     }
   }
 
@@ -115,12 +97,9 @@ export class Commands {
     return { waiting: waiting - running, scheduled, running, held, failed, ...facts() }
   }
 
-  async #list(params: Params): Promise<readonly JobView[]> {
+  async #list(params: unknown): Promise<readonly JobView[]> {
     const { store, queue } = this.#options
-    const state = JOB_STATES.find((one) => one === params.state)
-    const limit = Math.min(typeof params.limit === 'number' ? params.limit : LISTED, MOST_LISTED)
-    const task = typeof params.task === 'string' ? params.task : undefined
-    const since = typeof params.since === 'number' ? params.since : undefined
+    const { state, task, since, limit } = listParams(params)
     if (state === 'running')
       return queue
         .running()
@@ -145,8 +124,8 @@ export class Commands {
     return [{ state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }]
   }
 
-  async #show({ id }: Params): Promise<JobView> {
-    const wanted = typeof id === 'string' ? id.slice(0, LONGEST_ID) : ''
+  async #show(params: unknown): Promise<JobView> {
+    const wanted = idParam(params)
     const job = await this.#options.store.find(wanted)
     if (job === undefined)
       throw new UnknownJobError(`No job '${wanted}'. It may have succeeded: a job that has is deleted.`, {
@@ -200,6 +179,8 @@ export class Commands {
   ): Promise<readonly Verdict[]> {
     const verdicts: Verdict[] = []
     for (const id of ids) {
+      // A row is a look-up and perhaps a commit, which wait for nothing: of thousands the master would serve nobody else.
+      await setImmediate()
       const job = await this.#options.store.find(id)
       verdicts.push({ id, result: job === undefined ? 'unknown' : await act(job, this.#stateOf(job)) })
     }

@@ -166,6 +166,7 @@ export class Ingress {
     this.#options.ask(verb, params).then(
       (value) => reply({ kind: 'answer', seq, value }),
       (error: Error) => {
+        if (error instanceof ProtocolError) this.#options.refused('malformed', error)
         const told = error instanceof ZtaskError ? error : new DaemonError(`${verb} failed: ${error.message}`)
         reply({ kind: 'refused', seq, error: told.toJSON() })
       },

@@ -138,7 +138,7 @@ export class StorageError extends ZtaskError {
  *
  * Raised: a call, by whichever side could not read the other.
  *
- * Data: `ours` and `theirs`, where the versions differ; `frames` or `jobs`, where their number is wrong.
+ * Data: `ours` and `theirs`, where the versions differ; `frames`, `jobs` or `ids`, where their number is wrong.
  *
  * Cure: use one version of ztask on both sides. A client of your own: see docs/wire.md.
  */

@@ -1,9 +1,10 @@
 /** What no client of ours would send: answered or dropped, counted, told at most once a second, and served on. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import type { RefusalCounts } from '../../src/model/refusal.ts'
+import { MOST_IDS } from '../../src/wire/ask.ts'
 import { MOST_JOBS } from '../../src/wire/protocol.ts'
 import { exchange, sendRaw } from '../harness/dealer.ts'
 import { logLines, type RunningProcess } from '../harness/process.ts'
@@ -115,6 +116,44 @@ test('a message of more jobs than one may have is refused as a whole, at once, a
   const most = await exchange(project.url, ['ztask/1', enqueue(Array.from({ length: MOST_JOBS }, () => 0))])
   expect(most).toMatchObject({ kind: 'stored', seq: 7 })
   expect(most.refused).toHaveLength(MOST_JOBS)
+})
+
+describe('an ask whose params cannot be is refused, counted, and changes nothing', () => {
+  let failed: string
+  beforeAll(async () => {
+    failed = (await project.calls(['failOnce']).failOnce.async('f')).id
+    await project.job(failed, 'failed')
+  })
+
+  test.each([
+    ['delete', { ids: 'all' }, 'The ids of an ask must be a list of texts.'],
+    ['delete', { ids: null }, 'The ids of an ask must be a list of texts.'],
+    ['retry', { ids: [7] }, 'The ids of an ask must be a list of texts.'],
+    ['delete', ['x'], 'The params of an ask must be an object.'],
+    [
+      'delete',
+      { ids: Array.from({ length: MOST_IDS + 1 }, () => '') },
+      'One command names at most 10000 jobs; this one names 10001. Nothing is changed: name fewer at a time.',
+    ],
+    ['list', { limit: -1 }, 'The limit of an ask must be a whole number, 1 or more.'],
+    ['list', { limit: 1.5 }, 'The limit of an ask must be a whole number, 1 or more.'],
+    [
+      'list',
+      { state: 'faild' },
+      'The state of an ask must be one of waiting, scheduled, running, held, failed.',
+    ],
+    ['list', { task: 7 }, 'The task of an ask must be text.'],
+    ['list', { since: 'yesterday' }, 'The since of an ask must be a number of milliseconds since the epoch.'],
+    ['show', {}, 'The id of an ask must be text.'],
+  ])('%s %j', async (verb, params, message) => {
+    const before = await counts()
+    const ask = JSON.stringify({ kind: 'ask', project: 'fixture', seq: 8, verb, params })
+    const { kind, seq, error } = await exchange(project.url, ['ztask/1', ask])
+    expect({ kind, seq, code: error?.code }).toEqual({ kind: 'refused', seq: 8, code: 'ZTASK_PROTOCOL' })
+    expect(error?.message).toContain(message)
+    expect((await counts()).malformed).toBe(before.malformed + 1)
+    expect(project.rows().find(({ id }) => id === failed)?.state).toBe('failed')
+  })
 })
 
 test("another project's client is answered with both names, and nothing of it is stored", async () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Dealer } from 'zeromq'
+import { MOST_IDS, MOST_LISTED } from '../../src/wire/ask.ts'
 import {
   checkJob,
   LONGEST_DELAY,
@@ -71,6 +72,8 @@ test('every example is a message of the protocol, and every kind, verb and bound
   for (const verb of VERBS) expect(PAGE).toContain(`\`${verb}\``)
   expect(PAGE).toContain(`up to ${LONGEST_DELAY.toLocaleString('en')} (a century)`)
   expect(PAGE).toContain(`up to ${MOST_JOBS.toLocaleString('en')}; each is stored or refused by itself`)
+  expect(PAGE).toContain(`at most ${MOST_LISTED.toLocaleString('en')} |`)
+  expect(PAGE).toContain(`\`ids\`, at most ${MOST_IDS.toLocaleString('en')}`)
 })
 
 test('a daemon answers each example as the page says, and runs the job', async () => {
