@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { UnknownJobError } from '../model/errors.ts'
+import { DaemonError, UnknownJobError } from '../model/errors.ts'
 import { type Job, type JobState, STORED_STATES, stateOf } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Selection, Store } from '../store/store.ts'
@@ -65,6 +65,9 @@ export interface CommandsOptions {
   readonly facts: () => Readonly<Record<string, unknown>>
 }
 
+/** Characters of arguments: an answer is one text, and V8 has none of more than 512 MB. */
+const MOST_LISTED = 128 * 2 ** 20
+
 export class Commands {
   readonly #options: CommandsOptions
 
@@ -107,9 +110,16 @@ export class Commands {
         .slice(0, limit)
         .map((job) => this.#view(job, true))
     const views: JobView[] = []
+    let size = 0
     for (const selection of this.#selections(state)) {
       // The running ones among the rows read are left out again where they were not asked for.
-      const jobs = await store.list({ ...selection, task, since, limit: limit - views.length + queue.busy() })
+      const atMost = { limit: limit - views.length + queue.busy(), most: MOST_LISTED - size }
+      const jobs = await store.list({ ...selection, task, since, ...atMost })
+      size += jobs.reduce((sum, { args }) => sum + args.length, 0)
+      if (size > MOST_LISTED)
+        throw new DaemonError(
+          `The arguments of these jobs are more than ${MOST_LISTED / 2 ** 20} MB together. List fewer (--limit), or one (ztask show ID).`,
+        )
       const found = jobs.map((job) => this.#view(job))
       views.push(...found.filter((view) => state === undefined || view.state === state))
       if (views.length >= limit) break
@@ -118,7 +128,7 @@ export class Commands {
   }
 
   /** What to read for a state: queued jobs by their turn, then those at rest, each by an index. */
-  #selections(state: JobState | undefined): readonly Omit<Selection, 'limit'>[] {
+  #selections(state: JobState | undefined): readonly Omit<Selection, 'limit' | 'most'>[] {
     if (state === 'held' || state === 'failed') return [{ state }]
     if (state === undefined) return STORED_STATES.map((stored) => ({ state: stored }))
     return [{ state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }]

@@ -1,9 +1,10 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Expression, ExpressionBuilder, Kysely, SqlBool } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Job } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
+import { listRows, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.ts'
 
@@ -11,12 +12,6 @@ import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.
 const NODE = 1
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
-
-/** Both halves: SQLite takes the index over the rows at rest only where a query says that they are not queued. */
-const resting =
-  (state: 'held' | 'failed') =>
-  (eb: ExpressionBuilder<Schema, 'jobs'>): Expression<SqlBool> =>
-    eb.and([eb('state', '=', state), eb('state', '!=', 'queued')])
 
 export class SqliteStore implements Store {
   /** For migrations, before any verb is used. */
@@ -64,20 +59,8 @@ export class SqliteStore implements Store {
     return row === undefined ? undefined : toJob(row)
   }
 
-  async list({ state, due, task, since, limit }: Selection): Promise<readonly Job[]> {
-    const all = this.kysely
-      .selectFrom('jobs')
-      .selectAll()
-      .$if(task !== undefined, (query) => query.where('task', '=', task ?? ''))
-      .$if(since !== undefined, (query) => query.where('created', '>=', since ?? 0))
-    if (state !== 'queued') {
-      const rows = await all.where(resting(state)).orderBy('seq').limit(limit).execute()
-      return rows.map(toJob)
-    }
-    let query = all.where('state', '=', state)
-    if (due !== undefined) query = query.where('due', due.past ? '<=' : '>', due.now)
-    const rows = await query.orderBy('due').orderBy('seq').limit(limit).execute()
-    return rows.map(toJob)
+  async list(selection: Selection): Promise<readonly Job[]> {
+    return (await listRows(this.kysely, selection)).map(toJob)
   }
 
   async counts(now: number): Promise<StoredCounts> {

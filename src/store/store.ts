@@ -30,6 +30,8 @@ export interface Selection {
   /** Only those made then or later, epoch ms. */
   readonly since?: number | undefined
   readonly limit: number
+  /** Characters of arguments, in all, with which the list ends: the job that exceeds them is its last. */
+  readonly most?: number
 }
 
 /** Where a daemon can be found. */

@@ -72,7 +72,7 @@ test('every example is a message of the protocol, and every kind, verb and bound
   for (const verb of VERBS) expect(PAGE).toContain(`\`${verb}\``)
   expect(PAGE).toContain(`up to ${LONGEST_DELAY.toLocaleString('en')} (a century)`)
   expect(PAGE).toContain(`up to ${MOST_JOBS.toLocaleString('en')}; each is stored or refused by itself`)
-  expect(PAGE).toContain(`at most ${MOST_LISTED.toLocaleString('en')} |`)
+  expect(PAGE).toContain(`\`limit\`: 100, at most ${MOST_LISTED.toLocaleString('en')};`)
   expect(PAGE).toContain(`\`ids\`, at most ${MOST_IDS.toLocaleString('en')}`)
 })
 

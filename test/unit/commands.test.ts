@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const insert = (count: number, more: Partial<NewJob> = {}) => {
   const job: Omit<NewJob, 'id'> = { task: 't', args: '[]', due: 1, created: 1, state: 'queued', reason: null }
-  const jobs = Array.from({ length: count }, (_, index) => ({ ...job, ...more, id: `${index}` }))
+  const jobs = Array.from({ length: count }, (_, index) => ({ ...job, id: `${index}`, ...more }))
   return store.commit({ insert: jobs, save: [], remove: [] })
 }
 
@@ -52,4 +52,20 @@ test('of many jobs that are changed, others are served between one and the next'
   const ids = Array.from({ length: 100 }, (_, index) => `${index}`)
   for (const verb of ['retry', 'cancel', 'delete'] as const)
     expect(await turnsOf(commands.run(verb, { ids }))).toBeGreaterThanOrEqual(100)
+})
+
+test('of a list that looks through many jobs, others are served meanwhile', async () => {
+  await insert(20_000)
+  await insert(1, { id: 'one', task: 'rare', due: 2 })
+  for (const params of [{ task: 'nothing' }, { since: 2 }, { task: 'nothing', state: 'waiting' }])
+    expect(await turnsOf(commands.run('list', params))).toBeGreaterThanOrEqual(10)
+  expect(await commands.run('list', { task: 'rare' })).toMatchObject([{ id: 'one' }])
+})
+
+test('jobs that are too large to be listed together are refused with the cure, before they fill the memory', async () => {
+  await insert(5, { args: `["${'x'.repeat(2 ** 25)}"]` })
+  await expect(commands.run('list', {})).rejects.toThrow(
+    'The arguments of these jobs are more than 128 MB together. List fewer (--limit), or one (ztask show ID).',
+  )
+  expect(await commands.run('list', { limit: 2 })).toHaveLength(2)
 })

@@ -227,6 +227,39 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(ids(await store.list({ state: 'failed', task: 'other', limit: 9 }))).toEqual(['failed too'])
     })
 
+    test('more than are read in one go, many of them due at one moment', async () => {
+      const jobs = await insert(
+        ...Array.from({ length: 9000 }, (_, i) =>
+          newJob(`job ${i}`, {
+            due: i % 3 === 0 ? 5000 - (i % 5) : 500,
+            task: i % 1000 === 0 ? 'rare' : 't',
+          }),
+        ),
+      )
+      const part = (some: (job: Job) => boolean): string[] => ids(jobs.filter(some).sort(byTurn))
+      const rare = await store.list({ state: 'queued', task: 'rare', limit: 99 })
+      expect(ids(rare)).toEqual(part(({ task }) => task === 'rare'))
+      for (const past of [true, false])
+        expect(
+          ids(await store.list({ state: 'queued', due: { now: 4998, past }, since: 900, limit: 10_000 })),
+        ).toEqual(
+          past
+            ? [
+                ...part(({ due }) => due === 500),
+                'now',
+                'queued',
+                'later',
+                ...part(({ due }) => due > 500 && due <= 4998),
+              ]
+            : part(({ due }) => due > 4998),
+        )
+    })
+
+    test('no more arguments than asked for, but for the last job', async () => {
+      const some = await store.list({ state: 'queued', limit: 9, most: 5 })
+      expect(ids(some)).toEqual(['now', 'queued'])
+    })
+
     test('at most so many', async () => {
       expect(ids(await store.list({ state: 'failed', limit: 1 }))).toEqual(['failed'])
       expect(ids(await store.list({ state: 'queued', limit: 2 }))).toEqual(['now', 'queued'])
