@@ -113,10 +113,15 @@ const listOf =
     return list as string[]
   }
 
-const address = text(
-  /^(tcp:\/\/\S+:(\d+|\*)|ipc:\/\/.+)$/,
-  "an address such as 'tcp://127.0.0.1:5555' or 'ipc:///run/ztask.sock'",
-)
+/** Of a larger one ZeroMQ takes what is left of it in 16 bits, and binds another port. */
+const HIGHEST_PORT = 65_535
+
+const address: Check<string> = (value) => {
+  const found = typeof value === 'string' ? /^(ipc:\/\/.+|tcp:\/\/\S+:(\d+|\*))$/.exec(value) : null
+  return found === null || Number(found[2]) > HIGHEST_PORT
+    ? new Wrong("an address such as 'tcp://127.0.0.1:5555', its port up to 65535, or 'ipc:///run/ztask.sock'")
+    : found[0]
+}
 const callables = listOf(
   text(/^[^#]+#[^#]+$/, "a 'file#export' string, such as './src/startup.ts#warmCache'"),
   "a list of 'file#export' strings, such as './src/startup.ts#warmCache'",

@@ -288,6 +288,7 @@ describe('the configuration file', () => {
 describe('a value that cannot be', () => {
   const wrong: readonly (readonly [keyof Settings, unknown, RegExp])[] = [
     ['url', 'localhost:5555', /an address such as 'tcp:/],
+    ['url', 'tcp://127.0.0.1:99999', /its port up to 65535/],
     ['bind', 'http://x', /an address/],
     ['database', 'mysql://x', /'sqlite:PATH'/],
     ['project', '', /a name of 1 to 200 characters/],
