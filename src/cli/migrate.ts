@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DatabaseLockedError } from '../model/errors.ts'
 import { takeLock } from '../store/lock.ts'
@@ -21,7 +22,8 @@ export const addMigrate = (program: Command): void => {
       const lock = flags.list ? undefined : takeLock(file, 1000)
       if (lock === undefined && !flags.list)
         throw new DatabaseLockedError(`${file} is held by a daemon. Stop it first.`, { file })
-      const store = openStore(file)
+      // A look must not make the database.
+      const store = openStore(flags.list && !existsSync(file) ? ':memory:' : file)
       try {
         if (flags.list) await show(await listMigrations(store.kysely), flags.json === true)
         else if (flags.fake !== undefined)

@@ -1,4 +1,5 @@
 /** K17: schema changes are numbered migrations, applied in order; one can be marked as applied. */
+import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { makeProject } from '../harness/project.ts'
 
@@ -12,6 +13,12 @@ test('K17: migrate --list shows what has been applied, migrate applies the rest,
   expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: 'nothing to apply\n' })
   expect(await states()).toEqual(ALL.map((name) => ({ name, applied: true })))
   expect((await project.ztask('migrate', '--list')).stdout).toBe('[x]  0001_jobs\n[x]  0002_nodes\n')
+})
+
+test('migrate --list where there is no database makes none', async () => {
+  const project = await makeProject()
+  expect((await project.ztask('migrate', '--list')).stdout).toBe('[ ]  0001_jobs\n[ ]  0002_nodes\n')
+  expect(existsSync(project.path('.ztask/ztask.db'))).toBe(false)
 })
 
 test('K17: migrate --fake 0001 marks it as applied without running it, for a database that has the change', async () => {
