@@ -50,13 +50,15 @@ const printJobs = (jobs: readonly JobView[], width: number | undefined): void =>
 
 /** Its first line; of a held job, why it is held. */
 const error = ({ failure, reason }: JobView): string =>
-  (reason ?? (failure === null ? '' : `${failure.name}: ${failure.message}`)).split('\n')[0] ?? ''
+  (reason ?? (failure === null ? '' : `${failure.name}: ${failure.message}`)).split(/\r?\n/)[0] ?? ''
 
 /** @returns epoch ms */
 const since = (text: string): number => {
-  const seconds = Number(text)
-  const found = text.trim() !== '' && seconds >= 0 ? Date.now() - seconds * 1000 : Date.parse(text)
-  if (Number.isNaN(found))
+  const isDate = /^\d{4}-\d\d/.test(text)
+  const seconds = text.trim() === '' ? Number.NaN : Number(text)
+  // Date.parse alone finds a date in much that is none: '-5' is a day of 2001.
+  const found = isDate ? Date.parse(text) : Date.now() - (seconds >= 0 ? seconds * 1000 : Number.NaN)
+  if (!Number.isFinite(found))
     throw new InvalidArgumentError(`It must be a number of seconds, or a date such as '2027-01-01T12:00'.`)
   return found
 }

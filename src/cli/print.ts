@@ -1,5 +1,5 @@
 /** What commands print: JSON that is stable, or lines for people, which fit the terminal and are coloured on one. */
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import type { JobState } from '../model/job.ts'
 
 /** One JSON document and a line's end. */
@@ -12,6 +12,19 @@ type Style = Parameters<typeof styleText>[0]
 /** Colours on a terminal only; NO_COLOR and FORCE_COLOR have their say. */
 export const styled = (style: Style, text: string): string =>
   styleText(style, text, { stream: process.stdout })
+
+/**
+ * Text that a job brings: errors of tools come with colours, which NO_COLOR is to keep away, and a name or a message with
+ * other codes could overwrite the lines before it.
+ *
+ * @returns its words and lines, and no code that a terminal would obey
+ */
+export const printable = (text: string): string =>
+  stripVTControlCharacters(text)
+    .replace(/\r\n/g, '\n')
+    .replace(/(?![\n\t])\p{Cc}/gu, '?')
+
+const oneLine = (text: string): string => printable(text).replace(/[\n\t]/g, ' ')
 
 /** The colour of each state. */
 export const STATE_STYLES: Readonly<Record<JobState, Style>> = {
@@ -37,7 +50,8 @@ export interface TableOptions {
 const GAP = '  '
 
 /** Columns as wide as their widest cell, two spaces between; what has to be cut ends in `…`. */
-export const printTable = (rows: readonly (readonly string[])[], options: TableOptions = {}): void => {
+export const printTable = (table: readonly (readonly string[])[], options: TableOptions = {}): void => {
+  const rows = table.map((row) => row.map(oneLine))
   const widths = fitted(rows, options)
   for (const [at, row] of rows.entries()) {
     const cells = row.flatMap((cell, column) => {

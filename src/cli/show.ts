@@ -5,7 +5,7 @@ import type { Failure } from '../model/outcome.ts'
 import { decodeArgs } from '../wire/codec.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
-import { printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
+import { printable, printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
 
 /** `ztask show ID [--json]` */
 export const addShow = (program: Command): void => {
@@ -76,7 +76,7 @@ const argumentsOf = (text: string): string => {
     args = decodeArgs(text)
   } catch {
     // Written by hand with SQL, or by a newer client: shown as it stands.
-    return indented(text)
+    return indented(printable(text))
   }
   if (args.length === 0) return '  none'
   const options = { depth: 10, colors: styled('bold', '') !== '', breakLength: (terminalWidth() ?? 80) - 6 }
@@ -87,7 +87,7 @@ const printFailure = ({ attempts, failedAt }: JobView, failure: Failure): void =
   const which = failedAt === null ? `attempt ${attempts} failed` : `attempt ${attempts}, the last, failed`
   process.stdout.write(`\n${styled('bold', which)}\n`)
   for (let one: Failure | undefined = failure, before = ''; one !== undefined; one = one.cause) {
-    process.stdout.write(`${before}${one.stack || `${one.name}: ${one.message}`}\n`)
+    process.stdout.write(`${before}${printable(one.stack || `${one.name}: ${one.message}`)}\n`)
     before = 'caused by: '
   }
 }

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
 import type { JobView } from '../../src/daemon/commands.ts'
 import { EXECUTABLE } from '../harness/process.ts'
-import { shareProject, type TestProject } from '../harness/project.ts'
+import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 
 const FAIL = `import { task } from 'ztask'
 export const settleTheAccountOfACustomer = task({ retryCount: 0 }, (...args: unknown[]) => {
@@ -96,4 +96,24 @@ test('show tells one that is retried: what failed, and when it runs next', async
   const { due } = await project.json<JobView>('show', scheduled)
   expect(stdout).toContain(`next run  ${due} (in `)
   expect(stdout).toContain('\narguments\n  none\n\nattempt 1 failed\nError: once\n')
+})
+
+test('what a job says in colours and control codes is shown as words', async () => {
+  const project = await makeProject({
+    files: {
+      'src/red.ts': `import { task } from 'ztask'
+export const red = task({ retryCount: 0 }, () => {
+  throw new Error('\\x1b[31mred\\x1b[0m\\x07 \\x1b[2J\\r\\nsecond', { cause: new Error('\\x1b]0;title\\x07cause') })
+})`,
+    },
+  })
+  await project.daemon(['--workers', '1'])
+  const { id } = await project.calls(['red']).red.async()
+  await project.job(id, 'failed')
+  const [list, show] = await Promise.all([project.ztask('list'), project.ztask('show', id)])
+  expect(list.stdout).toMatch(/ 1 {9}Error: red\? *$/m)
+  expect(show.stdout).toMatch(/^Error: red\? \nsecond\n +at /m)
+  expect(show.stdout).toMatch(/^caused by: Error: /m)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  for (const { stdout } of [list, show]) expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/)
 })

@@ -57,6 +57,8 @@ test.each([
   [['list', '--failed', '--held'], 'cannot be used with'],
   [['list', '--limit', '0'], 'whole number from 1 to 10000'],
   [['list', '--since', 'yesterday'], 'a number of seconds, or a date'],
+  [['list', '--since', '-5'], 'a number of seconds, or a date'],
+  [['list', '--since', '1e999'], 'a number of seconds, or a date'],
   [['daemon', '--inspect=80'], 'a port from 1024 to 65535'],
   [['completion', 'tcsh'], 'Allowed choices are bash, zsh, fish'],
   [['daemon', '--workers', 'many'], 'whole number from 1 to 1024'],
