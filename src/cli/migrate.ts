@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DatabaseLockedError } from '../model/errors.ts'
 import { takeLock } from '../store/lock.ts'
-import { fakeMigration, listMigrations, migrate } from '../store/migrate.ts'
+import { fakeMigration, listMigrations, migrate, NONE_APPLIED } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
+import type { MigrationState } from '../store/store.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
 import { printJson, printTable } from './print.ts'
 
@@ -19,13 +20,14 @@ export const addMigrate = (program: Command): void => {
     .action(async (flags: Flags) => {
       const { settings, root } = await projectOf(flags)
       const file = databaseFile(settings.database, root)
+      // A look must not make the database.
+      if (flags.list && !existsSync(file)) return show(NONE_APPLIED, flags.json === true)
       const lock = flags.list ? undefined : takeLock(file, 1000)
       if (lock === undefined && !flags.list)
         throw new DatabaseLockedError(`${file} is held by a daemon. Stop it first.`, { file })
-      // A look must not make the database.
-      const store = openStore(flags.list && !existsSync(file) ? ':memory:' : file)
+      const store = openStore(file)
       try {
-        if (flags.list) await show(await listMigrations(store.kysely), flags.json === true)
+        if (flags.list) show(await listMigrations(store.kysely), flags.json === true)
         else if (flags.fake !== undefined)
           process.stdout.write(`marked as applied: ${await fakeMigration(store.kysely, flags.fake)}\n`)
         else {
@@ -41,7 +43,7 @@ export const addMigrate = (program: Command): void => {
     })
 }
 
-const show = async (states: readonly { name: string; applied: boolean }[], json: boolean): Promise<void> => {
+const show = (states: readonly MigrationState[], json: boolean): void => {
   if (json) printJson(states)
   else printTable(states.map(({ name, applied }) => [applied ? '[x]' : '[ ]', name]))
 }

@@ -50,6 +50,12 @@ export const migrate = async (db: Kysely<Schema>): Promise<readonly string[]> =>
   return (results ?? []).map(({ migrationName }) => migrationName)
 }
 
+/** Every migration, in order, where there is no database yet. */
+export const NONE_APPLIED: readonly MigrationState[] = Object.keys(migrations).map((name) => ({
+  name,
+  applied: false,
+}))
+
 /** @returns every migration, in order, with whether it has been applied. */
 export const listMigrations = async (db: Kysely<Schema>): Promise<readonly MigrationState[]> => {
   await refuseNewer(db)

@@ -1,5 +1,5 @@
 /** Kysely over the SQLite that Node brings: no native driver to compile. */
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
@@ -8,6 +8,21 @@ import type { Schema } from './schema.ts'
 
 /** How long a statement waits for another process's lock, ms; in WAL mode only writers meet. */
 const BUSY_TIMEOUT = 5000
+
+/** For the daemon's user and, where its umask lets it, its group: arguments are nobody else's to read. */
+const MODE = 0o660
+
+/**
+ * Makes a file where there is none, for SQLite to open: its own would be for everybody to read. The files beside it get
+ * the rights of the database.
+ */
+export const makePrivate = (file: string): void => {
+  try {
+    closeSync(openSync(file, 'ax', MODE))
+  } catch {
+    // It is there, or cannot be: SQLite says which.
+  }
+}
 
 /**
  * Opens a database file, made with its folder where it is not there, so that a commit that returned survives a power
@@ -19,6 +34,7 @@ export const openFile = (file: string): DatabaseSync => {
   let db: DatabaseSync | undefined
   try {
     mkdirSync(dirname(file), { recursive: true })
+    makePrivate(file)
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT })
     db.exec('pragma journal_mode = wal; pragma synchronous = full')
     if (process.platform === 'darwin') db.exec('pragma fullfsync = 1; pragma checkpoint_fullfsync = 1')

@@ -1,6 +1,8 @@
 /** Nothing that a client sends may end the master. */
+import { rmSync, statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Dealer } from 'zeromq'
+import { EXECUTABLE } from '../harness/process.ts'
 import { makeProject } from '../harness/project.ts'
 
 /** Deep enough for JSON.stringify to overflow the stack, which JSON.parse does not. */
@@ -23,4 +25,21 @@ test.each([
   await project.client().note.async('good')
   await project.hasRun('good')
   expect(daemon.hasEnded).toBe(false)
+})
+
+test('nobody else on the machine can read the jobs, or reach an ipc socket but by the group where the umask says so', async () => {
+  const project = await makeProject()
+  const url = `ipc://${project.path('daemon.sock')}`
+  const argv = ['--import', 'data:text/javascript,process.umask(0o007)', EXECUTABLE, 'daemon', '--noreload']
+  const daemon = project.start(argv, { ZTASKD_URL: url })
+  await daemon.prints(/Listening on/)
+  const files = ['.ztask/ztask.db', '.ztask/ztask.db-wal', '.ztask/ztask.db-shm', '.ztask/ztask.lock']
+  const modes = [...files, 'daemon.sock'].map((file) =>
+    (statSync(project.path(file)).mode & 0o777).toString(8),
+  )
+  expect(modes).toEqual(['660', '660', '660', '660', '770'])
+  await daemon.kill()
+  for (const file of files) rmSync(project.path(file), { force: true })
+  await project.daemon(['--noreload'])
+  for (const file of files) expect(statSync(project.path(file)).mode & 0o007).toBe(0)
 })

@@ -1,6 +1,6 @@
 /** docs/deployment.md: the files that it shows are those beside it, and what it says of them is so. */
 import { execFile, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { REPOSITORY, RunningProcess } from '../harness/process.ts'
@@ -58,6 +58,7 @@ test('a backup taken beside a daemon holds what it had stored, and a daemon star
   const before = await note.after(3600, 'before')
   const taken = await project.start([`${FOLDER}backup.mjs`, '.ztask/ztask.db', 'copy.db']).ended
   expect(taken).toMatchObject({ code: 0, stderr: '' })
+  expect(statSync(project.path('copy.db')).mode & 0o077).toBe(0)
   await note.after(3600, 'after')
   await daemon.kill()
 
