@@ -9,7 +9,7 @@ import type { Project } from '../config.ts'
 import { Commands, idleQueue } from '../daemon/commands.ts'
 import { DaemonUnavailableError } from '../model/errors.ts'
 import { takeLock } from '../store/lock.ts'
-import { migrate } from '../store/migrate.ts'
+import { migrate, refuseOlder } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { version } from './version.ts'
@@ -32,18 +32,29 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
     : undefined
   if (lock !== undefined) {
     try {
-      return await askDatabase(file, project, verb, params, true)
+      return await askDatabase(file, project, verb, params)
     } finally {
       lock.release()
     }
   }
   try {
-    const { url, project: name, callTimeout } = settings
-    return await connectionTo(url, name, callTimeout).ask(verb, params)
+    return await askDaemon(project, verb, params)
   } catch (error) {
     const readable = error instanceof DaemonUnavailableError && reading && existsSync(file)
     if (!readable) throw error
-    return await askDatabase(file, project, verb, params, false)
+    return await askDatabase(file, project, verb, params)
+  }
+}
+
+/**
+ * Asks the daemon alone, whatever the database on this machine is.
+ *
+ * @throws DaemonUnavailableError where none answers
+ */
+export const askDaemon = async ({ settings }: Project, verb: Verb, params: unknown): Promise<unknown> => {
+  const { url, project, callTimeout } = settings
+  try {
+    return await connectionTo(url, project, callTimeout).ask(verb, params)
   } finally {
     close()
   }
@@ -54,12 +65,13 @@ const askDatabase = async (
   { settings }: Project,
   verb: Verb,
   params: unknown,
-  alone: boolean,
 ): Promise<unknown> => {
   process.stderr.write(`No daemon answers: this is what ${file} holds.\n`)
   const store = openStore(file)
   try {
-    if (alone) await migrate(store.kysely)
+    // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.
+    if (READING.includes(verb)) await refuseOlder(store.kysely, file)
+    else await migrate(store.kysely)
     const facts = { workers: [], generation: 0, version, project: settings.project, database: file }
     const commands = new Commands({
       store,

@@ -1,9 +1,7 @@
 import type { Command } from 'commander'
-import type { Project } from '../config.ts'
-import { DaemonUnavailableError } from '../model/errors.ts'
 import { JOB_STATES } from '../model/job.ts'
 import { REFUSAL_REASONS, type RefusalCounts } from '../model/refusal.ts'
-import { ask } from './ask.ts'
+import { ask, askDaemon } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
 import { printJson, printTable, STATE_STYLES } from './print.ts'
 
@@ -12,9 +10,6 @@ type Status = Readonly<Record<(typeof JOB_STATES)[number], number>> & {
   readonly generation: number
   /** Where a daemon answers. */
   readonly refused?: RefusalCounts
-  readonly version: string
-  /** The daemon's; not there where the database was read. */
-  readonly pid?: number
 }
 
 /** `ztask status [--live] [--json]` */
@@ -25,8 +20,7 @@ export const addStatus = (program: Command): void => {
     .option('--json', 'as JSON')
     .action(async (flags: ProjectFlags & { live?: boolean; json?: boolean }) => {
       const project = await projectOf(flags)
-      const status = (await ask(project, 'status', {})) as Status
-      if (flags.live && status.pid === undefined) throw notLive(project)
+      const status = (await (flags.live ? askDaemon : ask)(project, 'status', {})) as Status
       if (flags.json) return printJson(status)
       printTable(
         JOB_STATES.map((state) => [state, String(status[state])]),
@@ -43,9 +37,3 @@ export const addStatus = (program: Command): void => {
         )
     })
 }
-
-const notLive = ({ settings: { url, callTimeout } }: Project): DaemonUnavailableError =>
-  new DaemonUnavailableError(
-    `No daemon answers at ${url}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
-    { url, timeout: callTimeout },
-  )

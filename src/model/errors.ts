@@ -304,13 +304,14 @@ export class UnknownJobError extends ZtaskError {
 }
 
 /**
- * The database cannot be opened: its path, its rights, or what the file is.
+ * The database cannot be used: its path, its rights, what the file is, or that an older ztask made it.
  *
  * Raised: the start of a daemon, and commands that read the database.
  *
- * Data: `file`. The reason is the error's `cause`.
+ * Data: `file`. The reason is the error's `cause`, where it has one.
  *
- * Cure: correct the path or its rights, or name another (`--database`, `ZTASKD_DATABASE`).
+ * Cure: correct the path or its rights, or name another (`--database`, `ZTASKD_DATABASE`); run `ztask migrate` where it is
+ * older than this ztask.
  */
 export class DatabaseError extends ZtaskError {
   static override readonly code = 'ZTASK_DATABASE'

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely'
 import { Migrator, NO_MIGRATIONS } from 'kysely/migration'
 import { migrations } from '../../migrations/index.ts'
-import { ConfigError, DatabaseTooNewError } from '../model/errors.ts'
+import { ConfigError, DatabaseError, DatabaseTooNewError } from '../model/errors.ts'
 import type { Schema } from './schema.ts'
 import type { MigrationState } from './store.ts'
 
@@ -63,6 +63,16 @@ export const listMigrations = async (db: Kysely<Schema>): Promise<readonly Migra
   return Object.keys(migrations).map((name) => ({ name, applied: applied.has(name) }))
 }
 
+/** @throws DatabaseError where the database lacks a migration, DatabaseTooNewError where it has an unknown one */
+export const refuseOlder = async (db: Kysely<Schema>, file: string): Promise<void> => {
+  const missing = (await listMigrations(db)).filter(({ applied }) => !applied).map(({ name }) => name)
+  if (missing.length > 0)
+    throw new DatabaseError(
+      `The database ${file} lacks ${missing.join(', ')}: it was made by an older ztask. Copy it, then run npx ztask migrate, or start the daemon.`,
+      { file },
+    )
+}
+
 /**
  * Marks a migration as applied without running it, for a database that already has the change.
  *
@@ -77,13 +87,18 @@ export const fakeMigration = async (db: Kysely<Schema>, wanted: string): Promise
       wanted,
     })
   if (state.applied)
-    throw new ConfigError(`Migration ${state.name} has been applied already.`, { name: state.name })
+    throw new ConfigError(`Migration ${state.name} has been applied already: there is nothing to mark.`, {
+      name: state.name,
+    })
   const next = states.find(({ applied }) => !applied)
   if (next !== undefined && next !== state)
-    throw new ConfigError(`Migration ${next.name} comes before ${state.name} and has not been applied.`, {
-      name: state.name,
-      next: next.name,
-    })
+    throw new ConfigError(
+      `Migration ${next.name} comes before ${state.name} and has not been applied. Run ztask migrate, or mark that one first.`,
+      {
+        name: state.name,
+        next: next.name,
+      },
+    )
   // Migrating "to none" only makes the migrator's own tables, where they are not there yet.
   if ((await appliedNames(db)).length === 0) await migratorOf(db).migrateTo(NO_MIGRATIONS)
   await (db as unknown as Kysely<Applied>)

@@ -21,6 +21,22 @@ test('migrate --list where there is no database makes none', async () => {
   expect(existsSync(project.path('.ztask/ztask.db'))).toBe(false)
 })
 
+test('a command that only looks leaves a database of an older ztask as it is, and says how to migrate it', async () => {
+  const project = await makeProject()
+  await project.ztask('migrate')
+  project.sql(`delete from ztask_migrations where name = '0002_nodes'`)
+  project.sql('drop table nodes')
+  for (const argv of [['status'], ['list'], ['show', 'id']]) {
+    const { code, stderr } = await project.ztask(...argv)
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'lacks 0002_nodes: it was made by an older ztask. Copy it, then run npx ztask migrate',
+    )
+  }
+  expect((await project.ztask('migrate')).stdout).toBe('applied: 0002_nodes\n')
+  expect((await project.ztask('status')).code).toBe(0)
+})
+
 test('K17: migrate --fake 0001 marks it as applied without running it, for a database that has the change', async () => {
   const project = await makeProject()
   await project.ztask('migrate')
