@@ -1,8 +1,8 @@
 /** A project's settings: the file's values, the environment over them, the flags over both. The file is data. */
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { ConfigError } from './model/errors.ts'
 import {
   checked,
@@ -60,15 +60,47 @@ const importConfig = async (file: string): Promise<unknown> => {
     const module: { default?: unknown } = await import(url)
     return module.default
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigError(
-      `${file} cannot be loaded: ${reason}. It is read by Node itself: types are fine; enums, namespaces and path aliases are not.`,
-      { file },
-      { cause },
-    )
+    throw new ConfigError(`${file} cannot be loaded: ${reasonOf(cause, file)}`, { file }, { cause })
   } finally {
     hooks.deregister()
   }
+}
+
+/** @returns what Node says against a configuration, where, and the cure */
+const reasonOf = (cause: unknown, file: string): string => {
+  const {
+    message,
+    stack = '',
+    code,
+  }: { message: string; stack?: string; code?: unknown } = cause instanceof Error
+    ? cause
+    : { message: String(cause) }
+  const [said = ''] = message.split('\n')
+  const place = code === 'ERR_MODULE_NOT_FOUND' ? '' : placeIn(stack, dirname(realpathSync(file)))
+  return `${said.replace(/\.+$/, '')}${place}. ${cureOf(message, code, cause instanceof SyntaxError)}`
+}
+
+const cureOf = (message: string, code: unknown, syntax: boolean): string => {
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
+    return 'It is read by Node itself: types are fine; enums, namespaces and path aliases are not.'
+  if (message.startsWith('Cannot find package'))
+    return 'Install the package, or correct its name; path aliases are unknown to Node, which reads the file itself.'
+  if (message.startsWith('Cannot find module'))
+    return "Node reads the file itself: name a file that is there, with its ending, such as './urls.ts'."
+  if (/^(module|exports|require|__\w+) is not defined/.test(message))
+    return "It is read as an ES module: write import … from '…', and export default defineConfig({ … })."
+  if (message.includes('does not provide an export')) return 'Correct the import.'
+  return syntax ? 'Correct the syntax.' : 'Correct what throws there.'
+}
+
+/** @returns the first line of a stack that is the project's own, as ` (ztask.config.ts:3)` */
+const placeIn = (stack: string, root: string): string => {
+  for (const [, url, path = '', line] of stack.matchAll(/(file:\/\/)?(\/[^\s:?()]+)(?:\?[\d.]+)?:(\d+)/g)) {
+    const file = url === undefined ? path : fileURLToPath(`${url}${path}`)
+    if (file.startsWith(`${root}${sep}`) && !file.includes(`${sep}node_modules${sep}`))
+      return ` (${relative(root, file)}:${line})`
+  }
+  return ''
 }
 
 /** @returns what to read the file as, or `undefined` where Node decides right by itself */
@@ -77,18 +109,36 @@ const formatOf = (file: string, source: string): 'module-typescript' | 'module' 
   return /^\s*(export|import)\s/m.test(source) ? 'module' : undefined
 }
 
+/**
+ * @returns the name in a folder's package.json, where there is one
+ * @throws ConfigError where it is no JSON: Node and npm would refuse it too, in other words
+ */
 const packageName = (root: string): string | undefined => {
+  const file = join(root, 'package.json')
+  if (!existsSync(file)) return undefined
   try {
-    const { name } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name?: unknown }
+    const found: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
+    const { name } = Object(found) as { name?: unknown }
     return typeof name === 'string' && name !== '' ? name : undefined
-  } catch {
-    // No package.json, or one that is no JSON: the project then has no name of its own.
-    return undefined
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new ConfigError(
+      `${file} cannot be read: ${reason.replaceAll('\n', '\\n')}. Correct the file.`,
+      { file },
+      { cause },
+    )
   }
 }
 
 /** @returns the name in the nearest package.json from `start` upwards. */
-export const nearestPackageName = (start: string): string | undefined => packageName(findRoot(start).root)
+export const nearestPackageName = (start: string): string | undefined => {
+  try {
+    return packageName(findRoot(start).root)
+  } catch {
+    // An application that runs has other troubles than the name that its calls carry.
+    return undefined
+  }
+}
 
 /**
  * Loads the project that `start` lies in.
@@ -104,6 +154,8 @@ export const loadProject = async (
   flags: Partial<Record<keyof Settings, unknown>> = {},
 ): Promise<Project> => {
   const { root, configFile } = findRoot(start)
+  // Before the configuration: Node looks into package.json to load that, and says less.
+  const name = packageName(root)
   const file =
     configFile === undefined
       ? {}
@@ -114,7 +166,7 @@ export const loadProject = async (
   const settings = Object.fromEntries(KEYS.map((key) => [key, given[key] ?? defaultOf(key)])) as {
     -readonly [K in keyof Settings]: Settings[K]
   }
-  settings.project ??= packageName(root) ?? 'ztask'
+  settings.project ??= name ?? 'ztask'
   settings.bind ??= settings.url
   return { root, configFile, settings }
 }

@@ -235,15 +235,22 @@ export const fromEnvironment = (
 /** What the variables of all settings begin with. */
 const PREFIX = 'ZTASKD_'
 
+/** The name of the package, which the prefix is easily taken for. */
+const WITHOUT_D = 'ZTASK_'
+
 /**
  * A variable that is nearly a setting's is a typing error, which would otherwise be silence. Others are not ours to judge:
- * Kubernetes, for one, sets ZTASKD_PORT where a service is called ztaskd.
+ * Kubernetes, for one, sets ZTASKD_PORT where a service is called ztaskd, and ZTASK_PORT where it is called ztask.
  *
  * @throws ConfigError naming the variable and the cure
  */
 export const refuseMisspelt = (env: Environment): void => {
   const known = KEYS.flatMap((key) => SETTINGS[key].env?.slice(PREFIX.length) ?? [])
   for (const name of Object.keys(env)) {
+    if (name.startsWith(WITHOUT_D) && known.includes(name.slice(WITHOUT_D.length)))
+      throw new ConfigError(`${name} is no setting. Did you mean ${PREFIX}${name.slice(WITHOUT_D.length)}?`, {
+        source: name,
+      })
     const rest = name.slice(PREFIX.length)
     if (!name.startsWith(PREFIX) || known.includes(rest)) continue
     const inFile = KEYS.find((key) => rest === key.replace(/[A-Z]/g, '_$&').toUpperCase())
@@ -265,7 +272,8 @@ export const refuseMisspelt = (env: Environment): void => {
  * @throws ConfigError where a key is none of the settings, or its value cannot be
  */
 export const fromObject = (config: unknown, source: string): Partial<Settings> => {
-  if (config === null || typeof config !== 'object')
+  // An empty list would set nothing, and its items have no names.
+  if (config === null || typeof config !== 'object' || Array.isArray(config))
     throw new ConfigError(`${source} must export its settings: export default defineConfig({ … }).`, {
       source,
     })

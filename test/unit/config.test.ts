@@ -190,7 +190,6 @@ describe('the name of a project', () => {
     ['one without a name', '{}'],
     ['one whose name is empty', '{"name":""}'],
     ['one whose name is no text', '{"name":{}}'],
-    ['one that is no JSON', '{'],
     ['one that is null', 'null'],
   ])('is ztask where there is %s', async (_, content) => {
     // A configuration file makes this the root, whatever lies above.
@@ -270,18 +269,66 @@ describe('the configuration file', () => {
   })
 
   test.each([
-    ['throws', `throw new Error('my own fault')`, /ztask\.config\.ts cannot be loaded: my own fault/],
-    ['does not parse', 'export default {', /ztask\.config\.ts cannot be loaded: /],
-    ['imports what is not there', `import './nowhere.ts'`, /cannot be loaded: Cannot find module/],
-    ['has an enum', 'enum A { b }\nexport default {}', /enum.*types are fine; enums, namespaces/s],
+    [
+      'throws',
+      `\nthrow new Error('my own fault.')`,
+      /ztask\.config\.ts cannot be loaded: my own fault \(ztask\.config\.ts:2\)\. Correct what throws there\.$/,
+    ],
+    ['throws a string', `throw 'a fault'`, /cannot be loaded: a fault\. Correct what throws there\.$/],
+    [
+      'does not parse',
+      'export default {\n  retryCount: 3',
+      /ztask\.config\.ts cannot be loaded: .+ \(ztask\.config\.ts:2\)\. Correct the syntax\.$/,
+    ],
+    [
+      'imports what does not parse',
+      `import './broken.ts'`,
+      /ztask\.config\.ts cannot be loaded: .+ \(broken\.ts:1\)\. Correct the syntax\.$/,
+    ],
+    [
+      'imports what is not there',
+      `import './nowhere'`,
+      /cannot be loaded: Cannot find module '\S+nowhere' imported from \S+\.ts\. Node .+ with its ending, such as '\.\/urls\.ts'\.$/,
+    ],
+    [
+      'imports a package that is not installed',
+      `import 'nowhere'`,
+      /cannot be loaded: Cannot find package 'nowhere' .+\. Install the package, or correct its name/,
+    ],
+    [
+      'imports a name that is not exported',
+      `import { defineconfig } from 'node:path'\nexport default {}`,
+      /named 'defineconfig' \(ztask\.config\.ts:1\)\. Correct the import\.$/,
+    ],
+    [
+      'is written as CommonJS',
+      `const { join } = require('node:path')\nmodule.exports = {}`,
+      /require is not defined.+ \(ztask\.config\.ts:1\)\. It is read as an ES module: write import .+export default/,
+    ],
+    [
+      'has an enum',
+      'enum A { b }\nexport default {}',
+      /enum.* \(ztask\.config\.ts:1\)\. .*types are fine; enums, namespaces/s,
+    ],
+    ['exports a list', 'export default []', /must export its settings/],
     ['exports nothing', 'export const a = 1', /^ztask\.config\.ts must export its settings: export default/],
     ['exports a function', 'export default () => ({})', /must export its settings/],
     ['exports null', 'export default null', /must export its settings/],
   ])('that %s is an error that names it', async (_, content, message) => {
     write('package.json', { type: 'module' })
     write('ztask.config.ts', content)
+    write('broken.ts', 'export const = 3')
     const error = await refusal()
     expect(error.message).toMatch(message)
+    expect(error.message).not.toContain('\n')
+  })
+
+  test('is not blamed for a package.json that is no JSON, with which Node loads nothing', async () => {
+    write('ztask.config.ts', 'export default {}')
+    write('package.json', '{\n  "name": "shop",\n}')
+    const { message } = await refusal()
+    expect(message).toMatch(/^\/\S+\/package\.json cannot be read: .+ JSON .+\. Correct the file\.$/)
+    expect(nearestPackageName(root)).toBeUndefined()
   })
 })
 
@@ -347,6 +394,7 @@ describe('a value that cannot be', () => {
   test.each([
     ['ZTASKD_RETRY_CONT', 'ZTASKD_RETRY_CONT is no setting. Did you mean ZTASKD_RETRY_COUNT?'],
     ['ZTASKD_RETRYCOUNT', 'ZTASKD_RETRYCOUNT is no setting. Did you mean ZTASKD_RETRY_COUNT?'],
+    ['ZTASK_URL', 'ZTASK_URL is no setting. Did you mean ZTASKD_URL?'],
     ['ZTASKD_DATABSE', 'ZTASKD_DATABSE is no setting. Did you mean ZTASKD_DATABASE?'],
     [
       'ZTASKD_UNKNOWN_TASK',
@@ -356,12 +404,15 @@ describe('a value that cannot be', () => {
     expect((await refusal({ [name]: '1' })).message).toBe(message)
   })
 
-  test.each(['ZTASKD_PORT', 'ZTASKD_SERVICE_HOST', 'ZTASKD_SERVICE_PORT', 'ZTASKD_PORT_5555_TCP_ADDR'])(
-    '%s, which Kubernetes sets, is not judged',
-    async (name) => {
-      expect((await settings({ [name]: 'tcp://10.0.0.1:5555' })).url).toBe('tcp://127.0.0.1:5555')
-    },
-  )
+  test.each([
+    'ZTASKD_PORT',
+    'ZTASKD_SERVICE_HOST',
+    'ZTASKD_SERVICE_PORT',
+    'ZTASKD_PORT_5555_TCP_ADDR',
+    'ZTASK_PORT',
+  ])('%s, which Kubernetes sets, is not judged', async (name) => {
+    expect((await settings({ [name]: 'tcp://10.0.0.1:5555' })).url).toBe('tcp://127.0.0.1:5555')
+  })
 
   test('in the file is told though the environment would have won', async () => {
     write('ztask.config.ts', 'export default { retryCount: -5 }')
