@@ -19,9 +19,10 @@ export const addInit = (program: Command): void => {
 }
 
 const init = (root: string): void => {
-  // All is read before anything is written: a package.json that cannot be read leaves no half of a project.
+  // All is read before anything is written: a package.json that cannot be read leaves no half of a project. And the
+  // configuration is written last: where it is, a second run takes the sample for one that somebody deleted.
   const steps = plan(root)
-  for (const { path, text } of steps) if (text !== undefined) write(join(root, path), text)
+  for (const { path, text } of steps.toReversed()) if (text !== undefined) write(join(root, path), text)
   for (const { path, said, text } of steps)
     process.stdout.write(`${text === undefined ? 'left alone' : 'wrote'.padEnd(10)}  ${path}${said}\n`)
   const sampled = steps.some(({ path, text }) => path.startsWith('src/') && text !== undefined)
@@ -30,7 +31,7 @@ const init = (root: string): void => {
 
 const plan = (root: string): Step[] => {
   const manifest = planManifest(root)
-  const text = manifest.text ?? readFileSync(join(root, 'package.json'), 'utf8')
+  const text = manifest.text ?? read(join(root, 'package.json'))
   const language = languageOf(root, readManifest(text, 'package.json'))
   return [...planStart(root, configFile(language), sampleTask(language)), manifest, planIgnore(root)]
 }
@@ -57,11 +58,11 @@ const planManifest = (root: string): Step => {
     refuseInside(root)
     return { path, said: '', text: newManifest(root) }
   }
-  const before = readFileSync(file, 'utf8')
+  const before = read(file)
   readManifest(before, file)
   const { text, added } = withScripts(before)
   if (added.length === 0) return { path, said: ': it has the scripts already' }
-  return { path, said: `: the scripts ${added.join(' and ')}`, text }
+  return { path, said: `: the script${added.length > 1 ? 's' : ''} ${added.join(' and ')}`, text }
 }
 
 /** In a folder of somebody's package npm would install into that package, and a second one is hardly meant. */
@@ -80,11 +81,19 @@ const IGNORED = '.ztask/'
 
 const planIgnore = (root: string): Step => {
   const path = '.gitignore'
-  const before = existsSync(join(root, path)) ? readFileSync(join(root, path), 'utf8') : ''
+  const before = existsSync(join(root, path)) ? read(join(root, path)) : ''
   if (/^\/?\.ztask\/?\s*$/m.test(before)) return { path, said: `: it has ${IGNORED} already` }
   const eol = before.includes('\r\n') ? '\r\n' : '\n'
   const gap = before === '' || before.endsWith('\n') ? '' : eol
   return { path, said: `: ${IGNORED}, the database`, text: `${before}${gap}${IGNORED}${eol}` }
+}
+
+const read = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw cannotBe('read', file, cause)
+  }
 }
 
 const write = (file: string, text: string): void => {
@@ -92,13 +101,17 @@ const write = (file: string, text: string): void => {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigError(
-      `${file} cannot be written: ${reason}. Mend that, and run ztask init again.`,
-      { file },
-      { cause },
-    )
+    throw cannotBe('written', file, cause)
   }
+}
+
+const cannotBe = (done: string, file: string, cause: unknown): ConfigError => {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new ConfigError(
+    `${file} cannot be ${done}: ${reason}. Mend that, and run ztask init again.`,
+    { file },
+    { cause },
+  )
 }
 
 const nextCommands = (root: string, sampled: boolean): string[] => {

@@ -1,9 +1,9 @@
 /** `ztask init`: what it writes, what it leaves alone, and the way from an empty folder to a task that ran. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { expect, test } from 'vitest'
-import { EXECUTABLE, REPOSITORY, RunningProcess } from '../harness/process.ts'
+import { EXECUTABLE, REPOSITORY, RunningProcess, TSX } from '../harness/process.ts'
 import { makeFolder, type TestProject } from '../harness/project.ts'
 
 /** A user's shell: nothing of the npm that runs this test, and a daemon of its own. */
@@ -37,13 +37,18 @@ const folder = async (files: Readonly<Record<string, string>> = {}): Promise<Tes
 
 const read = (project: TestProject, file: string): string => readFileSync(project.path(file), 'utf8')
 
-/** Waits until the sample task has run in a daemon of the project. */
-const greets = async (project: TestProject): Promise<void> => {
+/** Waits until the sample task has run in a daemon of the project, called by a command, and by a script where one is given. */
+const greets = async (project: TestProject, script?: readonly string[]): Promise<void> => {
   const env = { ZTASKD_URL: project.url }
   const daemon = await project.daemon(['--reload'], env)
   const { code, stderr } = await project.start([EXECUTABLE, 'run', 'greet', '["world"]'], env).ended
   expect(code, stderr).toBe(0)
   await daemon.prints(/^Hello, world!$/)
+  if (script !== undefined) {
+    const called = await project.start(script, env).ended
+    expect(called).toMatchObject({ code: 0, stderr: '' })
+    await daemon.prints(/^Hello, main!$/)
+  }
   await daemon.kill()
 }
 
@@ -70,15 +75,33 @@ test('from an empty folder: install, init, daemon, run', async () => {
 })
 
 test.each([
-  ['ES modules', 'module', `import { task } from 'ztask'`],
-  ['CommonJS', 'commonjs', `const { task } = require('ztask')`],
-])('a project in JavaScript, %s, gets JavaScript that runs', async (_, type, line) => {
-  const project = await folder({ 'package.json': JSON.stringify({ name: 'js', type }), 'src/main.js': '' })
-  expect((await project.ztask('init')).code).toBe(0)
-  expect(read(project, 'src/tasks.js')).toContain(`${line}\n`)
-  expect(existsSync(project.path('ztask.config.mjs'))).toBe(true)
-  await greets(project)
-})
+  [
+    'ES modules',
+    'module',
+    `import { task } from 'ztask'`,
+    [],
+    `import { tasks } from './ztask/client.ts'\nawait tasks.greet.async('main')`,
+  ],
+  [
+    'CommonJS',
+    'commonjs',
+    `const { task } = require('ztask')`,
+    ['--import', TSX],
+    `const { tasks } = require('./ztask/client.ts')\ntasks.greet.async('main')`,
+  ],
+])(
+  'a project in JavaScript, %s, gets JavaScript that runs, and calls it',
+  async (_, type, line, flags, main) => {
+    const project = await folder({
+      'package.json': JSON.stringify({ name: 'js', type }),
+      'src/main.js': main,
+    })
+    expect((await project.ztask('init')).code).toBe(0)
+    expect(read(project, 'src/tasks.js')).toContain(`${line}\n`)
+    expect(existsSync(project.path('ztask.config.mjs'))).toBe(true)
+    await greets(project, [...flags, 'src/main.js'])
+  },
+)
 
 test('an empty folder gets a package.json as well, and the word to install', async () => {
   const project = await makeFolder()
@@ -155,4 +178,34 @@ test('in a folder of a package it says where to run', async () => {
     `one in ${dirname(dirname(inside))}. Run ztask init there; or run npm init -y here`,
   )
   expect(readdirSync(inside)).toEqual(['a.ts'])
+})
+
+test('a file that cannot be read or written is one sentence; once it is mended, all is written, the sample too', async () => {
+  const project = await folder({ 'package.json': '{ "scripts": { "ztask:daemon": "mine" } }', src: '' })
+  mkdirSync(project.path('.gitignore'))
+  const unread = await project.ztask('init')
+  expect(unread).toMatchObject({ code: 1, stdout: '' })
+  expect(unread.stderr).toMatch(
+    /^\S+\/\.gitignore cannot be read: EISDIR: .+\. Mend that, and run ztask init again\.\n$/,
+  )
+  expect(readdirSync(project.dir).sort()).toEqual(['.gitignore', 'node_modules', 'package.json', 'src'])
+
+  rmdirSync(project.path('.gitignore'))
+  const unwritten = await project.ztask('init')
+  expect(unwritten).toMatchObject({ code: 1, stdout: '' })
+  expect(unwritten.stderr).toMatch(
+    /^\S+\/src\/tasks\.ts cannot be written: EEXIST: .+run ztask init again\.\n$/,
+  )
+
+  rmSync(project.path('src'))
+  const { code, stdout } = await project.ztask('init')
+  expect({ code, wrote: stdout.split('\n').slice(0, 2) }).toEqual({
+    code: 0,
+    wrote: ['wrote       ztask.config.ts', 'wrote       src/tasks.ts: a sample task, greet'],
+  })
+})
+
+test('one script that is missing is one script', async () => {
+  const project = await folder({ 'package.json': '{ "scripts": { "ztask:daemon": "mine" } }' })
+  expect((await project.ztask('init')).stdout).toContain('package.json: the script ztask:generate\n')
 })
