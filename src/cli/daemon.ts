@@ -30,6 +30,8 @@ export const addDaemon = (program: Command): void => {
     .option('--concurrency <n>', 'jobs that a worker runs at a time', wholeNumber(1, 10_000), 10)
     .option('--noreload', 'production: do not generate, do not watch files')
     .addOption(new Option('--no-reload').hideHelp())
+    // It is so without the flag; unknown, it would be answered with its opposite, as the nearest.
+    .addOption(new Option('--reload').default(true).hideHelp())
     .addOption(
       new Option('-l, --loglevel <level>', 'what is logged')
         .choices(LOG_LEVELS)

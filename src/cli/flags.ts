@@ -1,6 +1,9 @@
 /** The flags that several commands share, and what is read from a flag's text. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadProject, type Project } from '../config.ts'
+import { ConfigError } from '../model/errors.ts'
 
 export interface ProjectFlags {
   readonly url?: string
@@ -13,10 +16,34 @@ export const withProjectFlags = (command: Command): Command =>
     .option('--url <address>', 'where the daemon is (ZTASKD_URL)')
     .option('--database <database>', "where jobs are kept, 'sqlite:PATH' (ZTASKD_DATABASE)")
 
-/** @throws ConfigError where a setting cannot be */
-export const projectOf = ({ url, database }: ProjectFlags): Promise<Project> =>
+/**
+ * @throws ConfigError where a setting cannot be, or where there is no project and nothing says that none is needed
+ */
+export const projectOf = async ({ url, database }: ProjectFlags): Promise<Project> => {
   // The flag moves the daemon and its clients together; `bind` in the file is for a daemon behind another address.
-  loadProject(process.cwd(), process.env, { url, database, ...(url !== undefined && { bind: url }) })
+  const flags = { url, database, ...(url !== undefined && { bind: url }) }
+  const project = await loadProject(process.cwd(), process.env, flags)
+  if (url === undefined && database === undefined && !PLACED.some((name) => name in process.env))
+    refuseNowhere(project)
+  return project
+}
+
+/** Whoever sets one of them has said which daemon or database is meant, and may be in any folder. */
+const PLACED = ['ZTASKD_URL', 'ZTASKD_DATABASE', 'ZTASKD_PROJECT', 'ZTASKD_REGISTRY'] as const
+
+/**
+ * A folder outside of every project is a wrong one: a terminal that was opened elsewhere, say. The defaults would make a
+ * database there, and blame a glob or a name that nobody has set.
+ *
+ * @throws ConfigError with the cure
+ */
+export const refuseNowhere = ({ root, configFile }: Project): void => {
+  if (configFile !== undefined || ['package.json', 'src'].some((name) => existsSync(join(root, name)))) return
+  throw new ConfigError(
+    `There is no project in ${root}, nor above it: no ztask.config.ts and no package.json. Change to the folder of yours, or begin one here: npx ztask init.`,
+    { file: root },
+  )
+}
 
 /** @returns what reads a whole number of a flag. */
 export const wholeNumber =

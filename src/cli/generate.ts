@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Scanner } from '../../codegen/scanner.ts'
 import { loadProject, type Project } from '../config.ts'
 import { ZtaskError } from '../model/errors.ts'
+import { refuseNowhere } from './flags.ts'
 import { printJson } from './print.ts'
 
 interface GenerateFlags {
@@ -34,7 +35,11 @@ export const addGenerate = (program: Command): void => {
 }
 
 /** The files are committed, so the environment of whoever generates must not get into them. */
-const open = (): Promise<Project> => loadProject(process.cwd(), {})
+const open = async (): Promise<Project> => {
+  const project = await loadProject(process.cwd(), {})
+  refuseNowhere(project)
+  return project
+}
 
 const generateOnce = async (
   project: Project,

@@ -1,6 +1,6 @@
 /** The commands: one file each. Exit codes: 0 success, 1 a failure that is explained, 2 wrong usage. */
 import { Command, CommanderError } from 'commander'
-import { ZtaskError } from '../model/errors.ts'
+import { ConfigError, ZtaskError } from '../model/errors.ts'
 import { addCompletion } from './completion.ts'
 import { addDaemon } from './daemon.ts'
 import { withEnvFile } from './env-file.ts'
@@ -31,7 +31,7 @@ const build = (): Command => {
   const program = new Command('ztask')
     .description('Background tasks for Node and TypeScript: typed calls, durable jobs, nothing to install')
     .version(version)
-    .helpCommand(false)
+    .helpCommand('help [command]', 'what there is, or what a command takes')
     .showSuggestionAfterError(true)
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride()
@@ -49,8 +49,12 @@ const report = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof ZtaskError) process.stderr.write(`${error.message}\n`)
   else process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  return 1
+  return isFlag(error) ? 2 : 1
 }
+
+/** A setting that a flag sets is checked where all settings are; it is wrong usage all the same. */
+const isFlag = (error: unknown): boolean =>
+  error instanceof ConfigError && String(error.data.source).startsWith('--')
 
 /** `ztask list | head -1`: whoever read has had enough, which is no failure. */
 const endWithReader = (error: NodeJS.ErrnoException): void => {

@@ -1,7 +1,8 @@
 /** The command line itself: what is wrong usage, and what is said about it. */
+import { readdirSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
-import { EXECUTABLE } from '../harness/process.ts'
-import { shareProject, type TestProject } from '../harness/project.ts'
+import { EXECUTABLE, RunningProcess } from '../harness/process.ts'
+import { makeFolder, shareProject, type TestProject } from '../harness/project.ts'
 
 let project: TestProject
 beforeAll(async () => {
@@ -33,6 +34,47 @@ test('--help and --version go to stdout and are no failure', async () => {
   expect(version.stdout).toBe('0.1.0\n')
 })
 
+test('help is a command too', async () => {
+  const [help, flag, ofRun, unknown] = await Promise.all([
+    project.ztask('help'),
+    project.ztask('--help'),
+    project.ztask('help', 'run'),
+    project.ztask('help', 'rnu'),
+  ])
+  expect(help).toEqual(flag)
+  expect(ofRun).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Usage: ztask run [options] <task> [args]'),
+  })
+  expect(unknown.code).toBe(2)
+})
+
+test('outside of every project a command says so, and makes nothing; where a daemon is named it needs none', async () => {
+  const nowhere = await makeFolder()
+  const { ZTASKD_URL: _, ...env } = process.env
+  for (const argv of [['status'], ['daemon'], ['generate'], ['run', 'note'], ['migrate']]) {
+    const command = new RunningProcess([EXECUTABLE, ...argv], nowhere.dir, { ...env, ZTASKD_URL: undefined })
+    const { code, stderr } = await command.ended
+    expect({ code, stderr }, argv[0]).toEqual({
+      code: 1,
+      stderr: `There is no project in ${nowhere.dir}, nor above it: no ztask.config.ts and no package.json. Change to the folder of yours, or begin one here: npx ztask init.\n`,
+    })
+  }
+  expect(readdirSync(nowhere.dir)).toEqual([])
+  const daemon = await project.daemon(['--workers', '1'])
+  const named = await nowhere.start([EXECUTABLE, 'status', '--live', '--url', project.url], {
+    ZTASKD_PROJECT: 'fixture',
+  }).ended
+  expect(named).toMatchObject({ code: 0, stderr: '' })
+  await daemon.kill('SIGTERM')
+})
+
+test('--reload is what a daemon does by itself, and is not taken for --noreload', async () => {
+  const { code, stdout, stderr } = await project.ztask('daemon', '--reload', '--workers', 'many')
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+  expect(stderr).not.toContain('noreload')
+})
+
 test('a reader that has had enough ends a command, quietly', async () => {
   const { code, stderr } = await project.start(['-e', CLOSE_AT_ONCE, EXECUTABLE]).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -61,6 +103,8 @@ test.each([
   [['list', '--since', '1e999'], 'a number of seconds, or a date'],
   [['daemon', '--inspect=80'], 'a port from 1024 to 65535'],
   [['completion', 'tcsh'], 'Allowed choices are bash, zsh, fish'],
+  [['status', '--url', 'localhost:5555'], "--url is 'localhost:5555': it must be an address such as 'tcp:"],
+  [['list', '--database', 'jobs.db'], "--database is 'jobs.db': it must be 'sqlite:PATH'"],
   [['daemon', '--workers', 'many'], 'whole number from 1 to 1024'],
   [['daemon', '--concurrency', '0'], 'whole number from 1 to 10000'],
   [['daemon', '--shutdown-timeout', 'soon'], 'number of seconds'],
