@@ -9,7 +9,7 @@ export const addCompletion = (program: Command): void => {
     .description(`print what completes commands and flags in a shell: eval "$(ztask completion bash)"`)
     .addArgument(new Argument('<shell>').choices(shells))
     .action((shell: keyof typeof SCRIPTS) => {
-      process.stdout.write(SCRIPTS[shell](program.createHelp().visibleCommands(program).map(completed)))
+      process.stdout.write(SCRIPTS[shell](program.commands.map(completed)))
     })
 }
 

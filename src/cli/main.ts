@@ -5,6 +5,7 @@ import { addCompletion } from './completion.ts'
 import { addDaemon } from './daemon.ts'
 import { withEnvFile } from './env-file.ts'
 import { addGenerate } from './generate.ts'
+import { addHelp } from './help.ts'
 import { addInit } from './init.ts'
 import { addJobCommands } from './jobs.ts'
 import { addList } from './list.ts'
@@ -25,13 +26,14 @@ const PARTS = [
   addRun,
   addMigrate,
   addCompletion,
+  addHelp,
 ]
 
 const build = (): Command => {
   const program = new Command('ztask')
     .description('Background tasks for Node and TypeScript: typed calls, durable jobs, nothing to install')
     .version(version)
-    .helpCommand('help [command]', 'what there is, or what a command takes')
+    .helpCommand(false)
     .showSuggestionAfterError(true)
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride()

@@ -46,7 +46,10 @@ test('help is a command too', async () => {
     code: 0,
     stdout: expect.stringContaining('Usage: ztask run [options] <task> [args]'),
   })
-  expect(unknown.code).toBe(2)
+  expect(unknown).toMatchObject({ code: 2, stdout: '' })
+  expect(unknown.stderr).toMatch(
+    /^error: unknown command 'rnu'\n\(Did you mean run\?\)\n\(--help shows .+\)\n$/,
+  )
 })
 
 test('outside of every project a command says so, and makes nothing; where a daemon is named it needs none', async () => {
