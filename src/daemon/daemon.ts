@@ -4,7 +4,8 @@ import { relative } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
-import { DaemonError, DatabaseLockedError } from '../model/errors.ts'
+import { ConfigError, DaemonError, DatabaseLockedError, GenerateError } from '../model/errors.ts'
+import type { Failure } from '../model/outcome.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
@@ -305,8 +306,16 @@ export class Daemon {
 }
 
 const cannotLoad = (cause: WorkerBrokenError): DaemonError => {
-  const where = cause.failure?.stack || cause.message
-  return new DaemonError(`The workers cannot load the code: ${where}`, { failure: cause.failure }, { cause })
+  const told = cause.failure === undefined ? cause.message : loadFault(cause.failure)
+  return new DaemonError(`The workers cannot load the code: ${told}`, { failure: cause.failure }, { cause })
+}
+
+/** The stack, for what the project's code threw; where a module is missing, or ztask itself objects, it has no line of that. */
+const loadFault = ({ name, message, stack }: Failure): string => {
+  if (name === ConfigError.name || name === GenerateError.name) return message
+  if (!/^Cannot find (module|package) /.test(message)) return stack || message
+  const said = message.replaceAll(/\s*\n(- )?/g, ' ')
+  return `${said}. Put it back or install it; or correct the setting that names it: onLoad, onExit or loader.`
 }
 
 const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {

@@ -182,3 +182,24 @@ test('the registry is missing, with --noreload, which makes none; or the one tha
     `There is no registry ${project.path('dist/ztask/registry.js')}, which the setting 'registry' names. Build it, or correct the setting (ZTASKD_REGISTRY).`,
   )
 })
+
+test('what the workers load is missing, or is not what it should be: no stack of ztask or of Node', async () => {
+  const cure = 'Put it back or install it; or correct the setting that names it: onLoad, onExit or loader.'
+  const [gone, lacks] = await Promise.all([
+    refusal(['--database', 'sqlite:gone.db'], { ZTASKD_ON_LOAD: './src/nowhere.ts#open' }),
+    refusal(['--database', 'sqlite:lacks.db'], { ZTASKD_ON_LOAD: './src/tasks.ts#nothing' }),
+  ])
+  expect(gone).toMatch(
+    /^The workers cannot load the code: Cannot find module '\S+\/src\/nowhere\.ts' imported from /,
+  )
+  expect(gone.endsWith(cure)).toBe(true)
+  expect(lacks).toBe(
+    "The workers cannot load the code: './src/tasks.ts#nothing': the module exports no function 'nothing'.",
+  )
+  const registry = readFileSync(project.path('src/ztask/registry.ts'), 'utf8')
+  project.write('src/ztask/registry.ts', '')
+  expect(await refusal()).toBe(
+    `The workers cannot load the code: ${project.path('src/ztask/registry.ts')} is no registry. Run ztask generate again.`,
+  )
+  project.write('src/ztask/registry.ts', registry)
+})
