@@ -79,7 +79,7 @@ const ROWS = [
   may(
     'client-imports-no-daemon',
     [CLIENT],
-    [CLIENT, WIRE, MODEL, CLOCK, CONFIG, '^src/worker/(registry|perform)\\.ts$'],
+    [CLIENT, WIRE, MODEL, CLOCK, CONFIG, '^src/worker/(registry|perform|current)\\.ts$'],
     'A client is loaded by every application and bundled with it: it stays light, and holds no more of the daemon ' +
       'than the step that performs a task, for eager and inline calls. Not the log either, which loads pino.',
   ),

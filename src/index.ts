@@ -2,6 +2,7 @@
 export { type ClientSpec, makeClient } from './client/client.ts'
 export { type Defined, task } from './client/define.ts'
 export { close } from './client/process.ts'
+export type { CurrentJob, JobLog, JobSignal, WriteLog } from './model/current-job.ts'
 export {
   ClientClosedError,
   ConfigError,
@@ -12,6 +13,7 @@ export {
   DatabaseTooNewError,
   GenerateError,
   InvalidDelayError,
+  NoCurrentJobError,
   OutcomeUnknownError,
   PayloadTooLargeError,
   ProtocolError,
@@ -31,6 +33,7 @@ export {
   type Args,
   type Calls,
   type CallsOf,
+  type Cancelled,
   isTask,
   type Job,
   type NamedTask,
@@ -40,4 +43,5 @@ export {
   type TaskOptions,
 } from './model/task.ts'
 export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './settings.ts'
+export { currentJob } from './worker/current.ts'
 export { defineRegistry, type Registry, type RegistryEntry } from './worker/registry.ts'

@@ -1,13 +1,15 @@
 /**
- * The daemon's log: one JSON object a line, or lines for people. Whoever imports this loads pino and pino-pretty,
- * which takes longer than a client may: so nothing that an application loads imports it.
+ * The log of the daemon and of the tasks in its workers: one JSON object a line, or lines for people. pino and pino-pretty
+ * are loaded with the first log that is made, not with this file: a client and a worker may never need them.
  */
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
-import { pino, stdTimeFunctions } from 'pino'
-import { prettyFactory } from 'pino-pretty'
+import type { pino } from 'pino'
 import { ConfigError } from './model/errors.ts'
-import type { LogLevel } from './settings.ts'
+import type { LogLevel, LogOptions } from './model/log-options.ts'
+
+const require = createRequire(import.meta.url)
 
 const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
   CRITICAL: 'fatal',
@@ -16,14 +18,6 @@ const PINO_LEVEL: Readonly<Record<LogLevel, pino.Level>> = {
   INFO: 'info',
   DEBUG: 'debug',
   NOTSET: 'trace',
-}
-
-export interface LogOptions {
-  readonly level: LogLevel
-  /** Lines are appended to this file, made where it is not there; to stdout where none is given. */
-  readonly file?: string | undefined
-  /** Lines for people in place of JSON. */
-  readonly pretty: boolean
 }
 
 /** Everybody else names the type by this: the library is an affair of this file. */
@@ -50,6 +44,7 @@ export interface Log {
 export const createLogger = ({ level, file, pretty }: LogOptions): Log => {
   const lines = new Lines(file)
   const render = pretty ? readable(file === undefined && hasColour()) : undefined
+  const { pino, stdTimeFunctions } = require('pino') as typeof import('pino')
   const log = pino(
     {
       level: PINO_LEVEL[level],
@@ -70,8 +65,15 @@ export const createLogger = ({ level, file, pretty }: LogOptions): Log => {
 }
 
 // pino-pretty's own stream hands lines on in later turns of the event loop, and loses them at an exit.
-const readable = (colorize: boolean): ((line: string) => string) =>
-  prettyFactory({ colorize, hideObject: true, translateTime: 'SYS:HH:MM:ss.l', messageFormat: sentence })
+const readable = (colorize: boolean): ((line: string) => string) => {
+  const { prettyFactory } = require('pino-pretty') as typeof import('pino-pretty')
+  return prettyFactory({
+    colorize,
+    hideObject: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    messageFormat: sentence,
+  })
+}
 
 /** The message says it all but the job's id, which the commands want, and the stack. */
 const sentence = (line: Record<string, unknown>, key: string): string => {

@@ -290,8 +290,3 @@ export const fromObject = (config: unknown, source: string): Partial<Settings> =
   }
   return found as Partial<Settings>
 }
-
-/** What `--loglevel` takes, from the quietest: the names of Python's logging, as in the ancestor. */
-export const LOG_LEVELS = Object.freeze(['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET'] as const)
-
-export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -1,9 +1,17 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { InspectAddress } from '../daemon/pool.ts'
 import { ZtaskError } from '../model/errors.ts'
-import { LOG_LEVELS, type LogLevel } from '../settings.ts'
-import { type ProjectFlags, projectOf, seconds, wholeNumber, withProjectFlags } from './flags.ts'
+import { LOG_LEVELS, type LogLevel } from '../model/log-options.ts'
+import {
+  type ProjectFlags,
+  positiveSeconds,
+  projectOf,
+  seconds,
+  wholeNumber,
+  withProjectFlags,
+} from './flags.ts'
 import { inspectAddress, inspected } from './inspect.ts'
 import { version } from './version.ts'
 
@@ -17,6 +25,8 @@ interface DaemonFlags extends ProjectFlags {
   readonly replayfailed?: boolean
   readonly replayFailed?: boolean
   readonly shutdownTimeout: number
+  readonly killGrace: number
+  readonly hangTimeout: number
   readonly inspect?: InspectAddress | true
 }
 
@@ -42,6 +52,8 @@ export const addDaemon = (program: Command): void => {
     .option('--replayfailed', 'give failed jobs their attempts back')
     .addOption(new Option('--replay-failed').hideHelp())
     .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
+    .option('--kill-grace <seconds>', 'what a job that timed out, or is cancelled, gets to end', seconds, 5)
+    .option('--hang-timeout <seconds>', 'when a worker that does not answer is reported', positiveSeconds, 60)
     .option(
       '--inspect [[host:]port]',
       'let a debugger attach to the workers, each on a port of its own from 9229; one worker, unless --workers says more',
@@ -73,12 +85,8 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   const project = await projectOf(flags)
   const { logfile } = flags
   const pretty = logfile === undefined && process.stdout.isTTY === true
-  const logger = createLogger({
-    level: flags.loglevel,
-    ...(logfile !== undefined && { file: logfile }),
-    pretty,
-  })
-  process.on('SIGUSR2', () => logger.reopen())
+  const logOptions = { level: flags.loglevel, file: logfile && resolve(logfile), pretty }
+  const logger = createLogger(logOptions)
   const starting = startDaemon({
     project,
     log: logger.log,
@@ -87,8 +95,18 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     development: flags.reload && flags.noreload !== true,
     replayFailed: flags.replayfailed === true || flags.replayFailed === true,
     shutdownTimeout: flags.shutdownTimeout * 1000,
+    killGrace: flags.killGrace * 1000,
+    hangTimeout: flags.hangTimeout * 1000,
+    workerLog: logOptions,
     inspect: inspected(flags.inspect),
     version,
+  })
+  process.on('SIGUSR2', () => {
+    logger.reopen()
+    starting.then(
+      (daemon) => daemon.reopenLogs(),
+      () => {}, // Told where it is awaited.
+    )
   })
   endOnSignals(starting, logger.flush)
   try {
@@ -112,7 +130,7 @@ type Ending = 'SIGINT' | 'SIGTERM'
  * what runs and exits 128 + its number.
  */
 const endOnSignals = (
-  starting: Promise<{ drain(signal: string): Promise<boolean>; kill(): void }>,
+  starting: Promise<{ drain(signal: string): Promise<boolean>; kill(): Promise<void> }>,
   flush: () => void,
 ): void => {
   let daemon: Awaited<typeof starting> | undefined
@@ -132,7 +150,7 @@ const endOnSignals = (
       process.exit(settled ? 0 : 1)
     }
     // Workers that are only starting end with this process.
-    daemon?.kill()
+    await daemon?.kill()
     flush()
     process.exit(EXIT_CODES[signal])
   }

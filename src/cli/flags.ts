@@ -55,6 +55,13 @@ export const wholeNumber =
     return value
   }
 
+/** @returns seconds, fractions allowed, more than none. */
+export const positiveSeconds = (text: string): number => {
+  const value = seconds(text)
+  if (value === 0) throw new InvalidArgumentError('It must be a number of seconds above 0.')
+  return value
+}
+
 /** @returns seconds, fractions allowed. */
 export const seconds = (text: string): number => {
   const value = Number(text)

@@ -10,15 +10,20 @@ interface Change {
   readonly verb: Verb
   readonly what: string
   /** What a verdict must be for the command to have done what it was asked. */
-  readonly done: Verdict['result']
+  readonly done: readonly Verdict['result'][]
   /** Whether `--failed` names all failed ones. */
   readonly all: boolean
 }
 
 const CHANGES: readonly Change[] = [
-  { verb: 'retry', what: 'give failed jobs their attempts back and run them', done: 'retried', all: true },
-  { verb: 'cancel', what: 'remove jobs that have not begun to run', done: 'removed', all: false },
-  { verb: 'delete', what: 'delete failed jobs', done: 'deleted', all: true },
+  { verb: 'retry', what: 'give failed jobs their attempts back and run them', done: ['retried'], all: true },
+  {
+    verb: 'cancel',
+    what: 'remove jobs; those that run are told to end',
+    done: ['removed', 'signalled'],
+    all: false,
+  },
+  { verb: 'delete', what: 'delete failed jobs', done: ['deleted'], all: true },
 ]
 
 type Flags = ProjectFlags & { failed?: boolean; json?: boolean }
@@ -42,11 +47,14 @@ export const addJobCommands = (program: Command): void => {
 const apply = async ({ verb, done }: Change, ids: string[], flags: Flags): Promise<void> => {
   const answer = await ask(await projectOf(flags), verb, flags.failed === true ? {} : { ids })
   const verdicts = Array.isArray(answer) ? (answer as Verdict[]) : []
-  if (verdicts.some(({ result }) => result !== done)) process.exitCode = 1
+  if (verdicts.some(({ result }) => !done.includes(result))) process.exitCode = 1
   if (flags.json) printJson(answer)
-  else if (flags.failed === true) process.stdout.write(`${(answer as { count: number }).count} ${done}\n`)
+  else if (flags.failed === true) process.stdout.write(`${(answer as { count: number }).count} ${done[0]}\n`)
   else
     printTable(
-      verdicts.map(({ id, result }) => [id, result === done ? done : `not ${done}: it is ${result}`]),
+      verdicts.map(({ id, result }) => [
+        id,
+        done.includes(result) ? result : `not ${done[0]}: it is ${result}`,
+      ]),
     )
 }

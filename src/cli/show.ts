@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { Command } from 'commander'
-import type { JobView } from '../daemon/commands.ts'
+import type { JobAccount } from '../daemon/commands.ts'
 import type { Failure } from '../model/outcome.ts'
 import { decodeArgs } from '../wire/codec.ts'
 import { ask } from './ask.ts'
@@ -10,19 +10,19 @@ import { printable, printJson, printTable, STATE_STYLES, styled, terminalWidth }
 /** `ztask show ID [--json]` */
 export const addShow = (program: Command): void => {
   withProjectFlags(program.command('show'))
-    .description('one job: its state, when it runs next, its arguments and last error')
+    .description('one job: its state, when it runs next, its arguments, and how each attempt failed')
     .argument('<id>')
     .option('--json', 'as JSON')
     .action(async (id: string, flags: ProjectFlags & { json?: boolean }) => {
-      const job = (await ask(await projectOf(flags), 'show', { id })) as JobView
+      const job = (await ask(await projectOf(flags), 'show', { id })) as JobAccount
       if (flags.json) return printJson(job)
       printFacts(job)
       process.stdout.write(`\n${styled('bold', 'arguments')}\n${argumentsOf(job.args)}\n`)
-      if (job.failure !== null) printFailure(job, job.failure)
+      printFailures(job)
     })
 }
 
-const printFacts = (job: JobView): void => {
+const printFacts = (job: JobAccount): void => {
   const facts: readonly (readonly [string, string])[] = [
     ['id', job.id],
     ['task', job.task],
@@ -40,7 +40,7 @@ const printFacts = (job: JobView): void => {
   })
 }
 
-const nextRun = ({ id, state, due, reason }: JobView): string => {
+const nextRun = ({ id, state, due, reason }: JobAccount): string => {
   switch (state) {
     case 'running':
       return 'it runs now'
@@ -83,9 +83,16 @@ const argumentsOf = (text: string): string => {
   return args.map((arg, at) => indented(`${at + 1}  ${inspect(arg, options)}`)).join('\n')
 }
 
-const printFailure = ({ attempts, failedAt }: JobView, failure: Failure): void => {
-  const which = failedAt === null ? `attempt ${attempts} failed` : `attempt ${attempts}, the last, failed`
-  process.stdout.write(`\n${styled('bold', which)}\n`)
+/** The attempts that are kept, each with its error; `first` is the number of the first of them. */
+const printFailures = ({ attempts, failures }: JobAccount): void => {
+  const first = attempts - failures.length + 1
+  for (const [at, one] of failures.entries()) printFailure(first + at, one)
+}
+
+const printFailure = (attempt: number, { at, failure }: JobAccount['failures'][number]): void => {
+  // A job that was given its attempts back keeps the errors of those before.
+  const which = attempt > 0 ? `attempt ${attempt} failed` : 'an attempt before the retry failed'
+  process.stdout.write(`\n${styled('bold', `${which} ${told(at)}`)}\n`)
   for (let one: Failure | undefined = failure, before = ''; one !== undefined; one = one.cause) {
     process.stdout.write(`${before}${printable(one.stack || `${one.name}: ${one.message}`)}\n`)
     before = 'caused by: '

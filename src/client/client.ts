@@ -12,8 +12,10 @@ import type { Job } from '../model/task.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs } from '../wire/codec.ts'
 import { LONGEST_DELAY } from '../wire/protocol.ts'
+import { Current } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
+import { endedJob } from './handle.ts'
 import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
 
 /** What generate writes into the client: data, and how to load the registry beside it. */
@@ -82,14 +84,14 @@ export class Client {
     refuseLarge(task, encoded, settings.maxPayload)
     if (settings.disabled) {
       console.info(`ztask: disabled: ${task} is not run`)
-      return { id, disabled: true }
+      return endedJob(id, true)
     }
     if (settings.alwaysEager) {
       if (due.after !== undefined || due.at !== undefined)
         console.info(`ztask: eager: the delay of ${task} is ignored`)
       console.info(`ztask: eager: running ${task} here`)
-      await perform(await this.#registry(), { task, args: encoded })
-      return { id, disabled: false }
+      await this.#perform(id, task, encoded)
+      return endedJob(id, false)
     }
     const job = { id, task, args: encoded, ...due }
     try {
@@ -98,9 +100,15 @@ export class Client {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
       console.warn(`ztask: no daemon at ${settings.url}: running ${task} here${delayed}`)
-      await perform(await this.#registry(), { task, args: encoded })
+      await this.#perform(id, task, encoded)
     }
-    return { id, disabled: false }
+    return endedJob(id, false)
+  }
+
+  /** Runs the task here, as a job. */
+  async #perform(id: string, task: string, args: string): Promise<void> {
+    const job = new Current({ id, task, attempt: 1, created: Date.now() })
+    await perform(await this.#registry(), { job, args })
   }
 
   /** Loaded by a specifier that bundlers cannot follow: the client's bundle holds no task code. */

@@ -24,6 +24,7 @@ import {
   type Verb,
   type WireJob,
 } from '../wire/protocol.ts'
+import { storedJob } from './handle.ts'
 import { Presence } from './presence.ts'
 import { DealerSocket, type SentMessage } from './socket.ts'
 
@@ -278,7 +279,8 @@ export class Connection {
     parcel.calls.forEach(({ cargo, resolve, reject }, index) => {
       const error = refused.get(index)
       if (error !== undefined) reject(fromRecord(error))
-      else if (cargo.kind === 'job') resolve({ id: cargo.job.id, disabled: false })
+      else if (cargo.kind === 'job')
+        resolve(storedJob(cargo.job.id, (verb, params) => this.ask(verb, params)))
       else resolve(message.kind === 'answer' ? message.value : undefined)
     })
   }

@@ -40,6 +40,12 @@ export class Catalogue {
     return { ...this.#defaults, ...this.#byName.get(name)?.options }
   }
 
+  /** @returns how long a run of the task may take, ms */
+  timeoutOf(name: string): number | undefined {
+    const seconds = this.#byName.get(name)?.options.timeout
+    return seconds === undefined ? undefined : seconds * 1000
+  }
+
   #unknown(name: string): UnknownTaskError {
     const similar = nearest(name, this.#byName.keys())
     const cure =

@@ -19,6 +19,12 @@ export interface LiveQueue {
   readonly isBusy: (seq: number) => boolean
   /** Keeps a job from being handed out. @returns false where it is too late */
   readonly withdraw: (job: Job) => boolean
+  /** Stops a job that runs. @returns whether it runs; resolves when it is on disk that it shall not run again */
+  readonly cancel: (job: Job) => Promise<boolean>
+  /** Resolves when what is on its way to the database has been written, or could not be. */
+  readonly settled: () => Promise<void>
+  /** Whether a job of this id ended a short while ago. */
+  readonly hasEnded: (id: string) => boolean
   /** A withdrawn job is gone. */
   readonly removed: (job: Job) => void
   /** A withdrawn job could not be removed: it goes on. */
@@ -32,6 +38,9 @@ export const idleQueue: LiveQueue = {
   busy: () => 0,
   isBusy: () => false,
   withdraw: () => true,
+  cancel: async () => false,
+  settled: async () => {},
+  hasEnded: () => false,
   removed: () => {},
   restored: () => {},
   changed: () => {},
@@ -51,10 +60,16 @@ export interface JobView {
   readonly failure: Failure | null
 }
 
+/** One job, with all that is known of it. */
+export interface JobAccount extends JobView {
+  /** The latest ten, the last one among them, in their order. */
+  readonly failures: readonly { readonly at: string; readonly failure: Failure }[]
+}
+
 /** What became of each job that a command named. */
 export interface Verdict {
   readonly id: string
-  readonly result: 'retried' | 'removed' | 'deleted' | 'unknown' | JobState
+  readonly result: 'retried' | 'removed' | 'signalled' | 'finished' | 'deleted' | 'unknown' | JobState
 }
 
 export interface CommandsOptions {
@@ -64,6 +79,8 @@ export interface CommandsOptions {
   /** Facts of the daemon that stand in `status` beside the counts. */
   readonly facts: () => Readonly<Record<string, unknown>>
 }
+
+const iso = (ms: number): string => new Date(ms).toISOString()
 
 /** Characters of arguments: an answer is one text, and V8 has none of more than 512 MB. */
 const MOST_LISTED = 128 * 2 ** 20
@@ -87,7 +104,7 @@ export class Commands {
       case 'retry':
         return this.#retry(idsParam(params))
       case 'cancel':
-        return this.#each(idsParam(params) ?? [], (job, state) => this.#cancel(job, state))
+        return this.#each(idsParam(params) ?? [], (id) => this.#cancel(id))
       case 'delete':
         return this.#delete(idsParam(params))
     }
@@ -134,14 +151,15 @@ export class Commands {
     return [{ state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }]
   }
 
-  async #show(params: unknown): Promise<JobView> {
+  async #show(params: unknown): Promise<JobAccount> {
     const wanted = idParam(params)
     const job = await this.#options.store.find(wanted)
     if (job === undefined)
       throw new UnknownJobError(`No job '${wanted}'. It may have succeeded: a job that has is deleted.`, {
         id: wanted,
       })
-    return this.#view(job)
+    const failures = job.failures.map(({ at, failure }) => ({ at: iso(at), failure }))
+    return { ...this.#view(job), failures }
   }
 
   async #retry(ids: readonly string[] | undefined): Promise<unknown> {
@@ -151,9 +169,9 @@ export class Commands {
       queue.changed()
       return { count }
     }
-    return this.#each(ids, async (job, state) => {
-      if (state !== 'failed') return state
-      await store.retryFailed(clock.now(), [job.id])
+    return this.#each(ids, async (id) => {
+      const result = await this.#onFailed(id, (one) => store.retryFailed(clock.now(), one))
+      if (result !== 'done') return result
       queue.changed()
       return 'retried'
     })
@@ -162,17 +180,35 @@ export class Commands {
   async #delete(ids: readonly string[] | undefined): Promise<unknown> {
     const { store } = this.#options
     if (ids === undefined) return { count: await store.deleteFailed() }
-    return this.#each(ids, async (job, state) => {
-      if (state !== 'failed') return state
-      await store.deleteFailed([job.id])
-      return 'deleted'
+    return this.#each(ids, async (id) => {
+      const result = await this.#onFailed(id, (one) => store.deleteFailed(one))
+      return result === 'done' ? 'deleted' : result
     })
   }
 
-  async #cancel(job: Job, state: JobState): Promise<Verdict['result']> {
+  /** Whatever the moment, one of three: it is gone before it ran, it was told to end, or it had ended. */
+  async #cancel(id: string): Promise<Verdict['result']> {
     const { store, queue } = this.#options
-    if (state === 'failed' || state === 'running') return state
-    if (!queue.withdraw(job)) return 'running'
+    for (;;) {
+      const job = await store.find(id)
+      if (job === undefined) return queue.hasEnded(id) ? 'finished' : 'unknown'
+      if (job.state === 'failed') return 'finished'
+      if (await queue.cancel(job)) return 'signalled'
+      if (queue.withdraw(job)) {
+        // Read once more, now that nobody else can change it: since it was found it may have run, or been cancelled.
+        const still = await store.find(id)
+        if (still?.state === job.state) return this.#remove(still)
+        if (still === undefined) queue.removed(job)
+        else queue.restored(still)
+        continue
+      }
+      // Its ending is on the way to the database, and wins; or it is about to run.
+      await queue.settled()
+    }
+  }
+
+  async #remove(job: Job): Promise<'removed'> {
+    const { store, queue } = this.#options
     try {
       await store.commit({ insert: [], save: [], remove: [job] })
     } catch (error) {
@@ -185,16 +221,27 @@ export class Commands {
 
   async #each(
     ids: readonly string[],
-    act: (job: Job, state: JobState) => Promise<Verdict['result']>,
+    act: (id: string) => Promise<Verdict['result']>,
   ): Promise<readonly Verdict[]> {
     const verdicts: Verdict[] = []
     for (const id of ids) {
       // A row is a look-up and perhaps a commit, which wait for nothing: of thousands the master would serve nobody else.
       await setImmediate()
-      const job = await this.#options.store.find(id)
-      verdicts.push({ id, result: job === undefined ? 'unknown' : await act(job, this.#stateOf(job)) })
+      verdicts.push({ id, result: await act(id) })
     }
     return verdicts
+  }
+
+  /** Acts on a job that has failed. @returns its state where it has not */
+  async #onFailed(
+    id: string,
+    act: (ids: readonly string[]) => Promise<unknown>,
+  ): Promise<JobState | 'unknown' | 'done'> {
+    const job = await this.#options.store.find(id)
+    if (job === undefined) return 'unknown'
+    if (job.state !== 'failed') return this.#stateOf(job)
+    await act([id])
+    return 'done'
   }
 
   #stateOf(job: Job): JobState {
@@ -203,7 +250,6 @@ export class Commands {
 
   #view(job: Job, running?: boolean): JobView {
     const { id, task, args, attempts, reason, failure } = job
-    const iso = (ms: number): string => new Date(ms).toISOString()
     return {
       id,
       task,

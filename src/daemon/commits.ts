@@ -13,10 +13,12 @@ interface Arrival {
   readonly answer: (error?: StorageError) => void
 }
 
-/** A job whose run is over: as it goes on, or `undefined` where it is no more. */
-interface Ending {
+/** A job as it goes on, or `undefined` where it is no more. */
+interface Change {
   readonly job: Job
   readonly next: Job | undefined
+  /** Called when it is on disk; where none is given its run is over, and `ended` is. */
+  readonly stored: (() => void) | undefined
 }
 
 export interface CommitsOptions {
@@ -35,7 +37,7 @@ const RETRY_AFTER = 250
 export class Commits {
   readonly #options: CommitsOptions
   #arrivals: Arrival[] = []
-  #endings: Ending[] = []
+  #changes: Change[] = []
   #scheduled = false
   #running: Promise<void> | undefined
   #failing = false
@@ -53,8 +55,23 @@ export class Commits {
 
   /** Writes with the next commit how a job goes on. What cannot be written waits: its outcome is never lost (B4, B11). */
   settle(job: Job, next: Job | undefined): void {
-    this.#endings.push({ job, next })
+    this.#change({ job, next, stored: undefined })
+  }
+
+  /** Writes a job's mark with the next commit, then calls `stored`; its run goes on meanwhile. */
+  mark(job: Job, stored: () => void): void {
+    this.#change({ job, next: job, stored })
+  }
+
+  #change(change: Change): void {
+    this.#changes.push(change)
     this.#schedule()
+  }
+
+  /** Resolves when the next commit has ended, well or not. */
+  async next(): Promise<void> {
+    if (this.#running === undefined) await new Promise((resolve) => setImmediate(resolve))
+    await (this.#running ?? new Promise((resolve) => setTimeout(resolve, RETRY_AFTER / 10)))
   }
 
   /**
@@ -68,11 +85,11 @@ export class Commits {
     for (;;) {
       if (this.#running !== undefined) await this.#running
       else if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
-      else if (this.#endings.length === 0 || performance.now() >= deadline) break
+      else if (this.#changes.length === 0 || performance.now() >= deadline) break
       else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER / 10))
     }
     clearTimeout(this.#again)
-    return this.#endings.map(({ job }) => job)
+    return this.#changes.filter(({ stored }) => stored === undefined).map(({ job }) => job)
   }
 
   #schedule(): void {
@@ -85,42 +102,43 @@ export class Commits {
     this.#scheduled = false
     this.#running = this.#commit().finally(() => {
       this.#running = undefined
-      if (this.#arrivals.length > 0 || (this.#endings.length > 0 && !this.#failing)) this.#schedule()
+      if (this.#arrivals.length > 0 || (this.#changes.length > 0 && !this.#failing)) this.#schedule()
     })
   }
 
   async #commit(): Promise<void> {
     const arrivals = this.#arrivals
-    const endings = this.#endings
+    const changes = this.#changes
     this.#arrivals = []
-    this.#endings = []
+    this.#changes = []
     const insert =
       arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
     const save: Job[] = []
     const remove: Job[] = []
-    for (const { job, next } of endings) next === undefined ? remove.push(job) : save.push(next)
+    for (const { job, next } of changes) next === undefined ? remove.push(job) : save.push(next)
     let inserted: readonly Job[]
     try {
       inserted = await this.#options.store.commit({ insert, save, remove })
     } catch (error) {
-      this.#failed(error as Error, arrivals, endings)
+      this.#failed(error as Error, arrivals, changes)
       return
     }
     this.#healthy()
     for (const { answer } of arrivals) answer()
-    for (const { job, next } of endings) this.#options.ended(job, next)
+    for (const { job, next, stored } of changes)
+      stored === undefined ? this.#options.ended(job, next) : stored()
     this.#options.stored(inserted)
   }
 
-  #failed(cause: Error, arrivals: readonly Arrival[], endings: readonly Ending[]): void {
+  #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
     const error = new StorageError(
       `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`,
       { reason: cause.message },
       { cause },
     )
     for (const { answer } of arrivals) answer(error)
-    if (endings.length > 0) {
-      this.#endings = [...endings, ...this.#endings]
+    if (changes.length > 0) {
+      this.#changes = [...changes, ...this.#changes]
       // One timer, however many commits fail meanwhile.
       this.#again ??= setTimeout(() => this.#retry(), RETRY_AFTER)
     }
@@ -130,7 +148,7 @@ export class Commits {
 
   #retry(): void {
     this.#again = undefined
-    if (this.#endings.length > 0) this.#schedule()
+    if (this.#changes.length > 0) this.#schedule()
   }
 
   #healthy(): void {

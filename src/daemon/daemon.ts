@@ -1,10 +1,11 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
-import { relative } from 'node:path'
+import { dirname, relative } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { ConfigError, DaemonError, DatabaseLockedError, GenerateError } from '../model/errors.ts'
+import type { LogOptions } from '../model/log-options.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
@@ -35,6 +36,12 @@ export interface DaemonOptions {
   readonly replayFailed: boolean
   /** What running jobs get when the daemon ends, or their code is replaced, ms. */
   readonly shutdownTimeout: number
+  /** What a run that should end gets after its signal, ms. */
+  readonly killGrace: number
+  /** How long a worker's event loop may stand still before that is reported, ms. */
+  readonly hangTimeout: number
+  /** Where the workers write what tasks log. */
+  readonly workerLog: LogOptions
   /** Where the first worker waits for a debugger; the others follow on the next ports. */
   readonly inspect?: InspectAddress | undefined
   readonly version: string
@@ -103,7 +110,12 @@ export class Daemon {
       // Clients resend within their timeout; twice ours covers those whose own is a little longer.
       remember: 2 * settings.callTimeout * 1000,
       boot,
-      hand: (worker, jobs) => this.#pool.hand(worker, jobs),
+      killGrace: options.killGrace,
+      hangTimeout: options.hangTimeout,
+      send: (worker, message) => this.#pool.send(worker, message),
+      isolate: (wanted) => this.#pool.isolate(wanted),
+      relieve: (worker) => this.#pool.relieve(worker),
+      kill: (worker) => this.#pool.end(worker),
     })
     this.#ring = ring
     this.#pool = new Pool({
@@ -111,6 +123,7 @@ export class Daemon {
       brief: () => this.#brief(),
       env: { ZTASKD_URL: settings.url, ZTASKD_PROJECT: settings.project },
       root,
+      reports: dirname(databaseFile(settings.database, root)),
       retireTimeout: options.shutdownTimeout,
       inspect: options.inspect,
       renewed: (generation, tasks) => this.#learn(generation, tasks),
@@ -177,10 +190,16 @@ export class Daemon {
     return unsettled.length === 0
   }
 
-  /** Ends at once: running jobs are cut, and go back uncharged by staying in the database. */
-  kill(): void {
+  /** The log file was renamed: the workers open it anew. */
+  reopenLogs(): void {
+    this.#pool.broadcast({ kind: 'reopen' })
+  }
+
+  /** Ends at once: running jobs are cut, and go back uncharged. */
+  async kill(): Promise<void> {
     this.#checking.abort()
     this.#pool.kill()
+    await this.#ring.release()
   }
 
   async #open(): Promise<void> {
@@ -192,6 +211,7 @@ export class Daemon {
       this.#watching = await this.#watch()
     }
     await this.#renew()
+    await this.#ring.recover()
     await this.#ring.freeHeld()
     if (replayFailed) this.#journal.replayed(await this.#store.retryFailed(systemClock.now()))
     await this.#ingress.open(settings.bind)
@@ -253,7 +273,7 @@ export class Daemon {
       tasks.map(({ name }) => name),
       generation,
     )
-    this.#ring.learn(tasks)
+    this.#ring.learn(generation, tasks)
   }
 
   async #watch(): Promise<Watch> {
@@ -282,7 +302,8 @@ export class Daemon {
   #brief(): WorkerBrief {
     const { root, settings } = this.#options.project
     const { project, loader, onLoad, onExit } = settings
-    return { root, project, loader, onLoad, onExit, registry: this.#registry?.file ?? '' }
+    const { workerLog: log } = this.#options
+    return { root, project, loader, onLoad, onExit, registry: this.#registry?.file ?? '', log }
   }
 
   #facts(): Readonly<Record<string, unknown>> {

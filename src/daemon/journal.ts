@@ -4,14 +4,13 @@ import { ZtaskError } from '../model/errors.ts'
 import type { Job } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { RefusalReport } from '../model/refusal.ts'
-import type { Exit, Run, Worker } from '../model/run.ts'
+import { type Exit, exitText, type Run, type StopReason, type Worker } from '../model/run.ts'
 
 /** Of the files that a reload is for; a checkout changes thousands. */
 const MOST_NAMED = 20
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(Math.abs(ms) < 10_000 ? 1 : 0)} s`
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
-const how = ({ code, signal }: Exit): string => signal ?? `exit code ${code}`
 
 /** What a stranger sent must not steer the terminal that shows it. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is for
@@ -62,6 +61,51 @@ export class Journal {
         facts,
         `${what}; attempt ${(next?.attempts ?? 0) + 1} follows in ${seconds((next?.due ?? now) - now)}`,
       )
+  }
+
+  stopping({ job, worker, number }: Run, reason: StopReason): void {
+    const why = reason === 'timeout' ? 'has taken longer than its timeout' : 'is cancelled'
+    const facts = { id: job.id, task: job.task, run: number, worker: worker.pid, reason }
+    this.#log.info(facts, `${job.task} ${why}: its signal aborts`)
+  }
+
+  relieved({ number, pid }: Worker, neighbours: number): void {
+    this.#log.info(
+      { worker: pid, number, neighbours },
+      `Worker ${number} gets no more jobs, and is killed; its ${count(neighbours, 'other job')} may end first, where its event loop turns`,
+    )
+  }
+
+  killing({ number, pid }: Worker, { job }: Run, reason: StopReason): void {
+    const why = reason === 'timeout' ? 'timed out' : 'was cancelled'
+    const facts = { id: job.id, task: job.task, worker: pid, number, reason }
+    this.#log.warn(facts, `Killing worker ${number} (pid ${pid}): ${job.task} ${why} and has not ended`)
+  }
+
+  cancelled({ job, number }: Run): void {
+    this.#log.info({ id: job.id, task: job.task, run: number }, `Cancelled ${job.task}`)
+  }
+
+  hung({ number, pid }: Worker, silent: number, runs: readonly Run[]): void {
+    const jobs = runs.map(({ job }) => ({ id: job.id, task: job.task }))
+    const names = jobs.map(({ id, task }) => `${task} (${id})`).join(', ')
+    this.#log.error(
+      { worker: pid, number, jobs: jobs.slice(0, MOST_NAMED) },
+      `Worker ${number} (pid ${pid}) has not answered for ${seconds(silent)}: one of its tasks computes without a pause: ${names}. Give that a timeout, or let it await`,
+    )
+  }
+
+  backFromHang({ number, pid }: Worker, silent: number): void {
+    this.#log.info({ worker: pid, number }, `Worker ${number} answers again, after ${seconds(silent)}`)
+  }
+
+  recovered(culprit: Job | undefined, underWay: number, removed: number): void {
+    const what = `The daemon before this one died with ${count(underWay, 'job')} under way`
+    const then =
+      culprit === undefined ? 'they run again one at a time' : `${culprit.task} (${culprit.id}) is charged`
+    const gone = removed === 0 ? '' : `; ${count(removed, 'cancelled job')} removed`
+    if (underWay > 0) this.#log.warn({ underWay, id: culprit?.id }, `${what}: ${then}${gone}`)
+    else this.#log.info(`${count(removed, 'cancelled job')} of the daemon before this one removed`)
   }
 
   late(run: number, worker: Worker): void {
@@ -162,12 +206,11 @@ export class Journal {
   ): void {
     const facts = { worker: pid, number, generation, cut, ...exit, ...(broken && { err: broken }) }
     if (expected && cut === 0) this.#log.debug(facts, `Worker ${number} ended`)
-    else if (expected)
-      this.#log.warn(facts, `Worker ${number} was ended with ${count(cut, 'job')} running: back to the queue`)
+    else if (expected) this.#log.warn(facts, `Worker ${number} was ended with ${count(cut, 'job')} running`)
     else
       this.#log.error(
         facts,
-        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${broken?.message ?? how(exit)}; ${count(cut, 'job')} running`,
+        `Worker ${number} (pid ${pid}, generation ${generation}) died: ${broken?.message ?? exitText(exit)}; ${count(cut, 'job')} running`,
       )
   }
 

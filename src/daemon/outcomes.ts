@@ -15,6 +15,7 @@ export interface OutcomesOptions {
   readonly succeeded: (run: Run) => void
   readonly failed: (run: Run, failure: Failure, next: Job | undefined, now: number) => void
   readonly held: (job: Job, reason: string) => void
+  readonly cancelled: (run: Run) => void
 }
 
 export class Outcomes {
@@ -26,19 +27,29 @@ export class Outcomes {
 
   /** A worker reported how a run ended. */
   report(run: Run, outcome: Outcome): void {
-    if (outcome.kind === 'threw') return this.#failed(run, outcome.failure)
+    if (run.job.mark === 'cancelled') return this.#cancelled(run)
+    if (outcome.kind === 'threw') return this.#failed(run, 'threw', outcome.failure)
+    if (outcome.kind === 'missing') return this.hold(run.job, outcome.reason)
     this.#apply(run.job, outcome)
     this.#options.succeeded(run)
   }
 
-  /**
-   * A worker went with these runs. One that was alone in a worker that died by itself is charged; otherwise nobody
-   * can say whose fault it was, and nobody pays.
-   */
-  cut(runs: readonly Run[], cause: Failure | undefined): void {
-    const [alone] = runs
-    if (cause !== undefined && alone !== undefined && runs.length === 1) this.#failed(alone, cause)
-    else for (const { job } of runs) this.#apply(job, { kind: 'released' })
+  /** A run went with its worker, which died by itself: where it was alone it pays, else it is one of the suspects. */
+  died(run: Run, alone: boolean, cause: Failure): void {
+    if (run.job.mark === 'cancelled') return this.#cancelled(run)
+    if (alone) this.#failed(run, 'died', cause)
+    else this.#apply(run.job, { kind: 'suspected' })
+  }
+
+  /** A run went with its worker, which was ended for another reason: nobody pays. */
+  release(run: Run): void {
+    if (run.job.mark === 'cancelled') this.#cancelled(run)
+    else this.#apply(run.job, { kind: 'released' })
+  }
+
+  /** A job that was taken did not come to run. */
+  back(job: Job): void {
+    this.#apply(job, { kind: 'released' })
   }
 
   /** The code that there is cannot run a job. */
@@ -52,14 +63,15 @@ export class Outcomes {
     this.#apply(job, { kind: 'freed' })
   }
 
-  #failed(run: Run, failure: Failure): void {
+  #failed(run: Run, kind: 'threw' | 'died', failure: Failure): void {
     const now = this.#options.clock.now()
-    const next = this.#apply(run.job, {
-      kind: 'threw',
-      failure,
-      policy: this.#options.policyOf(run.job.task),
-    })
+    const next = this.#apply(run.job, { kind, failure, policy: this.#options.policyOf(run.job.task) })
     this.#options.failed(run, failure, next, now)
+  }
+
+  #cancelled(run: Run): void {
+    this.#apply(run.job, { kind: 'released' })
+    this.#options.cancelled(run)
   }
 
   #apply(job: Job, event: JobEvent): Job | undefined {

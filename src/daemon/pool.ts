@@ -5,7 +5,8 @@ import { DaemonError } from '../model/errors.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
+import { BRIEF, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
+import { fatalEvent, reportingTo } from './pool/fatal.ts'
 
 /** Where the inspector of the first worker listens. */
 export interface InspectAddress {
@@ -17,6 +18,8 @@ export interface PoolOptions {
   readonly size: number
   /** Asked once a generation. */
   readonly brief: () => WorkerBrief
+  /** Where a worker that cannot go on writes why. */
+  readonly reports: string
   /** Where workers run: tsx finds tsconfig.json there. */
   readonly root: string
   readonly env: Readonly<Record<string, string>>
@@ -29,8 +32,12 @@ export interface PoolOptions {
   /** A worker can take jobs. */
   readonly ready: (worker: Worker) => void
   readonly message: (worker: Worker, message: WorkerMessage) => void
-  /** A worker is gone, whether it was told to go or not; `broken` is what its code threw while it loaded. */
-  readonly gone: (worker: Worker, exit: Exit, expected: boolean, broken?: Failure) => void
+  /**
+   * A worker is gone, whether it was told to go or not; `broken` is what its code threw while it loaded.
+   *
+   * @returns whether it had something to run
+   */
+  readonly gone: (worker: Worker, exit: Exit, expected: boolean, broken?: Failure) => boolean
 }
 
 interface Member extends Worker {
@@ -39,6 +46,8 @@ interface Member extends Worker {
   /** When it became ready, on the monotonic clock. */
   readyAt: number | undefined
   retired: boolean
+  /** Another has taken its place. */
+  relieved: boolean
   broken: Failure | undefined
 }
 
@@ -61,6 +70,7 @@ export class Pool {
   #latest = 0
   #pause = FIRST_PAUSE
   #closing = false
+  #isolating = false
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -68,7 +78,10 @@ export class Pool {
     cluster.setupPrimary({
       exec: fileURLToPath(new URL('../worker/main.js', import.meta.url)),
       args: [],
-      execArgv: inspect === undefined ? [] : [`--inspect=${inspect.host}:${inspect.port}`],
+      execArgv: [
+        ...reportingTo(options.reports),
+        ...(inspect === undefined ? [] : [`--inspect=${inspect.host}:${inspect.port}`]),
+      ],
       ...(inspect !== undefined && { inspectPort: () => this.#inspectPort() }),
       cwd: options.root,
       // The fourth is the lifeline (wire/ipc.ts): only the master holds its other end.
@@ -86,10 +99,42 @@ export class Pool {
     return [...this.#members.values()]
   }
 
-  /** Hands jobs to a worker. */
-  hand(worker: Worker, jobs: readonly Handing[]): void {
+  /** Sends to a worker, where it still lives. */
+  send(worker: Worker, message: MasterMessage): void {
     const member = this.#members.get(worker.number)
-    if (member !== undefined) this.#send(member, { kind: 'jobs', jobs })
+    if (member !== undefined) this.#send(member, message)
+  }
+
+  /** Sends to all that live. */
+  broadcast(message: MasterMessage): void {
+    for (const member of this.#members.values()) this.#send(member, message)
+  }
+
+  /** Ends a worker at once; it is not replaced. */
+  end(worker: Worker): void {
+    const member = this.#members.get(worker.number)
+    if (member !== undefined) this.#kill(member)
+  }
+
+  /** Brings up another worker in the place of one that is to end. */
+  relieve(worker: Worker): void {
+    const member = this.#members.get(worker.number)
+    if (member === undefined || member.relieved || member.retired) return
+    member.relieved = true
+    if (member.generation === this.generation && !member.isolated) this.#fill(member)
+  }
+
+  /** Whether there is to be a worker beside the others, of the newest generation, that is isolated. */
+  isolate(wanted: boolean): void {
+    if (wanted === this.#isolating) return
+    this.#isolating = wanted
+    if (this.#generation === undefined || this.#closing) return
+    if (wanted) this.#fill({ generation: this.#generation.number, isolated: true })
+    else for (const member of this.#isolated()) this.#retire(member, this.#options.retireTimeout)
+  }
+
+  #isolated(): Member[] {
+    return [...this.#members.values()].filter((member) => member.isolated)
   }
 
   /**
@@ -115,10 +160,11 @@ export class Pool {
     this.#pause = FIRST_PAUSE
     this.#options.renewed(generation.number, specs[0] ?? [])
     for (const member of old) this.#retire(member, this.#options.retireTimeout)
+    if (this.#isolating) this.#fill({ generation: generation.number, isolated: true })
     for (const { member } of born) {
       // One may have died while the others were loading.
       if (this.#members.has(member.number)) this.#options.ready(member)
-      else this.#replace(member)
+      else this.#replace(member, false)
     }
     return generation.number
   }
@@ -172,17 +218,22 @@ export class Pool {
     return port
   }
 
-  #fork({ number: generation, brief }: Generation): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
+  #fork(
+    { number: generation, brief }: Generation,
+    isolated = false,
+  ): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
     const inspectPort = this.#options.inspect === undefined ? undefined : this.#inspectPort()
     const child = cluster.fork({ ...this.#options.env, [BRIEF]: JSON.stringify(brief) })
     const member: Member = {
       number: child.id,
       pid: child.process.pid ?? 0,
       generation,
+      isolated,
       process: child,
       inspectPort,
       readyAt: undefined,
       retired: false,
+      relieved: false,
       broken: undefined,
     }
     this.#members.set(member.number, member)
@@ -207,31 +258,40 @@ export class Pool {
       child.on('error', (error) => {
         if (member.pid === 0) end({ code: null, signal: null }, error)
       })
-      child.once('exit', (code: number | null, signal: string | null) => end({ code, signal }))
+      child.once('exit', (code: number | null, signal: string | null) => {
+        const fatal = signal === 'SIGABRT' ? fatalEvent(this.#options.reports, member.pid) : undefined
+        end({ code, signal, fatal })
+      })
     })
     return { member, tasks }
   }
 
   #gone(member: Member, exit: Exit): void {
-    this.#options.gone(member, exit, member.retired, member.broken)
-    if (!member.retired && member.generation === this.generation) this.#replace(member)
+    const worked = this.#options.gone(member, exit, member.retired, member.broken)
+    if (!member.retired && !member.relieved && member.generation === this.generation)
+      this.#replace(member, worked)
   }
 
-  /** One that had served a while is replaced at once, a young one after a growing pause. */
-  #replace({ generation, readyAt }: Member): void {
-    const young = readyAt === undefined || performance.now() - readyAt < YOUNG
+  /** One that had served a while, or died at work, is replaced at once; a young one after a growing pause. */
+  #replace(member: Member, worked: boolean): void {
+    const { readyAt } = member
+    const young = readyAt === undefined || (!worked && performance.now() - readyAt < YOUNG)
     const pause = young ? this.#pause : 0
     this.#pause = young ? Math.min(this.#pause * 2, LONGEST_PAUSE) : FIRST_PAUSE
-    setTimeout(() => {
-      if (this.#closing || this.#generation?.number !== generation) return
-      const { member, tasks } = this.#fork(this.#generation)
-      tasks.then(
-        () => {
-          if (!member.retired) this.#options.ready(member)
-        },
-        () => {}, // Its exit has been told, and brought the next.
-      )
-    }, pause)
+    setTimeout(() => this.#fill(member), pause)
+  }
+
+  /** Forks a worker of that generation, while it is the newest, and an isolated one while that is wanted. */
+  #fill({ generation, isolated }: Pick<Worker, 'generation' | 'isolated'>): void {
+    if (this.#closing || this.#generation?.number !== generation) return
+    if (isolated && (!this.#isolating || this.#isolated().some((one) => !one.retired))) return
+    const { member, tasks } = this.#fork(this.#generation, isolated)
+    tasks.then(
+      () => {
+        if (!member.retired) this.#options.ready(member)
+      },
+      () => {}, // Its exit has been told, and brought the next.
+    )
   }
 }
 

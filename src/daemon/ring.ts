@@ -4,21 +4,24 @@
  */
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import type { StorageError } from '../model/errors.ts'
-import type { Job, NewJob } from '../model/job.ts'
-import type { Failure } from '../model/outcome.ts'
+import { type Job, type NewJob, settle } from '../model/job.ts'
+import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
-import type { Exit, Worker } from '../model/run.ts'
+import { type Exit, exitText, type Run, type StopReason, type Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
-import type { Handing, WorkerMessage } from '../wire/ipc.ts'
+import type { Handing, MasterMessage, WorkerMessage } from '../wire/ipc.ts'
 import { Catalogue } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits } from './commits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
+import { Marks } from './marks.ts'
 import { Outcomes } from './outcomes.ts'
+import { Pulse } from './pulse.ts'
 import { RecentIds } from './recent.ts'
 import { Scheduler } from './scheduler.ts'
+import { Stops } from './stops.ts'
 
 export interface RingOptions {
   readonly store: Store
@@ -32,7 +35,16 @@ export interface RingOptions {
   readonly remember: number
   /** The number of this start. */
   readonly boot: number
-  readonly hand: (worker: Worker, jobs: readonly Handing[]) => void
+  /** What a run gets after its signal, ms. */
+  readonly killGrace: number
+  /** How long a worker's event loop may stand still before that is reported, ms. */
+  readonly hangTimeout: number
+  readonly send: (worker: Worker, message: MasterMessage) => void
+  /** Whether an isolated worker is wanted, for suspects. */
+  readonly isolate: (wanted: boolean) => void
+  /** Another worker takes the place of this one, which gets no more jobs. */
+  readonly relieve: (worker: Worker) => void
+  readonly kill: (worker: Worker) => void
 }
 
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
@@ -44,10 +56,16 @@ export class Ring {
   readonly #dispatcher: Dispatcher
   readonly #commits: Commits
   readonly #outcomes: Outcomes
+  readonly #marks: Marks
+  readonly #stops: Stops
+  readonly #pulse: Pulse
   readonly #alarm: Alarm
   readonly #recent: RecentIds
   readonly #stopJumps: () => void
   #catalogue: Catalogue
+  #generation = 0
+  /** Jobs that are held for want of their code, and the generation that lacked it. */
+  readonly #missing = new Map<number, number>()
   #stopped = false
 
   constructor(options: RingOptions) {
@@ -77,15 +95,49 @@ export class Ring {
       succeeded: (run) => journal.succeeded(run),
       failed: (run, failure, next, now) => journal.failed(run, failure, next, now),
       held: (job, reason) => journal.held(job, reason),
+      cancelled: (run) => journal.cancelled(run),
+    })
+    this.#stops = new Stops({
+      grace: options.killGrace,
+      abort: (run, reason) => this.#abort(run, reason),
+      relieve: (worker, neighbours) => this.#relieve(worker, neighbours),
+      runsOn: (worker) => this.#dispatcher.runsOn(worker),
+      ask: (worker, answered) => this.#pulse.ask(worker, answered),
+      kill: (worker, because, reason) => {
+        journal.killing(worker, because, reason)
+        options.kill(worker)
+      },
+    })
+    this.#pulse = new Pulse({
+      clock,
+      hangTimeout: options.hangTimeout,
+      working: () => [...new Set([...this.#dispatcher.runs()].map(({ worker }) => worker))],
+      ping: (worker) => options.send(worker, { kind: 'ping' }),
+      hung: (worker, silent) => journal.hung(worker, silent, this.#dispatcher.runsOn(worker)),
+      back: (worker, silent) => journal.backFromHang(worker, silent),
+    })
+    this.#marks = new Marks({
+      clock,
+      runs: () => this.#dispatcher.runs(),
+      mark: (run) => this.#mark(run),
     })
     this.#dispatcher = new Dispatcher({
+      clock,
       concurrency: options.concurrency,
       firstRun: options.boot * RUNS_A_BOOT,
       take: (limit) => this.#scheduler.take(limit),
+      takeSuspect: () => this.#scheduler.takeSuspect(),
+      trial: (job, tried) => this.#try(job, tried),
+      back: (job) => this.#outcomes.back(job),
+      timed: ({ task }) => this.#catalogue.timeoutOf(task) !== undefined,
       obstacle: ({ task }) => this.#catalogue.obstacle(task),
       held: (job, reason) => this.#outcomes.hold(job, reason),
-      started: (run) => journal.calling(run),
-      hand: options.hand,
+      started: (run) => {
+        journal.calling(run)
+        this.#marks.watch()
+        this.#pulse.watch()
+      },
+      hand: (worker, jobs: readonly Handing[]) => options.send(worker, { kind: 'jobs', jobs }),
     })
   }
 
@@ -97,10 +149,13 @@ export class Ring {
   get queue(): LiveQueue {
     const scheduler = this.#scheduler
     return {
-      running: () => this.#dispatcher.jobs(),
+      running: () => [...this.#dispatcher.runs()].map(({ job }) => job),
       busy: () => scheduler.busy,
       isBusy: (seq) => scheduler.isBusy(seq),
       withdraw: (job) => scheduler.withdraw(job.seq),
+      cancel: (job) => this.#cancel(job.seq),
+      settled: () => this.#commits.next(),
+      hasEnded: (id) => this.#recent.has(id),
       removed: (job) => this.#ended(job, undefined),
       restored: (job) => scheduler.add([job]),
       changed: () => scheduler.refill(),
@@ -132,7 +187,8 @@ export class Ring {
   }
 
   /** From now on this is what the code can run. */
-  learn(tasks: readonly TaskSpec[]): void {
+  learn(generation: number, tasks: readonly TaskSpec[]): void {
+    this.#generation = generation
     this.#catalogue = new Catalogue(tasks, this.#options.defaults)
   }
 
@@ -140,6 +196,33 @@ export class Ring {
   async freeHeld(): Promise<void> {
     const freed = await this.#options.store.free(this.#catalogue.names)
     if (freed > 0) this.#options.journal.freed(freed)
+  }
+
+  /**
+   * Settles what a daemon that died left under way. Of the jobs that its last commits marked, one that was alone pays, or
+   * the one suspect that was being tried; several others are suspects now. What was cancelled goes.
+   */
+  async recover(): Promise<void> {
+    const { store, clock, journal, boot } = this.#options
+    const marked = await store.marked()
+    const underWay = marked.filter(({ mark }) => mark === 'started' || mark === 'trial')
+    const tried = underWay.filter(({ mark }) => mark === 'trial')
+    const [culprit] = underWay.length === 1 ? underWay : tried.length === 1 ? tried : []
+    const save: Job[] = []
+    const remove: Job[] = []
+    for (const job of marked) {
+      if (job.mark === 'suspect') continue
+      const policy = this.#catalogue.policyOf(job.task)
+      const next =
+        job === culprit
+          ? settle(job, { kind: 'died', failure: daemonDied(boot - 1), policy }, clock.now())
+          : settle(job, { kind: 'suspected' }, clock.now())
+      if (next === undefined) remove.push(job)
+      else save.push(next)
+    }
+    if (save.length + remove.length === 0) return
+    await store.commit({ insert: [], save, remove })
+    journal.recovered(culprit, underWay.length, remove.length)
   }
 
   /** Reads the queue from the database: the replay at the start, and what was freed later. */
@@ -152,6 +235,8 @@ export class Ring {
     this.#stopped = true
     this.#stopJumps()
     this.#alarm.stop()
+    this.#marks.stop()
+    this.#pulse.stop()
   }
 
   /**
@@ -163,6 +248,20 @@ export class Ring {
     return this.#commits.drained(patience)
   }
 
+  /** Takes back the marks of what runs: it was cut on purpose, and the next start must not think that the daemon died. */
+  async release(): Promise<void> {
+    const { store, clock } = this.#options
+    const now = clock.now()
+    const save: Job[] = []
+    const remove: Job[] = []
+    for (const { job } of this.#dispatcher.runs()) {
+      const next = settle(job, { kind: 'released' }, now)
+      if (next === undefined) remove.push(job)
+      else if (next !== job) save.push(next)
+    }
+    if (save.length + remove.length > 0) await store.commit({ insert: [], save, remove })
+  }
+
   /** A worker can take jobs. */
   admit(worker: Worker): void {
     this.#options.journal.workerReady(worker)
@@ -171,21 +270,100 @@ export class Ring {
   }
 
   hear(worker: Worker, message: WorkerMessage): void {
+    if (message.kind === 'pong') return this.#pulse.heard(worker)
+    if (message.kind === 'begun') return this.#begun(worker, message.run)
     if (message.kind !== 'ended') return
     for (const [number, outcome] of message.ended) {
       const run = this.#dispatcher.end(number, worker)
       if (run === undefined) this.#options.journal.late(number, worker)
-      else this.#outcomes.report(run, outcome)
+      else this.#report(run, outcome)
     }
     this.#pump()
   }
 
-  /** A worker is gone. */
-  dismiss(worker: Worker, exit: Exit, expected: boolean, broken?: Failure): void {
+  /**
+   * A worker is gone.
+   *
+   * @returns whether it had something to run
+   */
+  dismiss(worker: Worker, exit: Exit, expected: boolean, broken?: Failure): boolean {
     const runs = this.#dispatcher.dismiss(worker)
+    this.#pulse.gone(worker)
     this.#options.journal.workerGone(worker, exit, expected, runs.length, broken)
-    this.#outcomes.cut(runs, expected ? undefined : workerDied(worker, exit))
+    this.#stops.gone(worker)
+    for (const run of runs) this.#cut(run, expected, runs.length === 1, workerDied(worker, exit))
     this.#pump()
+    return runs.length > 0
+  }
+
+  #begun(worker: Worker, number: number): void {
+    const run = this.#dispatcher.runsOn(worker).find((one) => one.number === number)
+    const timeout = run === undefined ? undefined : this.#catalogue.timeoutOf(run.job.task)
+    if (run !== undefined && timeout !== undefined) this.#stops.begun(run, timeout)
+  }
+
+  #report(run: Run, outcome: Outcome): void {
+    const stop = this.#stops.ended(run)
+    if (outcome.kind === 'threw' && stop?.reason === 'timeout')
+      return this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run, outcome.failure) })
+    if (outcome.kind === 'missing') {
+      // A later generation may have what this one lacks.
+      if (run.worker.generation < this.#generation) return this.#outcomes.release(run)
+      this.#missing.set(run.job.seq, this.#generation)
+    }
+    this.#outcomes.report(run, outcome)
+  }
+
+  #cut(run: Run, expected: boolean, alone: boolean, cause: Failure): void {
+    const stop = this.#stops.ended(run)
+    if (stop?.condemned && stop.reason === 'timeout')
+      this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run) })
+    else if (expected) this.#outcomes.release(run)
+    else this.#outcomes.died(run, alone, cause)
+  }
+
+  #timedOut({ job }: Run, cause?: Failure): Failure {
+    const seconds = (this.#catalogue.timeoutOf(job.task) ?? 0) / 1000
+    const message = `${job.task} took longer than its timeout of ${seconds} s`
+    return { name: 'TimeoutError', message, stack: '', ...(cause && { cause }) }
+  }
+
+  /** @returns whether the job runs; resolves when it is on disk that it shall not run again */
+  async #cancel(seq: number): Promise<boolean> {
+    const run = this.#dispatcher.runOf(seq)
+    if (run === undefined) return false
+    const { job } = this.#dispatcher.update(run, { ...run.job, mark: 'cancelled' })
+    this.#stops.stop(run, 'cancelled')
+    await new Promise<void>((stored) => this.#commits.mark(job, stored))
+    return true
+  }
+
+  #abort(run: Run, reason: StopReason): void {
+    this.#options.journal.stopping(run, reason)
+    this.#options.send(run.worker, { kind: 'abort', run: run.number, reason })
+  }
+
+  #relieve(worker: Worker, neighbours: number): void {
+    this.#options.journal.relieved(worker, neighbours)
+    this.#dispatcher.close(worker)
+    this.#options.relieve(worker)
+  }
+
+  #mark(run: Run): void {
+    const job = settle(run.job, { kind: 'started' }, this.#options.clock.now())
+    if (job === undefined || job === run.job) return
+    this.#dispatcher.update(run, job)
+    this.#commits.mark(job, () => {})
+  }
+
+  /** A suspect's mark is on disk before it runs: should it take the daemon with it, the next start knows whom to charge. */
+  #try(job: Job, tried: (job: Job) => void): void {
+    const marked = settle(job, { kind: 'started' }, this.#options.clock.now()) ?? job
+    this.#commits.mark(marked, () => {
+      if (this.#stopped) return this.#outcomes.back(marked)
+      tried(marked)
+      this.#pump()
+    })
   }
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
@@ -193,10 +371,9 @@ export class Ring {
     if (this.#stopped) return
     // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
     const now = this.#options.clock.now()
+    this.#options.isolate(this.#dispatcher.onTrial || this.#scheduler.hasSuspect())
     this.#dispatcher.dispatch()
-    const next = this.#scheduler.nextDue()
-    // What is due already waits for a slot, and a freed slot wakes.
-    this.#alarm.set(next !== undefined && next > now ? next : undefined)
+    this.#alarm.set(this.#scheduler.nextDue(now))
   }
 
   #jumped(by: number): void {
@@ -211,8 +388,10 @@ export class Ring {
    * its release is stored, too.
    */
   #freeLate(job: Job): boolean {
-    const late = job.state === 'held' && this.#catalogue.obstacle(job.task) === undefined
-    if (!late) return false
+    if (job.state !== 'held') return false
+    const lackedBy = this.#missing.get(job.seq)
+    this.#missing.delete(job.seq)
+    if (lackedBy === this.#generation || this.#catalogue.obstacle(job.task) !== undefined) return false
     this.#scheduler.withdraw(job.seq)
     this.#outcomes.free(job)
     return true
@@ -231,8 +410,14 @@ export class Ring {
   }
 }
 
-const workerDied = ({ number, pid, generation }: Worker, { code, signal }: Exit): Failure => ({
+const daemonDied = (boot: number): Failure => ({
+  name: 'DaemonDied',
+  message: `the daemon of start ${boot} died while this job ran, and no other`,
+  stack: '',
+})
+
+const workerDied = ({ number, pid, generation }: Worker, exit: Exit): Failure => ({
   name: 'WorkerDied',
-  message: `worker ${number} (pid ${pid}, generation ${generation}) died: ${signal ?? `exit code ${code}`}`,
+  message: `worker ${number} (pid ${pid}, generation ${generation}) died: ${exitText(exit)}`,
   stack: '',
 })

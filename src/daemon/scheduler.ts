@@ -1,11 +1,11 @@
 /**
  * Whose turn it is. The queue is in the database; here is a window of its nearest jobs, so that a million rows are rows
  * and not objects. Busy are the jobs that are running or whose ending is not yet stored: the table still shows them as
- * queued, and a refill passes them over.
+ * queued, and a refill passes them over. Suspects, which run alone, stand in a queue of their own: they hold up nobody.
  */
 import TinyQueue from 'tinyqueue'
 import type { Clock } from '../clock.ts'
-import { byTurn, type Job } from '../model/job.ts'
+import { byTurn, isSuspect, type Job } from '../model/job.ts'
 import type { Store } from '../store/store.ts'
 
 /** Jobs in the window after a refill. 4,096 jobs of 150 bytes are about 2 MB. */
@@ -30,6 +30,7 @@ export class Scheduler {
   readonly #size: number
   readonly #low: number
   #window = new TinyQueue<Job>([], byTurn)
+  #suspects = new TinyQueue<Job>([], byTurn)
   /** By sequence number, for every job in the window that has not been withdrawn. */
   readonly #waiting = new Map<number, Job>()
   readonly #busy = new Set<number>()
@@ -74,7 +75,7 @@ export class Scheduler {
     const now = this.#options.clock.now()
     const taken: Job[] = []
     while (taken.length < limit) {
-      const job = this.#first()
+      const job = this.#first(this.#window)
       if (job === undefined || job.due > now) break
       this.#window.pop()
       this.#hold(job.seq)
@@ -82,6 +83,20 @@ export class Scheduler {
     }
     if (this.#horizon !== undefined && this.#waiting.size < this.#low) this.refill()
     return taken
+  }
+
+  /** @returns whether a suspect is due */
+  hasSuspect(): boolean {
+    const job = this.#first(this.#suspects)
+    return job !== undefined && job.due <= this.#options.clock.now()
+  }
+
+  /** @returns the suspect whose turn it is, where one is due; it is busy from now on */
+  takeSuspect(): Job | undefined {
+    if (!this.hasSuspect()) return undefined
+    const job = this.#suspects.pop() as Job
+    this.#hold(job.seq)
+    return job
   }
 
   /** Makes a job busy that is not running, to be removed or changed. @returns false where it is busy already */
@@ -97,9 +112,16 @@ export class Scheduler {
     this.#touched?.add(seq)
   }
 
-  /** @returns when the nearest job is due, epoch ms, or `undefined` where none is queued */
-  nextDue(): number | undefined {
-    return this.#first()?.due
+  /** @returns when the next job becomes due after `now`, epoch ms, or `undefined` where none does */
+  nextDue(now: number): number | undefined {
+    const dues = [this.#later(this.#window, now), this.#later(this.#suspects, now)]
+    return dues[0] === undefined || dues[1] === undefined ? (dues[0] ?? dues[1]) : Math.min(dues[0], dues[1])
+  }
+
+  /** What is due already waits for room. */
+  #later(queue: TinyQueue<Job>, now: number): number | undefined {
+    const due = this.#first(queue)?.due
+    return due !== undefined && due > now ? due : undefined
   }
 
   /** Reads the window anew: at the start, when it runs low, and when rows were changed in bulk. */
@@ -145,9 +167,10 @@ export class Scheduler {
   }
 
   #enter(job: Job): void {
-    if (this.#waiting.get(job.seq)?.due === job.due) return
+    const known = this.#waiting.get(job.seq)
+    if (known?.due === job.due && known.mark === job.mark) return
     this.#waiting.set(job.seq, job)
-    this.#window.push(job)
+    this.#queueOf(job).push(job)
   }
 
   #hold(seq: number): void {
@@ -157,12 +180,16 @@ export class Scheduler {
     if (this.#window.length > 2 * this.#waiting.size + this.#size) this.#rebuild()
   }
 
+  #queueOf(job: Job): TinyQueue<Job> {
+    return isSuspect(job) ? this.#suspects : this.#window
+  }
+
   /** The nearest job; entries that were withdrawn or replaced are passed over. */
-  #first(): Job | undefined {
+  #first(queue: TinyQueue<Job>): Job | undefined {
     for (;;) {
-      const job = this.#window.peek()
+      const job = queue.peek()
       if (job === undefined || this.#waiting.get(job.seq) === job) return job
-      this.#window.pop()
+      queue.pop()
     }
   }
 
@@ -179,6 +206,11 @@ export class Scheduler {
   }
 
   #rebuild(): void {
-    this.#window = new TinyQueue([...this.#waiting.values()], byTurn)
+    const jobs = [...this.#waiting.values()]
+    this.#window = new TinyQueue(
+      jobs.filter((job) => !isSuspect(job)),
+      byTurn,
+    )
+    this.#suspects = new TinyQueue(jobs.filter(isSuspect), byTurn)
   }
 }

@@ -234,6 +234,19 @@ export class TaskMissingError extends ZtaskError {
 }
 
 /**
+ * There is no job to tell of.
+ *
+ * Raised: `currentJob()`, outside of a job: a task that is called directly, `sendEmail('a@b.c')`, is a function.
+ *
+ * Data: none.
+ *
+ * Cure: enqueue the task; or ask only where it runs as a job.
+ */
+export class NoCurrentJobError extends ZtaskError {
+  static override readonly code = 'ZTASK_NO_CURRENT_JOB'
+}
+
+/**
  * Something that is set has a value that cannot be: a setting, a flag, a variable, an option of a task.
  *
  * Raised: the start of a command or a daemon, the first call of a client, `task()`.

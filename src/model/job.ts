@@ -2,12 +2,16 @@
  * A job, and the one function that changes its state.
  *
  *   insert ─▶ queued ──run──▶ succeeded: the row goes
- *              ▲  ▲ └─threw, retries left─▶ queued, due later
- *              │  │ └─threw, none left────▶ failed ──retried──▶ queued, no attempts
- *              │  └─────────freed───────── held ◀──held── queued
- *              └─released (cut, not charged)
+ *              ▲  ▲ └─threw, died, retries left─▶ queued, due later
+ *              │  │ └─threw, died, none left────▶ failed ──retried──▶ queued, no attempts
+ *              │  └───────────freed──────────── held ◀──held── queued
+ *              └─released, suspected (cut, not charged)
+ *
+ * A mark outlives the daemon. It says of a queued job that its run is under way (started; trial, where it is a suspect
+ * that runs alone), that it is suspect of having killed a worker or the daemon, or that it is cancelled: then however its
+ * run ends, the row goes.
  */
-import type { Failure } from './outcome.ts'
+import type { FailedAttempt, Failure } from './outcome.ts'
 import { nextAttempt, type RetryPolicy } from './retry.ts'
 
 /** The five states that users see; the counts over all jobs add up. */
@@ -17,6 +21,12 @@ export type JobState = (typeof JOB_STATES)[number]
 /** The part of the state that is kept in the row; waiting and scheduled follow from the clock, running from the master. */
 export const STORED_STATES = ['queued', 'held', 'failed'] as const
 export type StoredState = (typeof STORED_STATES)[number]
+
+/** A job that is retried a thousand times should not grow a thousand stacks. */
+const MOST_FAILURES = 10
+
+/** What is known of a job's run and must not die with the daemon. */
+export type Mark = 'started' | 'suspect' | 'trial' | 'cancelled'
 
 /** A job as a call makes it. Times are epoch ms. */
 export interface NewJob {
@@ -40,15 +50,25 @@ export interface Job extends NewJob {
   readonly attempts: number
   /** The last failure. */
   readonly failure: Failure | null
+  /** The latest failures, the last one among them, in their order. */
+  readonly failures: readonly FailedAttempt[]
   /** When the last retry had failed, else null. */
   readonly failedAt: number | null
+  readonly mark: Mark | null
 }
 
 export type JobEvent =
   | { readonly kind: 'succeeded' }
   | { readonly kind: 'threw'; readonly failure: Failure; readonly policy: RetryPolicy }
+  /** The run was alone in a worker, or marked alone in a daemon, that died. */
+  | { readonly kind: 'died'; readonly failure: Failure; readonly policy: RetryPolicy }
   /** The run was cut by something that is not its fault. */
   | { readonly kind: 'released' }
+  /** The run was one of several in a worker or a daemon that died: nobody can say yet which of them killed it. */
+  | { readonly kind: 'suspected' }
+  /** The run has been under way for a while, or is about to begin as a suspect's. */
+  | { readonly kind: 'started' }
+  | { readonly kind: 'cancelled' }
   | { readonly kind: 'held'; readonly reason: string }
   | { readonly kind: 'freed' }
   | { readonly kind: 'retried' }
@@ -61,15 +81,28 @@ export type JobEvent =
  * @returns the job as it is to be kept, or `undefined` where its row goes
  */
 export const settle = (job: Job, event: JobEvent, now: number): Job | undefined => {
+  if (job.mark === 'cancelled')
+    return event.kind === 'started' || event.kind === 'cancelled' ? job : undefined
   switch (event.kind) {
     case 'succeeded':
       return undefined
     case 'threw':
-      return charge(job, event.failure, event.policy, now)
+      return charge({ ...job, mark: null }, event.failure, event.policy, now)
+    case 'died': {
+      const charged = charge({ ...job, mark: null }, event.failure, event.policy, now)
+      // What killed one worker may kill the next: its retry has no neighbours.
+      return charged.state === 'queued' ? { ...charged, mark: 'suspect' } : charged
+    }
     case 'released':
-      return job
+      return withMark(job, isSuspect(job) ? 'suspect' : null)
+    case 'suspected':
+      return withMark(job, 'suspect')
+    case 'started':
+      return withMark(job, isSuspect(job) ? 'trial' : 'started')
+    case 'cancelled':
+      return withMark(job, 'cancelled')
     case 'held':
-      return { ...job, state: 'held', reason: event.reason }
+      return { ...job, state: 'held', reason: event.reason, mark: null }
     case 'freed':
       return job.state === 'held' ? { ...job, state: 'queued', reason: null } : job
     case 'retried':
@@ -77,11 +110,17 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
   }
 }
 
+/** @returns whether it must run alone. */
+export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark === 'trial'
+
+const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
+
 const charge = (job: Job, failure: Failure, policy: RetryPolicy, now: number): Job => {
   const attempts = job.attempts + 1
+  const failures = [...job.failures, { at: now, failure }].slice(-MOST_FAILURES)
   const due = nextAttempt(attempts, policy, now)
-  if (due === undefined) return { ...job, attempts, failure, state: 'failed', failedAt: now }
-  return { ...job, attempts, failure, due }
+  if (due === undefined) return { ...job, attempts, failure, failures, state: 'failed', failedAt: now }
+  return { ...job, attempts, failure, failures, due }
 }
 
 /** @returns which of the five states a job is in. */

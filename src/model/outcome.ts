@@ -8,7 +8,18 @@ export interface Failure {
   readonly cause?: Failure
 }
 
-export type Outcome = { readonly kind: 'succeeded' } | { readonly kind: 'threw'; readonly failure: Failure }
+/** How a charged run failed. */
+export interface FailedAttempt {
+  /** Epoch ms. */
+  readonly at: number
+  readonly failure: Failure
+}
+
+export type Outcome =
+  | { readonly kind: 'succeeded' }
+  | { readonly kind: 'threw'; readonly failure: Failure }
+  /** There is no code to run: the module is gone, or lacks the export. */
+  | { readonly kind: 'missing'; readonly reason: string }
 
 /** Longer texts are cut: a row should not grow with what a task throws. */
 const LONGEST_TEXT = 16_384

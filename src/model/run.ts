@@ -1,5 +1,8 @@
 import type { Job } from './job.ts'
 
+/** Why a run should end before its task returns. */
+export type StopReason = 'timeout' | 'cancelled'
+
 /** A worker process, as the daemon's stages speak of it. */
 export interface Worker {
   /** Counts the workers of one start of the daemon. */
@@ -7,6 +10,8 @@ export interface Worker {
   readonly pid: number
   /** The version of the code that it runs. */
   readonly generation: number
+  /** Whether it runs suspects, one at a time, and nothing else. */
+  readonly isolated: boolean
 }
 
 /** One handing of a job to a worker. */
@@ -14,10 +19,18 @@ export interface Run {
   readonly number: number
   readonly job: Job
   readonly worker: Worker
+  /** When it was handed over, on the monotonic clock, ms. */
+  readonly started: number
 }
 
 /** How a worker's process ended. */
 export interface Exit {
   readonly code: number | null
   readonly signal: string | null
+  /** What Node says of an end that it did not survive: that memory ran out, say. */
+  readonly fatal?: string | undefined
 }
+
+/** @returns how it ended, in a few words */
+export const exitText = ({ code, signal, fatal }: Exit): string =>
+  `${signal ?? `exit code ${code}`}${fatal === undefined ? '' : ` (${fatal})`}`

@@ -13,6 +13,9 @@ const isName = (value: unknown): boolean => typeof value === 'string' && IDENTIF
 const isNumber = (value: unknown, most: number): value is number =>
   typeof value === 'number' && value >= 0 && value <= most
 
+/** A timer over 2^31 ms fires at once; 24 days are below. */
+const LONGEST_TIMEOUT = 24 * 86_400
+
 const CHECKS: { readonly [K in keyof Required<TaskOptions>]: Check } = {
   name: { fits: isName, expected: "an identifier, such as 'sendEmail'" },
   aliases: {
@@ -24,6 +27,10 @@ const CHECKS: { readonly [K in keyof Required<TaskOptions>]: Check } = {
     expected: 'a whole number, 0 to 1,000,000',
   },
   retryAfter: { fits: (value) => isNumber(value, 1e9), expected: 'a number of seconds, 0 or more' },
+  timeout: {
+    fits: (value) => isNumber(value, LONGEST_TIMEOUT) && value > 0,
+    expected: `a number of seconds, above 0 and up to ${LONGEST_TIMEOUT}`,
+  },
 }
 
 const NAMES = Object.keys(CHECKS)

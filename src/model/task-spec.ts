@@ -5,5 +5,5 @@ export interface TaskSpec {
   readonly name: string
   readonly aliases: readonly string[]
   /** What the task's own options say; the settings decide where they say nothing. */
-  readonly options: Partial<RetryPolicy>
+  readonly options: Partial<RetryPolicy> & { readonly timeout?: number }
 }

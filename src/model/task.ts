@@ -11,6 +11,11 @@ export interface TaskOptions {
   readonly retryCount?: number
   /** Seconds between attempts; the setting `retryAfter` where none is given. */
   readonly retryAfter?: number
+  /**
+   * Seconds that a run may take; without it as long as it likes. Then its signal (`currentJob().signal`) aborts, and
+   * where it has not ended after the daemon's `--kill-grace`, its worker is killed.
+   */
+  readonly timeout?: number
 }
 
 /** Any function. Its return type is `void`, which accepts every other without asking for it. */
@@ -71,12 +76,27 @@ export interface TaskCalls<F> {
   delay(...args: Args<F>): Promise<Job<F>>
 }
 
+/** What became of a job that was cancelled. */
+export type Cancelled = 'removed' | 'signalled' | 'finished'
+
 /** The handle of an enqueued job. */
 export interface Job<F = AnyFunction> {
   /** A UUID v7, made by the client. */
   readonly id: string
   /** Whether the call was only logged, as the setting `disabled` asks. */
   readonly disabled: boolean
+  /**
+   * Cancels the job. One that waits is removed; one that runs is told to end by its signal (`currentJob().signal`), and
+   * its worker is killed where it does not within the daemon's `--kill-grace`. It is not retried, and does not run again.
+   *
+   * @returns `'removed'`: it had not begun and never will; `'signalled'`: it runs, and was told to end; `'finished'`: it
+   *   had ended
+   * @throws DaemonUnavailableError, OutcomeUnknownError, as a call does
+   * @example
+   * const job = await tasks.sendEmail.after(60, 'a@b.c', 'Hi')
+   * if ((await job.cancel()) === 'finished') console.log('too late')
+   */
+  cancel(): Promise<Cancelled>
   readonly [OF]?: F
 }
 

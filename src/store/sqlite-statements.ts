@@ -1,8 +1,8 @@
 /** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { type Compilable, type Kysely, sql } from 'kysely'
-import type { Job, NewJob } from '../model/job.ts'
-import type { JobRow, Schema } from './schema.ts'
+import type { Job, Mark, NewJob } from '../model/job.ts'
+import { type JobRow, NONE, type Schema } from './schema.ts'
 
 /** A parameter's place; its value comes with each run. */
 const later = <T>() => sql<T>`${null}`
@@ -44,6 +44,8 @@ export class SqliteStatements {
           failed_at: later<number>(),
           failure: later<string>(),
           reason: later<string>(),
+          mark: later<Mark>(),
+          failures: later<string>(),
         })
         .where('seq', '=', later<number>()),
     )
@@ -67,12 +69,32 @@ export class SqliteStatements {
     if (changes === 0) return undefined
     // Spelt out: a spread costs several times as much, and this is once a job.
     const seq = Number(lastInsertRowid)
-    return { id, task, args, state, due, created, reason, seq, attempts: 0, failure: null, failedAt: null }
+    const failure = null
+    const failedAt = null
+    const mark = null
+    const failures = NONE
+    return {
+      id,
+      task,
+      args,
+      state,
+      due,
+      created,
+      reason,
+      seq,
+      attempts: 0,
+      failure,
+      failures,
+      failedAt,
+      mark,
+    }
   }
 
   save(job: Job): void {
     const failure = job.failure === null ? null : JSON.stringify(job.failure)
-    this.#save.run(job.state, job.due, job.attempts, job.failedAt, failure, job.reason, job.seq)
+    const failures = job.failures.length === 0 ? null : JSON.stringify(job.failures)
+    const { state, due, attempts, failedAt, reason, mark, seq } = job
+    this.#save.run(state, due, attempts, failedAt, failure, reason, mark, failures, seq)
   }
 
   remove(job: Job): void {

@@ -54,6 +54,11 @@ export class SqliteStore implements Store {
     return this.#statements.nearest(limit).map(toJob)
   }
 
+  async marked(): Promise<readonly Job[]> {
+    const rows = await this.kysely.selectFrom('jobs').selectAll().where('mark', 'is not', null).execute()
+    return rows.map(toJob)
+  }
+
   async find(id: string): Promise<Job | undefined> {
     const row = await this.kysely.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
     return row === undefined ? undefined : toJob(row)

@@ -57,6 +57,8 @@ export interface Store {
   commit(batch: Batch): Promise<readonly Job[]>
   /** @returns queued jobs in the order of their turn, the first `limit` */
   nearest(limit: number): Promise<readonly Job[]>
+  /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */
+  marked(): Promise<readonly Job[]>
   find(id: string): Promise<Job | undefined>
   /** @returns queued jobs in the order of their turn, those at rest in the order of their arrival */
   list(selection: Selection): Promise<readonly Job[]>

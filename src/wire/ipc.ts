@@ -1,12 +1,31 @@
 /** What travels between the master and its workers, over the cluster's own channel. */
+import type { LogOptions } from '../model/log-options.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
+import type { StopReason } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 
-/** A job handed to a worker: the run's number, the job's id, task, arguments. */
-export type Handing = readonly [run: number, id: string, task: string, args: string]
+/**
+ * A job handed to a worker: the run's number, the job's id, task and arguments, which attempt it is (from 1), when it
+ * was made (epoch ms), and whether the master wants to know when it begins: it has a timeout.
+ */
+export type Handing = readonly [
+  run: number,
+  id: string,
+  task: string,
+  args: string,
+  attempt: number,
+  created: number,
+  timed: boolean,
+]
 
 export type MasterMessage =
   | { readonly kind: 'jobs'; readonly jobs: readonly Handing[] }
+  /** Let the run's signal say that it should end. */
+  | { readonly kind: 'abort'; readonly run: number; readonly reason: StopReason }
+  /** Answered from the event loop: with `pong`, where that turns. */
+  | { readonly kind: 'ping' }
+  /** The log file was renamed: open it anew. */
+  | { readonly kind: 'reopen' }
   /** Finish what runs, run onExit, end. */
   | { readonly kind: 'retire' }
 
@@ -17,6 +36,9 @@ export type WorkerMessage =
   | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
   /** The code cannot be loaded, or onLoad threw; the worker ends. */
   | { readonly kind: 'broken'; readonly failure: Failure }
+  | { readonly kind: 'pong' }
+  /** The task is about to be called, its code loaded and its arguments decoded. */
+  | { readonly kind: 'begun'; readonly run: number }
   | { readonly kind: 'ended'; readonly ended: readonly (readonly [run: number, Outcome])[] }
 
 /** What a worker is told in its environment, as JSON, before it runs a line. */
@@ -27,6 +49,8 @@ export interface WorkerBrief {
   readonly loader: string | undefined
   readonly onLoad: readonly string[]
   readonly onExit: readonly string[]
+  /** Where `currentJob().log` writes, as the daemon's own log does. */
+  readonly log: LogOptions
 }
 
 /** The environment variable that holds the brief. */

@@ -3,6 +3,8 @@ import inspector from 'node:inspector'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
 import { callAll } from './callables.ts'
+import { Current } from './current.ts'
+import { WorkersLog } from './job-log.ts'
 import { loadProject, specsOf } from './load.ts'
 import { performToOutcome } from './perform.ts'
 import type { Registry } from './registry.ts'
@@ -31,13 +33,16 @@ class Reports {
 class Server {
   readonly #brief: WorkerBrief
   readonly #reports = new Reports()
+  readonly #log: WorkersLog
   #registry: Registry | undefined
-  #running = 0
+  /** By the run's number. */
+  readonly #running = new Map<number, Current>()
   #retiring = false
   #left = false
 
   constructor(brief: WorkerBrief) {
     this.#brief = brief
+    this.#log = new WorkersLog(brief.log)
   }
 
   /** From now on jobs may come; or the worker leaves, where it was told to while it loaded. */
@@ -48,21 +53,38 @@ class Server {
   }
 
   receive(message: MasterMessage): void {
-    if (message.kind === 'jobs') for (const handing of message.jobs) void this.#run(handing)
-    else this.#retire()
+    switch (message.kind) {
+      case 'jobs':
+        for (const handing of message.jobs) void this.#run(handing)
+        break
+      case 'abort':
+        this.#running.get(message.run)?.stop(message.reason)
+        break
+      case 'ping':
+        send({ kind: 'pong' })
+        break
+      case 'reopen':
+        this.#log.reopen()
+        break
+      case 'retire':
+        this.#retire()
+    }
   }
 
-  async #run([number, , task, args]: Handing): Promise<void> {
+  async #run([number, id, task, args, attempt, created, timed]: Handing): Promise<void> {
     if (this.#registry === undefined) return
-    this.#running++
-    this.#reports.add(number, await performToOutcome(this.#registry, { task, args }))
-    this.#running--
-    if (this.#retiring && this.#running === 0) this.#leave()
+    const job = new Current({ id, task, attempt, created })
+    this.#running.set(number, job)
+    // At once and not with others: the task may never yield.
+    const begun = timed ? () => send({ kind: 'begun', run: number }) : undefined
+    this.#reports.add(number, await performToOutcome(this.#registry, { job, args, begun }))
+    this.#running.delete(number)
+    if (this.#retiring && this.#running.size === 0) this.#leave()
   }
 
   #retire(): void {
     this.#retiring = true
-    if (this.#registry !== undefined && this.#running === 0) this.#leave()
+    if (this.#registry !== undefined && this.#running.size === 0) this.#leave()
   }
 
   #leave(): void {

@@ -1,13 +1,17 @@
 /** One job as a pipe of small verbs: resolve → decode → call → classify. Workers run it, and eager and inline calls. */
+import { TaskMissingError } from '../model/errors.ts'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import { decodeArgs } from '../wire/codec.ts'
+import type { Current } from './current.ts'
 import { type Registry, resolveTask } from './registry.ts'
 
 /** What is needed to run a job. */
 export interface Work {
-  readonly task: string
+  readonly job: Current
   /** Encoded. */
   readonly args: string
+  /** The task is about to be called. */
+  readonly begun?: (() => void) | undefined
 }
 
 /**
@@ -16,9 +20,11 @@ export interface Work {
  * @returns what the task returns
  * @throws what the task throws, and UnknownTaskError or TaskMissingError where there is no such task
  */
-export const perform = async (registry: Registry, { task, args }: Work): Promise<unknown> => {
-  const run = await resolveTask(registry, task)
-  return await run(...decodeArgs(args))
+export const perform = async (registry: Registry, { job, args, begun }: Work): Promise<unknown> => {
+  const call = await resolveTask(registry, job.task)
+  const decoded = decodeArgs(args)
+  begun?.()
+  return await job.run(() => call(...decoded))
 }
 
 /** Runs a task and tells how it ended; throws nothing. */
@@ -27,6 +33,10 @@ export const performToOutcome = async (registry: Registry, work: Work): Promise<
     await perform(registry, work)
     return { kind: 'succeeded' }
   } catch (thrown) {
-    return { kind: 'threw', failure: failureOf(thrown) }
+    // A task may call another directly, whose error is then its own.
+    const missing = thrown instanceof TaskMissingError && thrown.data.task === work.job.task
+    return missing
+      ? { kind: 'missing', reason: thrown.message }
+      : { kind: 'threw', failure: failureOf(thrown) }
   }
 }

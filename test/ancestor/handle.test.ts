@@ -32,7 +32,7 @@ test('B10: a call returns an id, by which the job is found in each state of its 
   })
 })
 
-test('B10: a job that has not begun is cancelled and never runs; one that runs is not', async () => {
+test('B10: a job that has not begun is cancelled and never runs; one that runs is told, and goes on where it does not listen', async () => {
   const { act, note } = project.client()
   const running = await act.async('wait', 'go2')
   await project.hasRun('wait:go2')
@@ -42,7 +42,7 @@ test('B10: a job that has not begun is cancelled and never runs; one that runs i
   const ended = await project.ztask('cancel', running.id, waiting.id, soon.id, nobody, '--json')
   expect(ended.code).toBe(1)
   expect(JSON.parse(ended.stdout)).toEqual([
-    { id: running.id, result: 'running' },
+    { id: running.id, result: 'signalled' },
     { id: waiting.id, result: 'removed' },
     { id: soon.id, result: 'removed' },
     { id: nobody, result: 'unknown' },

@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { makeProject } from '../harness/project.ts'
 
-const ALL = ['0001_jobs', '0002_nodes']
+const UNDO_RUNS =
+  'drop index jobs_marked; alter table jobs drop column mark; alter table jobs drop column failures'
+
+const ALL = ['0001_jobs', '0002_nodes', '0003_runs']
 
 test('K17: migrate --list shows what has been applied, migrate applies the rest, once', async () => {
   const project = await makeProject()
@@ -12,28 +15,28 @@ test('K17: migrate --list shows what has been applied, migrate applies the rest,
   expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: `applied: ${ALL.join(', ')}\n` })
   expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: 'nothing to apply\n' })
   expect(await states()).toEqual(ALL.map((name) => ({ name, applied: true })))
-  expect((await project.ztask('migrate', '--list')).stdout).toBe('[x]  0001_jobs\n[x]  0002_nodes\n')
+  expect((await project.ztask('migrate', '--list')).stdout).toBe(ALL.map((name) => `[x]  ${name}\n`).join(''))
 })
 
 test('migrate --list where there is no database makes none', async () => {
   const project = await makeProject()
-  expect((await project.ztask('migrate', '--list')).stdout).toBe('[ ]  0001_jobs\n[ ]  0002_nodes\n')
+  expect((await project.ztask('migrate', '--list')).stdout).toBe(ALL.map((name) => `[ ]  ${name}\n`).join(''))
   expect(existsSync(project.path('.ztask/ztask.db'))).toBe(false)
 })
 
 test('a command that only looks leaves a database of an older ztask as it is, and says how to migrate it', async () => {
   const project = await makeProject()
   await project.ztask('migrate')
-  project.sql(`delete from ztask_migrations where name = '0002_nodes'`)
-  project.sql('drop table nodes')
+  project.sql(`delete from ztask_migrations where name = '0003_runs'`)
+  project.sql(UNDO_RUNS)
   for (const argv of [['status'], ['list'], ['show', 'id']]) {
     const { code, stderr } = await project.ztask(...argv)
     expect(code).toBe(1)
     expect(stderr).toContain(
-      'lacks 0002_nodes: it was made by an older ztask. Copy it, then run npx ztask migrate',
+      'lacks 0003_runs: it was made by an older ztask. Copy it, then run npx ztask migrate',
     )
   }
-  expect((await project.ztask('migrate')).stdout).toBe('applied: 0002_nodes\n')
+  expect((await project.ztask('migrate')).stdout).toBe('applied: 0003_runs\n')
   expect((await project.ztask('status')).code).toBe(0)
 })
 
@@ -41,7 +44,7 @@ test('K17: migrate --fake 0001 marks it as applied without running it, for a dat
   const project = await makeProject()
   await project.ztask('migrate')
   // As a database whose first table was made by hand.
-  project.sql('drop table nodes; drop table ztask_migrations; drop table ztask_migrations_lock')
+  project.sql(`${UNDO_RUNS}; drop table nodes; drop table ztask_migrations; drop table ztask_migrations_lock`)
   const again = await project.ztask('migrate')
   expect(again.code).toBe(1)
   expect(again.stderr).toContain('table "jobs" already exists')
@@ -54,7 +57,10 @@ test('K17: migrate --fake 0001 marks it as applied without running it, for a dat
   })
   expect((await project.ztask('migrate', '--fake', '0001')).stderr).toContain('has been applied already')
   expect((await project.ztask('migrate', '--fake', '7')).stderr).toContain(`No migration '7'`)
-  expect(await project.ztask('migrate')).toMatchObject({ code: 0, stdout: 'applied: 0002_nodes\n' })
+  expect(await project.ztask('migrate')).toMatchObject({
+    code: 0,
+    stdout: 'applied: 0002_nodes, 0003_runs\n',
+  })
   await project.daemon()
   await project.client().note.async('works')
   await project.hasRun('works')

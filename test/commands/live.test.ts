@@ -125,12 +125,12 @@ test('retry gives a failed job its attempts back, and says of the others what th
   expect(project.rows().find(({ id }) => id === ids.failed)).toMatchObject({ state: 'queued', attempts: 0 })
 })
 
-test('cancel takes a waiting, a scheduled and a held job, and leaves the running one', async () => {
+test('cancel takes a waiting, a scheduled and a held job, and tells the running one', async () => {
   const asked = [ids.waiting, ids.scheduled, ids.held, ids.running]
   const { stdout, code } = await project.ztask('cancel', ...asked, '--json')
-  expect(code).toBe(1)
+  expect(code).toBe(0)
   expect(JSON.parse(stdout)).toEqual(
-    asked.map((id) => ({ id, result: id === ids.running ? 'running' : 'removed' })),
+    asked.map((id) => ({ id, result: id === ids.running ? 'signalled' : 'removed' })),
   )
 })
 

@@ -92,14 +92,21 @@ test('a process that cannot be made is an error, not silence', async () => {
   const gone: unknown[] = []
   const pool = new Pool({
     size: 2,
-    brief: () => ({ root: '/', project: 'p', registry: '/r.js', loader: undefined, onLoad: [], onExit: [] }),
+    brief: () => ({
+      ...{ root: '/', project: 'p', registry: '/r.js', loader: undefined, onLoad: [], onExit: [] },
+      log: { level: 'INFO', pretty: false },
+    }),
     root: '/',
+    reports: '/',
     env: {},
     retireTimeout: 1000,
     renewed: () => {},
     ready: () => {},
     message: () => {},
-    gone: (worker) => gone.push(worker.number),
+    gone: (worker) => {
+      gone.push(worker.number)
+      return false
+    },
   })
   await expect(pool.renew()).rejects.toThrow(/ENOENT/)
   await pool.close(1000)

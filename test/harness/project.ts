@@ -73,6 +73,7 @@ export interface Row {
   readonly failed_at: number | null
   readonly failure: string | null
   readonly reason: string | null
+  readonly mark: string | null
 }
 
 export class TestProject {

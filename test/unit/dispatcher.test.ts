@@ -6,10 +6,12 @@ import type { Run, Worker } from '../../src/model/run.ts'
 
 const jobOf = (seq: number, task = 't'): Job => ({
   ...{ id: `job ${seq}`, task, args: `[${seq}]`, due: 0, created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null, seq },
+  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [], seq },
 })
 
-const workerOf = (number: number, generation = 1): Worker => ({ number, pid: 100 + number, generation })
+const workerOf = (number: number, generation = 1, isolated = false): Worker => ({
+  ...{ number, pid: 100 + number, generation, isolated },
+})
 
 interface Handed {
   readonly worker: number
@@ -26,6 +28,7 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
   const started: Run[] = []
   const asked: number[] = []
   const dispatcher = new Dispatcher({
+    clock: { now: () => 0, monotonic: () => 0 },
     concurrency,
     firstRun: 1000,
     take: (limit) => {
@@ -34,6 +37,10 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
     },
     obstacle: (job) => (more.gone?.(job) ? 'the task is gone' : undefined),
     held: (job, reason) => held.push(`${job.id}: ${reason}`),
+    takeSuspect: () => undefined,
+    trial: () => {},
+    back: () => {},
+    timed: () => false,
     started: (run) => started.push(run),
     hand: (worker, jobs) => {
       messages.push(worker.number)
@@ -65,7 +72,9 @@ describe('the fence: only the worker that has a run ends it, once', () => {
     expect(spread(dispatcher, one, two)).toEqual([1, 1])
     expect(dispatcher.end(first.run, one)).toMatchObject({ number: first.run, job: { id: 'job 1' } })
     expect(dispatcher.end(first.run, one)).toBeUndefined()
-    expect([dispatcher.jobs().length, ...spread(dispatcher, one, two)]).toEqual([1, 0, 1])
+    expect([[...dispatcher.runs()].map(({ job }) => job).length, ...spread(dispatcher, one, two)]).toEqual([
+      1, 0, 1,
+    ])
   })
 
   test('a job that is handed out again is a run of another number, and the old number ends nothing', () => {
@@ -94,7 +103,7 @@ describe('the fence: only the worker that has a run ends it, once', () => {
     expect(dispatcher.dismiss(one).map(({ number }) => number)).toEqual(cut.map(({ run }) => run))
     expect(dispatcher.dismiss(one)).toEqual([])
     expect(dispatcher.dismiss(workerOf(77))).toEqual([])
-    expect(dispatcher.jobs().map(({ id }) => id)).toEqual(
+    expect([...dispatcher.runs()].map(({ job }) => job).map(({ id }) => id)).toEqual(
       handed.filter(({ worker }) => worker === 2).map(({ id }) => id),
     )
   })
@@ -226,7 +235,7 @@ test('whatever comes and goes: no worker has too much, no run has two endings, n
         }
         seen = handed.length
         for (const one of workers) expect(dispatcher.runningOn(one)).toBeLessThanOrEqual(concurrency)
-        expect(dispatcher.jobs().length).toBe(runs.size)
+        expect([...dispatcher.runs()].map(({ job }) => job).length).toBe(runs.size)
         expect(queue.length + runs.size + ended).toBe(pushed)
       }
       expect(new Set(handed.map(({ run }) => run)).size).toBe(handed.length)

@@ -7,7 +7,7 @@ const FAILURE = { name: 'Error', message: 'no', stack: 'Error: no' }
 
 const fresh: Job = {
   ...{ id: 'a', task: 't', args: '[]', seq: 1, due: 0, created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null },
+  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [] },
 }
 
 const policy = fc.record({ retryCount: fc.nat(4), retryAfter: fc.double({ min: 0, max: 100, noNaN: true }) })
@@ -104,11 +104,65 @@ describe('settle', () => {
   test('retryCount retries are retryCount + 1 runs, then failed, since when is kept', () => {
     const retry = { retryCount: 2, retryAfter: 1.5 }
     const once = settle(fresh, { kind: 'threw', failure: FAILURE, policy: retry }, 100)
-    expect(once).toEqual({ ...fresh, attempts: 1, failure: FAILURE, due: 1600 })
+    expect(once).toEqual({
+      ...{ ...fresh, attempts: 1, failure: FAILURE, due: 1600 },
+      failures: [{ at: 100, failure: FAILURE }],
+    })
     const twice = settle(once as Job, { kind: 'threw', failure: FAILURE, policy: retry }, 2000)
-    expect(twice).toMatchObject({ attempts: 2, state: 'queued', due: 3500, failedAt: null })
+    expect(twice).toMatchObject({
+      attempts: 2,
+      state: 'queued',
+      due: 3500,
+      failedAt: null,
+    })
     const thrice = settle(twice as Job, { kind: 'threw', failure: FAILURE, policy: retry }, 4000)
     expect(thrice).toMatchObject({ attempts: 3, state: 'failed', failedAt: 4000 })
+    expect(thrice?.failures.map(({ at }) => at)).toEqual([100, 2000, 4000])
+  })
+
+  test('of many failures the latest ten are kept', () => {
+    const often = { retryCount: 100, retryAfter: 0 }
+    let job = fresh
+    for (let at = 1; at <= 25; at++)
+      job = settle(job, { kind: 'threw', failure: FAILURE, policy: often }, at) as Job
+    expect(job.failures.map(({ at }) => at)).toEqual([16, 17, 18, 19, 20, 21, 22, 23, 24, 25])
+  })
+
+  test('a run that lasts is marked; one that is cut is not, but where it is suspect', () => {
+    const started = settle(fresh, { kind: 'started' }, 0) as Job
+    expect(started.mark).toBe('started')
+    expect(settle(started, { kind: 'released' }, 0)).toEqual(fresh)
+    expect(settle(fresh, { kind: 'released' }, 0)).toBe(fresh)
+    const suspect = settle(started, { kind: 'suspected' }, 0) as Job
+    const trial = settle(suspect, { kind: 'started' }, 0) as Job
+    expect([suspect.mark, trial.mark]).toEqual(['suspect', 'trial'])
+    expect(settle(trial, { kind: 'released' }, 0)).toEqual(suspect)
+    expect(suspect.attempts).toBe(0)
+  })
+
+  test('what died alone is charged, and has no neighbours at its retry; what threw has', () => {
+    const retry = { retryCount: 1, retryAfter: 0 }
+    const trial: Job = { ...fresh, mark: 'trial' }
+    const died = settle(trial, { kind: 'died', failure: FAILURE, policy: retry }, 5) as Job
+    expect(died).toMatchObject({ attempts: 1, state: 'queued', mark: 'suspect' })
+    expect(settle(died, { kind: 'died', failure: FAILURE, policy: retry }, 5)).toMatchObject({
+      ...{ attempts: 2, state: 'failed', mark: null },
+    })
+    expect(settle(trial, { kind: 'threw', failure: FAILURE, policy: retry }, 5)).toMatchObject({
+      ...{ attempts: 1, state: 'queued', mark: null },
+    })
+  })
+
+  test('what is cancelled is gone however its run ends', () => {
+    const cancelled = settle({ ...fresh, mark: 'trial' }, { kind: 'cancelled' }, 0) as Job
+    expect(cancelled.mark).toBe('cancelled')
+    const policy = { retryCount: 5, retryAfter: 0 }
+    for (const kind of ['succeeded', 'released', 'suspected'] as const)
+      expect(settle(cancelled, { kind }, 0)).toBeUndefined()
+    for (const kind of ['threw', 'died'] as const)
+      expect(settle(cancelled, { kind, failure: FAILURE, policy }, 0)).toBeUndefined()
+    expect(settle(cancelled, { kind: 'held', reason: 'no code' }, 0)).toBeUndefined()
+    expect(settle(cancelled, { kind: 'started' }, 0)).toBe(cancelled)
   })
 
   test('a failed job that is retried has all its attempts again, and its last error still', () => {

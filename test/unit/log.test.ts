@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createLogger } from '../../src/log.ts'
 import { ConfigError } from '../../src/model/errors.ts'
-import { LOG_LEVELS, type LogLevel } from '../../src/settings.ts'
+import { LOG_LEVELS, type LogLevel } from '../../src/model/log-options.ts'
 
 let folder: string
 let file: string

@@ -22,7 +22,7 @@ afterEach(() => {
 
 const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
   ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null },
+  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [] },
   ...{ seq, due },
   ...more,
 })
@@ -101,8 +101,7 @@ class World {
       this.#check(taken, due)
       if (taken.length === 0) break
     }
-    const next = this.scheduler.nextDue()
-    this.#alarm = next !== undefined && next > this.now ? next : undefined
+    this.#alarm = this.scheduler.nextDue(this.now)
   }
 
   #check(taken: readonly Job[], due: readonly Job[]): void {
@@ -487,7 +486,7 @@ describe('memory', () => {
       for (let seq = 1; seq <= 5000; seq++) scheduler.add([track(jobOf(seq, 1 + ((seq * 7919) % 1000)))])
     })
     expect(count).toBeLessThanOrEqual(33)
-    expect(scheduler.nextDue()).toBe(1)
+    expect(scheduler.nextDue(0)).toBe(1)
   })
 
   test('what arrives while a read is under way is dropped too', async () => {
@@ -509,7 +508,7 @@ describe('memory', () => {
     expect(during).toBeLessThanOrEqual(33)
     answer(Array.from({ length: 16 }, (_, i) => jobOf(i + 1, i + 1)))
     await settled()
-    expect(scheduler.nextDue()).toBe(1)
+    expect(scheduler.nextDue(0)).toBe(1)
   })
 
   test('jobs that were withdrawn are not kept until they would have been due', async () => {
@@ -524,13 +523,13 @@ describe('memory', () => {
       }
     })
     expect(count).toBeLessThanOrEqual(33)
-    expect(scheduler.nextDue()).toBe(1)
+    expect(scheduler.nextDue(0)).toBe(1)
   })
 })
 
 describe('in the ring', () => {
   const places: { readonly folder: string; readonly store: SqliteStore; readonly rings: Ring[] }[] = []
-  const WORKER: Worker = { number: 1, pid: 1, generation: 1 }
+  const WORKER: Worker = { number: 1, pid: 1, generation: 1, isolated: false }
 
   afterEach(async () => {
     for (const { folder, store, rings } of places.splice(0)) {
@@ -552,10 +551,14 @@ describe('in the ring', () => {
       ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
       defaults: { retryCount: 0, retryAfter: 0 },
-      hand: (_, jobs) => handed.push(...jobs.map(([, id]) => id)),
+      ...{ killGrace: 1000, hangTimeout: 60_000 },
+      send: (_, message) => {
+        if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
+      },
+      ...{ isolate: () => {}, relieve: () => {}, kill: () => {} },
     })
     rings.push(ring)
-    ring.learn([{ name: 'known', aliases: [], options: {} }])
+    ring.learn(1, [{ name: 'known', aliases: [], options: {} }])
     ring.admit(WORKER)
     ring.start()
     return { ring, handed, store }
@@ -593,7 +596,7 @@ describe('in the ring', () => {
     const { ring, handed } = await ringOn(clock, [call('early', 'coming')])
     await Promise.resolve()
     // The job was found unfit, and its hold waits for the next commit: the statement that frees held rows sees none.
-    ring.learn([{ name: 'coming', aliases: [], options: {} }])
+    ring.learn(2, [{ name: 'coming', aliases: [], options: {} }])
     await ring.freeHeld()
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
   })
@@ -602,7 +605,7 @@ describe('in the ring', () => {
     const clock = { now: () => 1, monotonic: () => 1 }
     const { ring, handed } = await ringOn(clock, [])
     ring.insert([{ ...call('early', 'coming'), state: 'held', reason: 'no such task' }], () => {})
-    ring.learn([{ name: 'coming', aliases: [], options: {} }])
+    ring.learn(1, [{ name: 'coming', aliases: [], options: {} }])
     await ring.freeHeld()
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
   })

@@ -109,7 +109,15 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       ]
       const stored = await insert(...given)
       expect(stored).toEqual(
-        given.map((job) => ({ ...job, seq: expect.any(Number), attempts: 0, failure: null, failedAt: null })),
+        given.map((job) => ({
+          ...job,
+          seq: expect.any(Number),
+          attempts: 0,
+          failure: null,
+          failures: [],
+          failedAt: null,
+          mark: null,
+        })),
       )
       const [first, second, third] = stored.map(({ seq }) => seq) as [number, number, number]
       expect(first < second && second < third).toBe(true)
@@ -378,7 +386,11 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(await applied()).toEqual([first])
       expect(await migrate(fresh.kysely)).toEqual(names.slice(1))
       const tables = await fresh.kysely.introspection.getTables()
-      expect(tables.find(({ name }) => name === 'jobs')?.columns.map(({ name }) => name)).toEqual(['mine'])
+      expect(tables.find(({ name }) => name === 'jobs')?.columns.map(({ name }) => name)).toEqual([
+        'mine',
+        'mark',
+        'failures',
+      ])
     })
 
     test('all can be faked, one after the other, by their names', async () => {

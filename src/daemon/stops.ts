@@ -1,0 +1,125 @@
+/**
+ * Stops runs that may not go on: those past their timeout, and those that are cancelled. JavaScript cannot be interrupted
+ * from within its process, so this goes in steps: the run's signal aborts; after the grace the worker gets no more jobs,
+ * and where its event loop turns, its other jobs get the grace once more; then it is killed.
+ */
+import type { Run, StopReason, Worker } from '../model/run.ts'
+
+export interface StopsOptions {
+  /** What a run gets after its signal, ms; and its neighbours after that. */
+  readonly grace: number
+  /** Lets the run's signal abort. */
+  readonly abort: (run: Run, reason: StopReason) => void
+  /** A run has not ended within the grace: its worker gets no more jobs, and another takes its place. */
+  readonly relieve: (worker: Worker, neighbours: number) => void
+  readonly runsOn: (worker: Worker) => readonly Run[]
+  /** Calls back when the worker's event loop turns. */
+  readonly ask: (worker: Worker, answered: () => void) => void
+  readonly kill: (worker: Worker, because: Run, reason: StopReason) => void
+}
+
+/** A run that should end. */
+interface Stop {
+  readonly run: Run
+  readonly reason: StopReason
+  readonly timer: NodeJS.Timeout
+  /** Its worker is killed for it. */
+  condemned: boolean
+}
+
+/** A worker that is to be killed once its other runs have ended. */
+interface Relieved {
+  readonly because: Stop
+  timer: NodeJS.Timeout
+  killed: boolean
+}
+
+/** How long an event loop that turns may take to answer, ms. */
+const PONG = 250
+
+export class Stops {
+  readonly #options: StopsOptions
+  readonly #timeouts = new Map<number, NodeJS.Timeout>()
+  readonly #stops = new Map<number, Stop>()
+  readonly #relieved = new Map<number, Relieved>()
+
+  constructor(options: StopsOptions) {
+    this.#options = options
+  }
+
+  /** The task of a run is being called, and may take so long, ms. */
+  begun(run: Run, timeout: number): void {
+    this.#timeouts.set(
+      run.number,
+      setTimeout(() => this.stop(run, 'timeout'), timeout),
+    )
+  }
+
+  /** A run should end. One that was told already is not told again. */
+  stop(run: Run, reason: StopReason): void {
+    this.#clear(run.number)
+    if (this.#stops.has(run.number)) return
+    const timer = setTimeout(() => this.#expire(stop), this.#options.grace)
+    const stop: Stop = { run, reason, timer, condemned: false }
+    this.#stops.set(run.number, stop)
+    this.#options.abort(run, reason)
+  }
+
+  /**
+   * A run is over, in whatever way.
+   *
+   * @returns why it had been told to end, where it had; `condemned` where its worker was killed for it
+   */
+  ended({ number, worker }: Run): Pick<Stop, 'reason' | 'condemned'> | undefined {
+    this.#clear(number)
+    const stop = this.#stops.get(number)
+    if (stop !== undefined) clearTimeout(stop.timer)
+    this.#stops.delete(number)
+    const relieved = this.#relieved.get(worker.number)
+    if (relieved !== undefined && this.#neighbours(worker) === 0) this.#kill(worker)
+    return stop
+  }
+
+  gone(worker: Worker): void {
+    clearTimeout(this.#relieved.get(worker.number)?.timer)
+    this.#relieved.delete(worker.number)
+  }
+
+  #clear(number: number): void {
+    clearTimeout(this.#timeouts.get(number))
+    this.#timeouts.delete(number)
+  }
+
+  #expire(stop: Stop): void {
+    const { worker } = stop.run
+    stop.condemned = true
+    if (this.#relieved.has(worker.number)) return
+    this.#options.relieve(worker, this.#neighbours(worker))
+    const timer = setTimeout(() => this.#kill(worker), PONG)
+    this.#relieved.set(worker.number, { because: stop, timer, killed: false })
+    if (this.#neighbours(worker) === 0) return this.#kill(worker)
+    this.#options.ask(worker, () => this.#wait(worker))
+  }
+
+  /** Its event loop turns: the neighbours may finish. */
+  #wait(worker: Worker): void {
+    const relieved = this.#relieved.get(worker.number)
+    if (relieved === undefined || relieved.killed) return
+    clearTimeout(relieved.timer)
+    relieved.timer = setTimeout(() => this.#kill(worker), this.#options.grace)
+  }
+
+  /** Those of its runs for which nothing has run out. */
+  #neighbours(worker: Worker): number {
+    return this.#options.runsOn(worker).filter(({ number }) => !this.#stops.get(number)?.condemned).length
+  }
+
+  #kill(worker: Worker): void {
+    const relieved = this.#relieved.get(worker.number)
+    if (relieved === undefined || relieved.killed) return
+    relieved.killed = true
+    clearTimeout(relieved.timer)
+    const { run, reason } = relieved.because
+    this.#options.kill(worker, run, reason)
+  }
+}

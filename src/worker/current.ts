@@ -1,0 +1,125 @@
+/** The job that runs: what the code of a task, however deep, may ask for. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { CurrentJob, JobLog, JobSignal } from '../model/current-job.ts'
+import { NoCurrentJobError } from '../model/errors.ts'
+import type { StopReason } from '../model/run.ts'
+
+/** What is known of a job before it runs. */
+export interface JobFacts {
+  readonly id: string
+  readonly task: string
+  /** From 1. */
+  readonly attempt: number
+  /** Epoch ms. */
+  readonly created: number
+}
+
+/** Makes the log of a job. */
+export type MakeJobLog = (job: { readonly id: string; readonly task: string }) => JobLog
+
+/** Where tasks run in the application itself: on its console, as the client's own lines are. */
+const consoleLog: MakeJobLog = ({ id, task }) => {
+  const to =
+    (write: (line: string, ...facts: object[]) => void) =>
+    (first: string | object, message = ''): void =>
+      typeof first === 'string'
+        ? write(`ztask: ${task} (${id}): ${first}`)
+        : write(`ztask: ${task} (${id}): ${message}`, first)
+  const { debug, info, warn, error } = console
+  return {
+    trace: to(debug),
+    debug: to(debug),
+    info: to(info),
+    warn: to(warn),
+    error: to(error),
+    fatal: to(error),
+  }
+}
+
+let makeLog = consoleLog
+
+/** From now on jobs of this process log there. */
+export const logJobsBy = (make: MakeJobLog): void => {
+  makeLog = make
+}
+
+const STORAGE = new AsyncLocalStorage<Current>()
+
+/** A job that runs. Its signal and its log are made when they are asked for: most jobs do without. */
+export class Current implements CurrentJob {
+  readonly #facts: JobFacts
+  #abort: AbortController | undefined
+  #stopped: StopReason | undefined
+  #log: JobLog | undefined
+
+  constructor(facts: JobFacts) {
+    this.#facts = facts
+  }
+
+  get id(): string {
+    return this.#facts.id
+  }
+
+  get task(): string {
+    return this.#facts.task
+  }
+
+  get attempt(): number {
+    return this.#facts.attempt
+  }
+
+  get created(): Date {
+    return new Date(this.#facts.created)
+  }
+
+  get signal(): JobSignal {
+    this.#abort ??= new AbortController()
+    if (this.#stopped !== undefined) this.#abort.abort(reasonOf(this.#facts.task, this.#stopped))
+    return this.#abort.signal as JobSignal
+  }
+
+  get log(): JobLog {
+    this.#log ??= makeLog(this.#facts)
+    return this.#log
+  }
+
+  /** Runs a function as this job: it, and all that it awaits or calls, finds it by `currentJob()`. */
+  run<T>(work: () => T): T {
+    return STORAGE.run(this, work)
+  }
+
+  /** The run should end. */
+  stop(reason: StopReason): void {
+    this.#stopped ??= reason
+    this.#abort?.abort(reasonOf(this.#facts.task, this.#stopped))
+  }
+}
+
+/** The names are those of the platform: AbortSignal.timeout() has a TimeoutError, abort() an AbortError. */
+const reasonOf = (task: string, reason: StopReason): DOMException =>
+  reason === 'timeout'
+    ? new DOMException(`${task} has taken longer than its timeout`, 'TimeoutError')
+    : new DOMException(`${task} is cancelled`, 'AbortError')
+
+/**
+ * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.
+ *
+ * @returns its id, task, attempt (from 1) and date of the call; `signal`, which aborts when its timeout has passed or it is
+ *   cancelled; `log`, whose lines carry the job's id and task
+ * @throws NoCurrentJobError outside of a job, as where a task is called directly
+ *
+ * @example
+ * export const fetchPage = task({ timeout: 30 }, async (url: string) => {
+ *   const { signal, log } = currentJob()
+ *   const response = await fetch(url, { signal })
+ *   log.info({ status: response.status }, 'fetched')
+ * })
+ */
+export const currentJob = (): CurrentJob => {
+  const job = STORAGE.getStore()
+  if (job === undefined)
+    throw new NoCurrentJobError(
+      'currentJob() was called outside of a job. A daemon, and eager mode, run tasks as jobs; a task that is called directly is a function like any other: enqueue it, or ask only where it runs as a job.',
+    )
+  return job
+}

@@ -1,0 +1,318 @@
+/**
+ * The lives of jobs against a simple model: whatever happens in whatever order, no job is lost, none is in two places,
+ * each pays for what is its own fault and nothing else, and what was cancelled never runs again. The ring and the database
+ * are real; workers, which would take their time, are played.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { pino } from 'pino'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Commands } from '../../src/daemon/commands.ts'
+import { Journal } from '../../src/daemon/journal.ts'
+import { Ring } from '../../src/daemon/ring.ts'
+import type { Job } from '../../src/model/job.ts'
+import type { Worker } from '../../src/model/run.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { SqliteStore } from '../../src/store/sqlite.ts'
+import type { Handing, MasterMessage } from '../../src/wire/ipc.ts'
+
+const RUNS = Number(process.env.ZTASK_RUNS ?? 300)
+const WORKERS = 2
+const CONCURRENCY = 3
+const GRACE = 1000
+
+const TASKS = [
+  { name: 'once', aliases: [], options: { retryCount: 0, retryAfter: 0 } },
+  { name: 'thrice', aliases: [], options: { retryCount: 2, retryAfter: 0.1 } },
+  { name: 'timed', aliases: [], options: { retryCount: 1, retryAfter: 0, timeout: 0.3 } },
+] as const
+const retriesOf = (task: string): number => TASKS.find(({ name }) => name === task)?.options.retryCount ?? 0
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** What the model knows of a job. */
+interface Life {
+  readonly id: string
+  readonly task: string
+  charged: number
+  /** Its run has ended well, or it was cancelled: it must never be handed out again. */
+  over: boolean
+  /** Told that its time is up, and not yet charged for it: where it then throws or is killed it will be. */
+  timedOut: boolean
+}
+
+interface Played {
+  readonly worker: Worker
+  readonly runs: Map<number, string>
+}
+
+class World {
+  readonly lives = new Map<string, Life>()
+  readonly #store: SqliteStore
+  #ring!: Ring
+  #commands!: Commands
+  #workers = new Map<number, Played>()
+  #boot = 0
+  #number = 0
+  #jobs = 0
+  /** What was wrong in a callback. */
+  readonly #faults: unknown[] = []
+
+  constructor(store: SqliteStore) {
+    this.#store = store
+  }
+
+  async start(): Promise<void> {
+    this.#workers.clear()
+    const clock = { now: () => Date.now(), monotonic: () => Date.now() }
+    const ring = new Ring({
+      ...{ store: this.#store, clock, concurrency: CONCURRENCY, remember: 1e9, boot: ++this.#boot },
+      journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
+      defaults: { retryCount: 0, retryAfter: 0 },
+      ...{ killGrace: GRACE, hangTimeout: 1e6 },
+      send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
+      isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
+      relieve: () => this.#admit(false),
+      kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
+    })
+    this.#ring = ring
+    this.#commands = new Commands({ store: this.#store, clock, queue: ring.queue, facts: () => ({}) })
+    ring.learn(1, TASKS)
+    await ring.recover()
+    for (let i = 0; i < WORKERS; i++) this.#admit(false)
+    ring.start()
+    await this.settle()
+  }
+
+  /** Lets all that is under way come to rest. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 4; i++) {
+      await this.#ring.drained()
+      await turn()
+    }
+  }
+
+  #admit(isolated: boolean): void {
+    const number = ++this.#number
+    const worker = { number, pid: number, generation: 1, isolated }
+    this.#workers.set(number, { worker, runs: new Map() })
+    this.#ring.admit(worker)
+  }
+
+  #isolate(wanted: boolean): void {
+    const isolated = [...this.#workers.values()].find(({ worker }) => worker.isolated)
+    if (wanted && isolated === undefined) this.#admit(true)
+    if (!wanted && isolated?.runs.size === 0) this.#dies(isolated.worker, true)
+  }
+
+  #receive(worker: Worker, message: MasterMessage): void {
+    if (message.kind === 'ping') queueMicrotask(() => this.#ring.hear(worker, { kind: 'pong' }))
+    if (message.kind === 'abort' && message.reason === 'timeout') this.#timesOut(worker, message.run)
+    try {
+      if (message.kind === 'jobs') for (const handing of message.jobs) this.#takes(worker, handing)
+    } catch (error) {
+      this.#faults.push(error)
+    }
+  }
+
+  #takes(worker: Worker, [run, id, task, , attempt, , timed]: Handing): void {
+    const life = this.lives.get(id) as Life
+    expect(life.over, `${id} runs again`).toBe(false)
+    this.#chargeTimeout(life, attempt - 1)
+    expect(attempt, id).toBe(life.charged + 1)
+    expect(attempt).toBeLessThanOrEqual(retriesOf(task) + 1)
+    for (const { runs } of this.#workers.values()) expect([...runs.values()]).not.toContain(id)
+    const played = this.#workers.get(worker.number) as Played
+    played.runs.set(run, id)
+    expect(played.runs.size).toBeLessThanOrEqual(worker.isolated ? 1 : CONCURRENCY)
+    if (timed) queueMicrotask(() => this.#ring.hear(worker, { kind: 'begun', run }))
+  }
+
+  #timesOut(worker: Worker, run: number): void {
+    const id = this.#workers.get(worker.number)?.runs.get(run)
+    const life = this.lives.get(id ?? '')
+    if (life !== undefined) life.timedOut = true
+  }
+
+  /** Its worker was killed for it, when is the ring's to say. */
+  #chargeTimeout(life: Life, attempts: number): void {
+    if (!life.timedOut || attempts === life.charged) return
+    life.charged++
+    life.timedOut = false
+  }
+
+  // What may happen. `pick` chooses among what there is.
+
+  async insert(pick: number): Promise<void> {
+    const { name: task } = TASKS[pick % TASKS.length] as (typeof TASKS)[number]
+    const id = `job ${++this.#jobs}`
+    this.lives.set(id, { id, task, charged: 0, over: false, timedOut: false })
+    const now = Date.now()
+    const job = { id, task, args: '[]', due: now, created: now, state: 'queued', reason: null } as const
+    await new Promise<void>((stored) => this.#ring.insert([job], () => stored()))
+  }
+
+  end(pick: number, well: boolean): void {
+    const all = [...this.#workers.values()].flatMap(({ worker, runs }) =>
+      [...runs].map(([run, id]) => ({ worker, run, id })),
+    )
+    const chosen = all[pick % all.length]
+    if (chosen === undefined) return
+    const { worker, run, id } = chosen
+    this.#workers.get(worker.number)?.runs.delete(run)
+    const life = this.lives.get(id) as Life
+    if (well) life.over = true
+    else if (!life.over) life.charged++
+    life.timedOut = false
+    const failure = { name: 'Error', message: 'no', stack: '' }
+    const outcome = well ? ({ kind: 'succeeded' } as const) : ({ kind: 'threw', failure } as const)
+    this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]] })
+  }
+
+  die(pick: number, expected: boolean): void {
+    const all = [...this.#workers.values()]
+    const played = all[pick % all.length]
+    if (played === undefined) return
+    const [alone] = played.runs.values()
+    if (!expected && alone !== undefined && played.runs.size === 1) this.#charge(alone)
+    this.#dies(played.worker, expected)
+    if (!played.worker.isolated) this.#admit(false)
+  }
+
+  #charge(id: string): void {
+    const life = this.lives.get(id) as Life
+    if (!life.over) life.charged++
+    life.timedOut = false
+  }
+
+  /** By a signal of its own, or killed by the ring: then what had timed out and not ended is charged. */
+  #dies(worker: Worker, expected: boolean): void {
+    const played = this.#workers.get(worker.number)
+    if (played === undefined) return
+    this.#workers.delete(worker.number)
+    this.#ring.dismiss(worker, { code: null, signal: 'SIGKILL' }, expected)
+  }
+
+  async cancel(pick: number): Promise<void> {
+    const all = [...this.lives.keys()]
+    const id = all[pick % all.length]
+    if (id === undefined) return
+    const [{ result }] = (await this.#commands.run('cancel', { ids: [id] })) as [{ result: string }]
+    const life = this.lives.get(id) as Life
+    if (result === 'unknown' || result === 'finished') {
+      const row = await this.#store.find(id)
+      expect(life.over || row?.state === 'failed', `${id} is ${result}`).toBe(true)
+    } else {
+      expect(['removed', 'signalled']).toContain(result)
+      life.over = true
+    }
+  }
+
+  /** The daemon dies with all its workers; the model reads the marks, and knows who pays. */
+  async crash(): Promise<void> {
+    this.#ring.stop()
+    const underWay = (await this.#store.marked()).filter(({ mark }) => mark === 'started' || mark === 'trial')
+    const tried = underWay.filter(({ mark }) => mark === 'trial')
+    if (underWay.length === 1) this.#charge(underWay[0]?.id ?? '')
+    else if (tried.length === 1) this.#charge(tried[0]?.id ?? '')
+    await this.start()
+  }
+
+  /** Time passes: retries come due, what lasts is marked, what has a timeout is told, and its worker killed. */
+  async wait(ms: number): Promise<void> {
+    await vi.advanceTimersByTimeAsync(ms)
+    await this.settle()
+  }
+
+  async check(): Promise<void> {
+    await this.settle()
+    expect(this.#faults).toEqual([])
+    const running = new Set([...this.#workers.values()].flatMap(({ runs }) => [...runs.values()]))
+    for (const life of this.lives.values()) {
+      const row: Job | undefined = await this.#store.find(life.id)
+      if (row === undefined) {
+        expect(life.over, `${life.id} is lost`).toBe(true)
+        expect(running.has(life.id)).toBe(false)
+        continue
+      }
+      if (life.over) {
+        expect(row.mark, `${life.id} is over and still there`).toBe('cancelled')
+        continue
+      }
+      this.#chargeTimeout(life, row.attempts)
+      expect(row.attempts, life.id).toBe(life.charged)
+      expect(row.state, life.id).toBe(life.charged > retriesOf(life.task) ? 'failed' : 'queued')
+      if (row.state === 'failed') expect(running.has(life.id)).toBe(false)
+    }
+  }
+
+  /** From now on all goes well: every job that is not over must come to run, and end. */
+  async finish(): Promise<void> {
+    for (let i = 0; i < 200 && (await this.#unfinished()) > 0; i++) {
+      this.end(0, true)
+      await this.wait(i % 10 === 0 ? 200 : 0)
+    }
+    await this.wait(3 * GRACE)
+    expect(await this.#unfinished()).toBe(0)
+    this.#ring.stop()
+  }
+
+  async #unfinished(): Promise<number> {
+    const { waiting, scheduled } = await this.#store.counts(Date.now())
+    return waiting + scheduled
+  }
+}
+
+let folder = ''
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ztask-lives-'))
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] })
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+  rmSync(folder, { recursive: true })
+})
+
+const EVENTS = fc.oneof(
+  { weight: 5, arbitrary: fc.tuple(fc.constant('insert' as const), fc.nat(20)) },
+  { weight: 3, arbitrary: fc.tuple(fc.constant('succeed' as const), fc.nat(20)) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant('throw' as const), fc.nat(20)) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant('die' as const), fc.nat(20)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('retire' as const), fc.nat(20)) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant('cancel' as const), fc.nat(20)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('crash' as const), fc.nat(20)) },
+  { weight: 3, arbitrary: fc.tuple(fc.constant('wait' as const), fc.nat(2500)) },
+)
+
+test(`no job is lost, none is in two places, each pays for its own (${RUNS} lives)`, async () => {
+  let count = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(EVENTS, { minLength: 5, maxLength: 60 }), async (events) => {
+      const store = new SqliteStore(join(folder, `${++count}.db`))
+      await migrate(store.kysely)
+      const world = new World(store)
+      try {
+        await world.start()
+        for (const [kind, pick] of events) {
+          if (kind === 'insert') await world.insert(pick)
+          else if (kind === 'succeed') world.end(pick, true)
+          else if (kind === 'throw') world.end(pick, false)
+          else if (kind === 'die') world.die(pick, false)
+          else if (kind === 'retire') world.die(pick, true)
+          else if (kind === 'cancel') await world.cancel(pick)
+          else if (kind === 'crash') await world.crash()
+          else await world.wait(pick)
+          await world.check()
+        }
+        await world.finish()
+      } finally {
+        await store.close()
+      }
+    }),
+    { numRuns: RUNS, ...(process.env.ZTASK_SEED !== undefined && { seed: Number(process.env.ZTASK_SEED) }) },
+  )
+})

@@ -1,0 +1,81 @@
+/** Timeouts, hangs, and what a task may know of its job. */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { until } from '../harness/until.ts'
+import { deedsProject, TASKS } from './deeds.ts'
+
+test('a worker that is killed for one job lets the others finish first, where its loop turns', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '3', '--kill-grace', '1'])
+  const { once, onceTimed } = project.calls(TASKS)
+  const neighbour = await once.async('wait', 'go')
+  const stubborn = await onceTimed.async('forever', 'x')
+  await daemon.prints(/gets no more jobs/)
+  // Another worker takes its place: jobs go on.
+  await once.async('return', 'beside')
+  await project.hasRun('done:beside')
+  project.write('go', '')
+  await project.job(stubborn.id, 'failed')
+  await until('the neighbour to have succeeded', () => project.rows().every(({ id }) => id !== neighbour.id))
+  expect(project.ran().filter((what) => what === 'wait:go')).toHaveLength(1)
+})
+
+test('a worker that does not answer is reported with what it runs, once, and when it is back', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '1', '--hang-timeout', '0.2'])
+  const { once, lasting } = project.calls(TASKS)
+  await lasting.async(1, 'quick')
+  const job = await once.async('pause', 'x')
+  await daemon.prints(new RegExp(`has not answered for .*once \\(${job.id}\\)`))
+  project.write('x', '')
+  await daemon.prints(/answers again/)
+  const { stdout } = await daemon.kill('SIGTERM')
+  expect(stdout.match(/has not answered/g)).toHaveLength(1)
+})
+
+test('a task may know its job, and logs where the daemon does', async () => {
+  const project = await deedsProject()
+  const log = project.path('daemon.log')
+  const daemon = await project.daemon().then(async (first) => {
+    await first.kill('SIGTERM')
+    return project.launch(['--logfile', log])
+  })
+  await until('the daemon to serve', () =>
+    readFileSync(log, { encoding: 'utf8', flag: 'a+' }).includes('Listening'),
+  )
+  const before = Date.now()
+  const { report } = project.calls(TASKS)
+  const { id } = await report.async()
+  await until('its report', () => readFileSync(log, 'utf8').includes('a line of a task'))
+  const { created, ...rest } = JSON.parse(readFileSync(project.path('report.json'), 'utf8'))
+  expect(rest).toEqual({ id, name: 'report', attempt: 1, aborted: false })
+  expect(Math.abs(new Date(created).getTime() - before)).toBeLessThan(60_000)
+  const line = readFileSync(log, 'utf8')
+    .split('\n')
+    .find((one) => one.includes('a line of a task'))
+  expect(JSON.parse(line ?? '')).toMatchObject({ level: 'info', id, task: 'report', extra: 1 })
+  await daemon.kill('SIGTERM')
+})
+
+test('outside of a job there is none, and eager jobs have one', async () => {
+  const project = await deedsProject()
+  const script = project.script(
+    `import { currentJob } from 'ztask'
+    import { report } from './src/deeds.ts'
+    import { tasks } from './src/ztask/client.ts'
+    for (const ask of [currentJob, report]) {
+      try { ask() } catch (error) { console.log(error.code) }
+    }
+    const job = await tasks.report.async()
+    console.log(job.id, await job.cancel())`,
+    { ZTASKD_ALWAYS_EAGER: '1' },
+  )
+  const { stdout, code } = await script.ended
+  expect(code, stdout).toBe(0)
+  const [first, second] = stdout.split('\n')
+  expect([first, second]).toEqual(['ZTASK_NO_CURRENT_JOB', 'ZTASK_NO_CURRENT_JOB'])
+  const { id, attempt } = JSON.parse(readFileSync(project.path('report.json'), 'utf8'))
+  expect(stdout).toContain(`${id} finished`)
+  expect(stdout).toMatch(new RegExp(`ztask: report \\(${id}\\): a line of a task`))
+  expect(attempt).toBe(1)
+})

@@ -1,0 +1,4 @@
+/** Jobs that die together in a worker. */
+import { testDeaths } from './matrix.ts'
+
+testDeaths(100)
