@@ -18,7 +18,10 @@ export const callAll = async (callables: readonly string[], root: string): Promi
     const name = callable.slice(at + 1)
     const found = module[name] ?? (module.default as Record<string, unknown> | undefined)?.[name]
     if (typeof found !== 'function')
-      throw new ConfigError(`'${callable}': the module exports no function '${name}'.`, { callable })
+      throw new ConfigError(
+        `'${callable}': the module exports no function '${name}'. Export it there, or correct the setting.`,
+        { callable },
+      )
     await found()
   }
 }

@@ -67,6 +67,8 @@ export const resolveTask = async (registry: Registry, name: string): Promise<Tas
 
 /** Node's codes for a module that is not there, imported or required. */
 const NOT_FOUND = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND']
+/** In their messages: what is named is a package, and no file. */
+const PACKAGE = /^Cannot find (package '|module '[^./])/
 
 const imported = async (name: string, entry: RegistryEntry): Promise<unknown> => {
   try {
@@ -74,8 +76,13 @@ const imported = async (name: string, entry: RegistryEntry): Promise<unknown> =>
   } catch (cause) {
     const { code, message } = (cause ?? {}) as NodeJS.ErrnoException
     if (!NOT_FOUND.includes(code ?? '')) throw cause
+    // require's message goes on with its stack.
+    const [reason = ''] = message.split('\n')
+    const cure = PACKAGE.test(reason)
+      ? 'Install the package.'
+      : 'Put the file back, or run `ztask generate` again.'
     throw new TaskMissingError(
-      `The module of task '${name}' cannot be loaded: ${message}. Put the file back, or run \`ztask generate\` again.`,
+      `The module of task '${name}' cannot be loaded: ${reason}. ${cure}`,
       { task: name, export: entry.export },
       { cause },
     )

@@ -12,7 +12,7 @@ import { task } from 'ztask'
 export const ${name} = task({ retryCount: 0 }, (what: string) =>
   appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n'))
 `
-const NAMES = ['throws', 'broken', 'lacks', 'gone', 'lost'] as const
+const NAMES = ['throws', 'broken', 'lacks', 'gone', 'lost', 'bare', 'required'] as const
 
 let project: TestProject
 let daemon: RunningProcess
@@ -26,6 +26,9 @@ beforeAll(async () => {
   project.write('src/lacks.ts', taskOf('renamed'))
   rmSync(project.path('src/gone.ts'))
   project.write('src/lost.ts', `import './nowhere.js'\n${taskOf('lost')}`)
+  project.write('src/bare.ts', `import 'no-such-package'\n${taskOf('bare')}`)
+  project.write('src/needs.cjs', `require('no-such-package')`)
+  project.write('src/required.ts', `import './needs.cjs'\n${taskOf('required')}`)
   daemon = await project.daemon(['--workers', '1'])
 })
 
@@ -87,6 +90,12 @@ test.each([
   expect(await holdOf(name)).toBe(
     `The module of task '${name}' cannot be loaded: Cannot find module '${project.path(missing)}' imported from ${project.path(from)}. Put the file back, or run \`ztask generate\` again.`,
   )
+})
+
+test.each(['bare', 'required'] as const)('a package that is not installed: %s', async (name) => {
+  const reason = await holdOf(name)
+  expect(reason).toMatch(/'no-such-package'.*\. Install the package\.$/)
+  expect(reason).not.toContain('\n')
 })
 
 test('a job that is held for want of its code runs when the code is back', async () => {

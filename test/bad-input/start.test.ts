@@ -194,7 +194,7 @@ test('what the workers load is missing, or is not what it should be: no stack of
   )
   expect(gone.endsWith(cure)).toBe(true)
   expect(lacks).toBe(
-    "The workers cannot load the code: './src/tasks.ts#nothing': the module exports no function 'nothing'.",
+    "The workers cannot load the code: './src/tasks.ts#nothing': the module exports no function 'nothing'. Export it there, or correct the setting.",
   )
   const registry = readFileSync(project.path('src/ztask/registry.ts'), 'utf8')
   project.write('src/ztask/registry.ts', '')
