@@ -78,6 +78,16 @@ test('K7: the next attempt is due 5 s after the last', async () => {
   expect(row.due).toBeLessThanOrEqual(Date.now() + 5000)
 })
 
+test('B18: each task has its own number of retries and its own pause', async () => {
+  const { act, failOnce } = project.client()
+  const [thrice, once] = await Promise.all([act.async('throw', 'own'), failOnce.async('own once')])
+  expect(await project.job(thrice.id, 'failed')).toMatchObject({ attempts: 3 })
+  expect(await project.job(once.id, 'failed')).toMatchObject({ attempts: 1 })
+  const at = project.runs().flatMap((run) => (run.what === 'throw:own' ? [run.at] : []))
+  expect(at).toHaveLength(3)
+  for (const [i, start] of at.slice(1).entries()) expect(start - (at[i] ?? 0)).toBeGreaterThanOrEqual(200)
+})
+
 test('K8: what has no retry left stays as the failed list, over a restart too, and runs no more', async () => {
   const { failOnce, note } = project.client()
   const ids = [(await failOnce.async('x1')).id, (await failOnce.async('x2')).id]

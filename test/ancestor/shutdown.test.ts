@@ -13,7 +13,7 @@ const busy = async (flags: string[] = []): Promise<{ project: TestProject; daemo
 }
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s drains: what runs may finish, what waits stays, exit 0',
+  'B17: %s drains: what runs may finish, what waits stays, exit 0',
   async (signal) => {
     const { project, daemon } = await busy(['--workers', '1', '--concurrency', '1'])
     const { note } = project.client()

@@ -14,7 +14,7 @@ const killAll = async (project: TestProject): Promise<void> => {
   await until('all to be gone', () => processesIn(project.dir).length === 0)
 }
 
-test('one that was marked alone is charged; one that was not marked is not', async () => {
+test('B12: one that was marked alone is charged; one that was not marked is not', async () => {
   const project = await deedsProject()
   await project.daemon(['--workers', '1', '--concurrency', '1'])
   const { once } = project.calls(TASKS)
@@ -28,7 +28,7 @@ test('one that was marked alone is charged; one that was not marked is not', asy
   await until('the other to have succeeded', () => project.rows().every(({ id }) => id !== waiting.id))
 })
 
-test('several are suspects: they run one at a time, and only the one that kills again is charged', async () => {
+test('B12: several are suspects: they run one at a time, and only the one that kills again is charged', async () => {
   const project = await deedsProject()
   const flags = ['--workers', '2', '--concurrency', '5']
   await project.daemon(flags)

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { until } from '../harness/until.ts'
 import { deedsProject, TASKS } from './deeds.ts'
 
-test('a worker that is killed for one job lets the others finish first, where its loop turns', async () => {
+test('B17: what takes longer than its timeout is killed, and the others of its worker may finish first, where its loop turns', async () => {
   const project = await deedsProject()
   const daemon = await project.daemon(['--workers', '1', '--concurrency', '3', '--kill-grace', '1'])
   const { once, onceTimed } = project.calls(TASKS)
