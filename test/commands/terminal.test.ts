@@ -1,5 +1,6 @@
 /** What commands print for people: on a terminal, in a pipe, with and without colours. */
 import { stripVTControlCharacters } from 'node:util'
+import { spawn } from '@lydell/node-pty'
 import { beforeAll, expect, test } from 'vitest'
 import type { JobView } from '../../src/daemon/commands.ts'
 import { EXECUTABLE } from '../harness/process.ts'
@@ -34,12 +35,22 @@ const onTerminal = async (
   env: Record<string, string | undefined> = {},
   columns = 80,
 ): Promise<string[]> => {
-  const line = `stty cols ${columns}; '${process.execPath}' '${EXECUTABLE}' ${command} 2>/dev/null`
-  const source = `process.exitCode = require('node:child_process').spawnSync('script', ['-qec', ${JSON.stringify(line)}, '/dev/null'], { stdio: 'inherit' }).status`
   const own = { TERM: 'xterm', NO_COLOR: undefined, FORCE_COLOR: undefined, CI: undefined, ...env }
-  const { code, stdout, stderr } = await project.start(['-e', source], own).ended
-  expect(code, stdout + stderr).toBe(0)
-  return stdout.trimEnd().split('\r\n')
+  const given = Object.entries({ ...process.env, ...own }).filter(([, value]) => value !== undefined)
+  const terminal = spawn(process.execPath, [EXECUTABLE, ...command.split(' ')], {
+    cwd: project.dir,
+    env: Object.fromEntries(given) as Record<string, string>,
+    cols: columns,
+  })
+  let shown = ''
+  terminal.onData((data) => {
+    shown += data
+  })
+  const code = await new Promise((ended) => terminal.onExit(({ exitCode }) => ended(exitCode)))
+  expect(code, shown).toBe(0)
+  // Its stderr is on the terminal as well.
+  const lines = shown.trimEnd().split('\r\n')
+  return lines.filter((line) => !line.startsWith('No daemon answers'))
 }
 
 test('a terminal: lines that fit, whole ids, times of the day, colours', async () => {
