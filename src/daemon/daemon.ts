@@ -116,6 +116,7 @@ export class Daemon {
       isolate: (wanted) => this.#pool.isolate(wanted),
       relieve: (worker) => this.#pool.relieve(worker),
       kill: (worker) => this.#pool.end(worker),
+      retire: (worker) => this.#pool.retire(worker),
     })
     this.#ring = ring
     this.#pool = new Pool({
@@ -199,7 +200,11 @@ export class Daemon {
   async kill(): Promise<void> {
     this.#checking.abort()
     this.#pool.kill()
-    await this.#ring.release()
+    try {
+      await this.#ring.release()
+    } catch (error) {
+      this.#journal.notReleased(error as Error)
+    }
   }
 
   async #open(): Promise<void> {

@@ -68,6 +68,12 @@ export class Dispatcher {
     return undefined
   }
 
+  /** @returns the run of that number, where this worker has it */
+  runBy(number: number, worker: Worker): Run | undefined {
+    const run = this.#runs.get(number)
+    return run?.worker.number === worker.number ? run : undefined
+  }
+
   /** What is known of a job that runs has changed. @returns its run as it is now */
   update(run: Run, job: Job): Run {
     const next = { ...run, job }
@@ -107,8 +113,8 @@ export class Dispatcher {
    * @returns the run, or `undefined` where this worker has none of this number
    */
   end(number: number, worker: Worker): Run | undefined {
-    const run = this.#runs.get(number)
-    if (run === undefined || run.worker.number !== worker.number) return undefined
+    const run = this.runBy(number, worker)
+    if (run === undefined) return undefined
     this.#runs.delete(number)
     this.#slots.get(worker.number)?.runs.delete(number)
     if (run.job.seq === this.#trial) this.#trial = undefined

@@ -187,6 +187,13 @@ export class Journal {
     )
   }
 
+  notReleased(error: Error): void {
+    this.#log.error(
+      { err: error },
+      `The database does not take what was cut: the next start thinks that the daemon died: ${error.message}`,
+    )
+  }
+
   notReloaded(error: Error): void {
     // Errors of ours say it all in the message; of others the stack is wanted.
     const facts = error instanceof ZtaskError ? { code: error.code } : { err: error }

@@ -110,6 +110,12 @@ export class Pool {
     for (const member of this.#members.values()) this.#send(member, message)
   }
 
+  /** Lets a worker finish what it runs and go; it is not replaced. */
+  retire(worker: Worker): void {
+    const member = this.#members.get(worker.number)
+    if (member !== undefined) this.#retire(member, this.#options.retireTimeout)
+  }
+
   /** Ends a worker at once; it is not replaced. */
   end(worker: Worker): void {
     const member = this.#members.get(worker.number)

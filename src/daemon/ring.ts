@@ -45,6 +45,8 @@ export interface RingOptions {
   /** Another worker takes the place of this one, which gets no more jobs. */
   readonly relieve: (worker: Worker) => void
   readonly kill: (worker: Worker) => void
+  /** Ends a worker when its runs have ended. */
+  readonly retire: (worker: Worker) => void
 }
 
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
@@ -103,6 +105,7 @@ export class Ring {
       relieve: (worker, neighbours) => this.#relieve(worker, neighbours),
       runsOn: (worker) => this.#dispatcher.runsOn(worker),
       ask: (worker, answered) => this.#pulse.ask(worker, answered),
+      retire: (worker) => options.retire(worker),
       kill: (worker, because, reason) => {
         journal.killing(worker, because, reason)
         options.kill(worker)
@@ -297,7 +300,7 @@ export class Ring {
   }
 
   #begun(worker: Worker, number: number): void {
-    const run = this.#dispatcher.runsOn(worker).find((one) => one.number === number)
+    const run = this.#dispatcher.runBy(number, worker)
     const timeout = run === undefined ? undefined : this.#catalogue.timeoutOf(run.job.task)
     if (run !== undefined && timeout !== undefined) this.#stops.begun(run, timeout)
   }
@@ -405,6 +408,7 @@ export class Ring {
   #ended(job: Job, next: Job | undefined): void {
     if (next?.state === 'queued') return this.#scheduler.add([next])
     if (next !== undefined && this.#freeLate(next)) return
+    this.#missing.delete(job.seq)
     this.#scheduler.forget(job.seq)
     if (next === undefined) this.#recent.add(job.id)
   }

@@ -81,7 +81,9 @@ export class Scheduler {
       this.#hold(job.seq)
       taken.push(job)
     }
-    if (this.#horizon !== undefined && this.#waiting.size < this.#low) this.refill()
+    // Suspects wait beside the window, and must not be taken for a full one.
+    const ordinary = this.#waiting.size - this.#suspects.length
+    if (this.#horizon !== undefined && ordinary < this.#low) this.refill()
     return taken
   }
 
@@ -134,7 +136,7 @@ export class Scheduler {
     while (this.#wanted) {
       this.#wanted = false
       this.#touched = new Set()
-      const limit = this.#size + this.#busy.size
+      const limit = this.#size + this.#busy.size + this.#suspects.length
       try {
         this.#trimmed = undefined
         const rows = await this.#options.store.nearest(limit)

@@ -15,6 +15,8 @@ export interface StopsOptions {
   readonly runsOn: (worker: Worker) => readonly Run[]
   /** Calls back when the worker's event loop turns. */
   readonly ask: (worker: Worker, answered: () => void) => void
+  /** What it was to be killed for has ended after all: its other runs may take their time. */
+  readonly retire: (worker: Worker) => void
   readonly kill: (worker: Worker, because: Run, reason: StopReason) => void
 }
 
@@ -75,8 +77,7 @@ export class Stops {
     const stop = this.#stops.get(number)
     if (stop !== undefined) clearTimeout(stop.timer)
     this.#stops.delete(number)
-    const relieved = this.#relieved.get(worker.number)
-    if (relieved !== undefined && this.#neighbours(worker) === 0) this.#kill(worker)
+    if (this.#relieved.has(worker.number)) this.#lookAgain(worker)
     return stop
   }
 
@@ -107,6 +108,16 @@ export class Stops {
     if (relieved === undefined || relieved.killed) return
     clearTimeout(relieved.timer)
     relieved.timer = setTimeout(() => this.#kill(worker), this.#options.grace)
+  }
+
+  /** One of its runs has ended: that which it was to be killed for, or the last of the others. */
+  #lookAgain(worker: Worker): void {
+    const runs = this.#options.runsOn(worker)
+    const neighbours = this.#neighbours(worker)
+    if (neighbours === runs.length) {
+      this.gone(worker)
+      this.#options.retire(worker)
+    } else if (neighbours === 0) this.#kill(worker)
   }
 
   /** Those of its runs for which nothing has run out. */

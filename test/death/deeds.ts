@@ -35,6 +35,15 @@ const DEEDS: Record<string, (detail: string) => unknown> = {
       reject(signal.reason)
     })
   }),
+  // Ends, and late.
+  'obey-late': (detail) => new Promise((resolve) => {
+    const timer = setInterval(() => {}, 1000)
+    currentJob().signal.addEventListener('abort', async () => {
+      await until(detail)
+      clearInterval(timer)
+      resolve(undefined)
+    })
+  }),
   // Returns all the same.
   finish: () => new Promise<void>((resolve) => {
     const timer = setInterval(() => {}, 1000)

@@ -75,6 +75,7 @@ class World {
       send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
       isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
       relieve: () => this.#admit(false),
+      retire: (worker) => queueMicrotask(() => this.#retire(worker)),
       kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
     })
     this.#ring = ring
@@ -99,6 +100,17 @@ class World {
     const worker = { number, pid: number, generation: 1, isolated }
     this.#workers.set(number, { worker, runs: new Map() })
     this.#ring.admit(worker)
+  }
+
+  /** What it runs ends well, in the end. */
+  #retire(worker: Worker): void {
+    const played = this.#workers.get(worker.number)
+    for (const [run, id] of played?.runs ?? []) {
+      const life = this.lives.get(id) as Life
+      life.over = true
+      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'succeeded' }]] })
+    }
+    this.#dies(worker, true)
   }
 
   #isolate(wanted: boolean): void {

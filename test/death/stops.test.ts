@@ -20,6 +20,25 @@ test('B17: what takes longer than its timeout is killed, and the others of its w
   expect(project.ran().filter((what) => what === 'wait:go')).toHaveLength(1)
 })
 
+test('where the one that it was to be killed for ends after all, the others of a worker take their time', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '3', '--kill-grace', '0.3'])
+  const { once, onceTimed } = project.calls(TASKS)
+  await once.async('wait', 'go')
+  await onceTimed.async('obey-late', 'late')
+  await daemon.prints(/gets no more jobs/)
+  project.write('late', '')
+  await project.hasRun('done:late')
+  // A job of its length: longer than the grace that the neighbour would have had.
+  const { lasting } = project.calls(TASKS)
+  await lasting.async(600, 'longer')
+  await project.hasRun('end:longer')
+  project.write('go', '')
+  await until('the neighbour to have succeeded', () => project.rows().length === 0)
+  expect(project.ran().filter((what) => what === 'wait:go')).toHaveLength(1)
+  expect(daemon.stdout).not.toContain('Killing worker')
+})
+
 test('a worker that does not answer is reported with what it runs, once, and when it is back', async () => {
   const project = await deedsProject()
   const daemon = await project.daemon(['--workers', '1', '--hang-timeout', '0.2'])

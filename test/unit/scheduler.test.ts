@@ -555,7 +555,7 @@ describe('in the ring', () => {
       send: (_, message) => {
         if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
       },
-      ...{ isolate: () => {}, relieve: () => {}, kill: () => {} },
+      ...{ isolate: () => {}, relieve: () => {}, retire: () => {}, kill: () => {} },
     })
     rings.push(ring)
     ring.learn(1, [{ name: 'known', aliases: [], options: {} }])
