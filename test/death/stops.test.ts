@@ -20,6 +20,18 @@ test('B17: what takes longer than its timeout is killed, and the others of its w
   expect(project.ran().filter((what) => what === 'wait:go')).toHaveLength(1)
 })
 
+test('one that ended in time is not told, nor is its worker killed', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '1', '--kill-grace', '0.05'])
+  const { onceTimed, lasting } = project.calls(TASKS)
+  for (const deed of ['return', 'throw']) await onceTimed.async(deed, deed)
+  // A job of its length: past the timeout and the grace of both.
+  await lasting.async(500, 'longer')
+  await project.hasRun('end:longer')
+  expect(daemon.stdout).not.toMatch(/its signal aborts|gets no more jobs|Killing/)
+  expect(new Set(project.runs().map(({ pid }) => pid)).size).toBe(1)
+})
+
 test('where the one that it was to be killed for ends after all, the others of a worker take their time', async () => {
   const project = await deedsProject()
   const daemon = await project.daemon(['--workers', '1', '--concurrency', '3', '--kill-grace', '0.3'])
