@@ -19,6 +19,8 @@ export interface LiveQueue {
   readonly isBusy: (seq: number) => boolean
   /** Keeps a job from being handed out. @returns false where it is too late */
   readonly withdraw: (job: Job) => boolean
+  /** Calls back a job that was handed to a worker and has not begun. @returns whether it is the caller's, as by `withdraw` */
+  readonly recall: (job: Job) => Promise<boolean>
   /** Stops a job that runs. @returns whether it runs; resolves when it is on disk that it shall not run again */
   readonly cancel: (job: Job) => Promise<boolean>
   /** Resolves when what is on its way to the database has been written, or could not be. */
@@ -38,6 +40,7 @@ export const idleQueue: LiveQueue = {
   busy: () => 0,
   isBusy: () => false,
   withdraw: () => true,
+  recall: async () => false,
   cancel: async () => false,
   settled: async () => {},
   hasEnded: () => false,
@@ -193,8 +196,9 @@ export class Commands {
       const job = await store.find(id)
       if (job === undefined) return queue.hasEnded(id) ? 'finished' : 'unknown'
       if (job.state === 'failed') return 'finished'
-      if (await queue.cancel(job)) return 'signalled'
-      if (queue.withdraw(job)) {
+      const mine = await queue.recall(job)
+      if (!mine && (await queue.cancel(job))) return 'signalled'
+      if (mine || queue.withdraw(job)) {
         // Read once more, now that nobody else can change it: since it was found it may have run, or been cancelled.
         const still = await store.find(id)
         if (still?.state === job.state) return this.#remove(still)

@@ -113,6 +113,7 @@ export class Daemon {
       killGrace: options.killGrace,
       hangTimeout: options.hangTimeout,
       send: (worker, message) => this.#pool.send(worker, message),
+      recall: (worker, places, told) => this.#pool.recall(worker, places, told),
       isolate: (wanted) => this.#pool.isolate(wanted),
       relieve: (worker) => this.#pool.relieve(worker),
       kill: (worker) => this.#pool.end(worker),
@@ -305,10 +306,11 @@ export class Daemon {
   }
 
   #brief(): WorkerBrief {
+    const { concurrency } = this.#options
     const { root, settings } = this.#options.project
     const { project, loader, onLoad, onExit } = settings
     const { workerLog: log } = this.#options
-    return { root, project, loader, onLoad, onExit, registry: this.#registry?.file ?? '', log }
+    return { root, project, loader, onLoad, onExit, concurrency, registry: this.#registry?.file ?? '', log }
   }
 
   #facts(): Readonly<Record<string, unknown>> {

@@ -1,11 +1,15 @@
 /**
- * Hands jobs whose turn it is to workers that have room, and knows which run has which job. A suspect runs in an isolated
- * worker, alone, and no second one beside it: whatever dies then, one job was to blame.
+ * Hands jobs whose turn it is to workers that have room, and knows which run has which job. A worker begins them in the
+ * order in which it was handed them, `concurrency` at a time, and the next only when what has ended was reported: so of
+ * those that it has, no more than the first `concurrency` can have begun; the others are its stock.
+ *
+ * A suspect runs in an isolated worker, alone, and no second one beside it: whatever dies then, one job was to blame.
  */
 import type { Clock } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { Run, Worker } from '../model/run.ts'
-import type { Handing } from '../wire/ipc.ts'
+import { type Handing, nextPlace } from '../wire/ipc.ts'
+import { Stock } from './stock.ts'
 
 export interface DispatcherOptions {
   /** Jobs a worker runs at a time. */
@@ -24,7 +28,8 @@ export interface DispatcherOptions {
   readonly started: (run: Run) => void
   /** Whether it has a timeout: the worker then tells when the task is called. */
   readonly timed: (job: Job) => boolean
-  readonly hand: (worker: Worker, jobs: readonly Handing[]) => void
+  /** `first` is the place of the first of them. */
+  readonly hand: (worker: Worker, first: number, jobs: readonly Handing[]) => void
   /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
   readonly firstRun: number
 }
@@ -32,8 +37,31 @@ export interface DispatcherOptions {
 interface Slot {
   readonly worker: Worker
   readonly runs: Set<number>
+  readonly stock: Stock
+  /** Of the next job. */
+  place: number
+  /** The number of its latest run. */
+  latest: number
+  /** Its runs up to this number have begun, or are being called back. */
+  known: number
   /** It gets no more jobs. */
   closed: boolean
+  /** It left jobs untouched: it gets no more until its event loop has turned. */
+  stuck: boolean
+}
+
+/** What a worker with room is about to be handed. */
+interface Load {
+  readonly slot: Slot
+  readonly room: number
+  readonly jobs: Job[]
+}
+
+/** What a worker that is gone had. */
+export interface Dismissed {
+  /** Those that can have begun. */
+  readonly begun: readonly Run[]
+  readonly stock: readonly Run[]
 }
 
 export class Dispatcher {
@@ -49,8 +77,9 @@ export class Dispatcher {
     this.#next = options.firstRun
   }
 
+  /** @returns how many jobs a worker runs; what it has in stock is not among them */
   runningOn(worker: Worker): number {
-    return this.#slots.get(worker.number)?.runs.size ?? 0
+    return Math.min(this.#options.concurrency, this.#slots.get(worker.number)?.runs.size ?? 0)
   }
 
   /** @returns what runs, the oldest first */
@@ -81,6 +110,43 @@ export class Dispatcher {
     return next
   }
 
+  /** Runs handed over before that time of which it is not known whether they have begun. Each is told once. */
+  doubtful(before: number): [Worker, Run[]][] {
+    const found: [Worker, Run[]][] = []
+    for (const slot of this.#slots.values()) {
+      if (slot.known === slot.latest) continue
+      const runs = this.runsOn(slot.worker).filter((run) => run.number > slot.known && run.started < before)
+      if (runs.length > 0) found.push([slot.worker, runs])
+      slot.known = runs.at(-1)?.number ?? slot.known
+    }
+    return found
+  }
+
+  /** Whether there are runs of which it is not known whether they have begun. */
+  get inDoubt(): boolean {
+    return [...this.#slots.values()].some(({ known, latest, runs }) => known < latest && runs.size > 0)
+  }
+
+  /** Whether it is not known of a run that it has begun. */
+  isDoubtful(run: Run): boolean {
+    const slot = this.#slots.get(run.worker.number)
+    return slot !== undefined && run.number > slot.known
+  }
+
+  /** A worker left jobs untouched: it gets no more until its event loop has turned. */
+  stuck(worker: Worker): void {
+    const slot = this.#slots.get(worker.number)
+    if (slot === undefined) return
+    slot.stuck = true
+    slot.stock.tooLarge()
+  }
+
+  /** The event loop of a worker has turned. */
+  turned(worker: Worker): void {
+    const slot = this.#slots.get(worker.number)
+    if (slot !== undefined) slot.stuck = false
+  }
+
   /** Whether a suspect is about to run, or runs. */
   get onTrial(): boolean {
     return this.#trial !== undefined
@@ -97,14 +163,17 @@ export class Dispatcher {
     const others = [...this.#slots.values()]
     for (const slot of others) if (slot.worker.generation < worker.generation) slot.closed = true
     const closed = others.some((slot) => slot.worker.generation > worker.generation)
-    this.#slots.set(worker.number, { worker, runs: new Set(), closed })
+    const fresh = { runs: new Set<number>(), stock: new Stock(), place: 1, latest: 0, known: 0, stuck: false }
+    this.#slots.set(worker.number, { worker, closed, ...fresh })
   }
 
   /** A worker is gone. @returns the runs that were cut */
-  dismiss(worker: Worker): Run[] {
-    const slot = this.#slots.get(worker.number)
+  dismiss(worker: Worker): Dismissed {
+    const runs = this.runsOn(worker)
+    for (const { number } of runs) this.end(number, worker)
     this.#slots.delete(worker.number)
-    return [...(slot?.runs ?? [])].flatMap((number) => this.end(number, worker) ?? [])
+    const { concurrency } = this.#options
+    return { begun: runs.slice(0, concurrency), stock: runs.slice(concurrency) }
   }
 
   /**
@@ -121,18 +190,30 @@ export class Dispatcher {
     return run
   }
 
-  /** Hands out what is due, to the workers with the most room. */
+  /** A worker has reported so many runs. */
+  reported(worker: Worker, count: number): void {
+    const slot = this.#slots.get(worker.number)
+    slot?.stock.ended(count, this.#options.clock.monotonic(), slot.runs.size === 0)
+  }
+
+  /** Hands out what is due, to the workers that have the least to do. */
   dispatch(): void {
     this.#dispatchSuspect()
-    const open = [...this.#slots.values()].filter(({ closed, worker }) => !closed && !worker.isolated)
-    let room = open.reduce((sum, slot) => sum + this.#roomOf(slot), 0)
+    const open = [...this.#slots.values()].filter(
+      ({ closed, stuck, worker }) => !closed && !stuck && !worker.isolated,
+    )
+    const loads: Load[] = open.map((slot) => ({ slot, room: this.#roomOf(slot), jobs: [] }))
+    let room = loads.reduce((sum, load) => sum + load.room, 0)
     while (room > 0) {
       const jobs = this.#options.take(room)
-      if (jobs.length === 0) return
-      const fit = jobs.filter((job) => !this.#holdUnfit(job))
-      this.#hand(fit, open)
-      room -= fit.length
+      if (jobs.length === 0) break
+      for (const job of jobs) {
+        if (this.#holdUnfit(job)) continue
+        room--
+        idlest(loads).jobs.push(job)
+      }
     }
+    for (const { slot, jobs } of loads) this.#hand(slot, jobs)
   }
 
   #dispatchSuspect(): void {
@@ -153,13 +234,13 @@ export class Dispatcher {
 
   #try(job: Job): void {
     const ward = this.#ward()
-    if (ward !== undefined) return this.#options.hand(ward.worker, [this.#begin(job, ward)])
+    if (ward !== undefined) return this.#hand(ward, [job])
     this.#trial = undefined
     this.#options.back(job)
   }
 
   #roomOf(slot: Slot): number {
-    return this.#options.concurrency - slot.runs.size
+    return Math.max(0, this.#options.concurrency + slot.stock.size - slot.runs.size)
   }
 
   #holdUnfit(job: Job): boolean {
@@ -168,20 +249,38 @@ export class Dispatcher {
     return reason !== undefined
   }
 
-  #hand(jobs: readonly Job[], open: readonly Slot[]): void {
-    const handings = new Map<Slot, Handing[]>(open.map((slot) => [slot, []]))
-    for (const job of jobs) {
-      const slot = open.reduce((best, one) => (this.#roomOf(one) > this.#roomOf(best) ? one : best))
-      handings.get(slot)?.push(this.#begin(job, slot))
-    }
-    for (const [slot, list] of handings) if (list.length > 0) this.#options.hand(slot.worker, list)
+  #hand(slot: Slot, jobs: readonly Job[]): void {
+    if (jobs.length === 0) return
+    const first = slot.place
+    const now = this.#options.clock.monotonic()
+    slot.stock.busy(now)
+    this.#options.hand(
+      slot.worker,
+      first,
+      jobs.map((job) => this.#begin(job, slot, now)),
+    )
   }
 
-  #begin(job: Job, { worker, runs }: Slot): Handing {
-    const run: Run = { number: this.#next++, job, worker, started: this.#options.clock.monotonic() }
-    runs.add(run.number)
+  #begin(job: Job, slot: Slot, started: number): Handing {
+    const run: Run = { number: this.#next++, job, worker: slot.worker, place: slot.place, started }
+    slot.place = nextPlace(slot.place)
+    slot.latest = run.number
+    slot.runs.add(run.number)
     this.#runs.set(run.number, run)
     this.#options.started(run)
     return [run.number, job.id, job.task, job.args, job.attempts + 1, job.created, this.#options.timed(job)]
   }
 }
+
+/** @returns of those that have room, the one that has the least to do: a free worker comes before another's stock */
+const idlest = (loads: readonly Load[]): Load => {
+  let best: Load | undefined
+  for (const load of loads) {
+    if (load.jobs.length >= load.room) continue
+    if (best === undefined || work(load) < work(best)) best = load
+  }
+  // There is room for every job that was taken.
+  return best as Load
+}
+
+const work = ({ slot, jobs }: Load): number => slot.runs.size + jobs.length

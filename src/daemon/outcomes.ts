@@ -28,6 +28,7 @@ export class Outcomes {
   /** A worker reported how a run ended. */
   report(run: Run, outcome: Outcome): void {
     if (run.job.mark === 'cancelled') return this.#cancelled(run)
+    if (outcome.kind === 'unbegun') return this.release(run)
     if (outcome.kind === 'threw') return this.#failed(run, 'threw', outcome.failure)
     if (outcome.kind === 'missing') return this.hold(run.job, outcome.reason)
     this.#apply(run.job, outcome)

@@ -1,12 +1,15 @@
 /** The workers: forked by generation, replaced when they die, retired when their code is old. */
+
 import cluster, { type Worker as ClusterWorker } from 'node:cluster'
+import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { DaemonError } from '../model/errors.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { BRIEF, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
+import { BRIEF, LIFELINE_FD, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
 import { fatalEvent, reportingTo } from './pool/fatal.ts'
+import { Lifeline } from './pool/lifeline.ts'
 
 /** Where the inspector of the first worker listens. */
 export interface InspectAddress {
@@ -42,6 +45,7 @@ export interface PoolOptions {
 
 interface Member extends Worker {
   readonly process: ClusterWorker
+  readonly lifeline: Lifeline
   readonly inspectPort: number | undefined
   /** When it became ready, on the monotonic clock. */
   readyAt: number | undefined
@@ -103,6 +107,11 @@ export class Pool {
   send(worker: Worker, message: MasterMessage): void {
     const member = this.#members.get(worker.number)
     if (member !== undefined) this.#send(member, message)
+  }
+
+  /** Asks a worker for jobs that it has not begun; `told` is called with their places, and never where it dies first. */
+  recall(worker: Worker, places: readonly number[], told: (places: readonly number[]) => void): void {
+    this.#members.get(worker.number)?.lifeline.recall(places, told)
   }
 
   /** Sends to all that live. */
@@ -236,6 +245,8 @@ export class Pool {
       generation,
       isolated,
       process: child,
+      // The fourth of its files, by `stdio` above.
+      lifeline: new Lifeline(child.process.stdio[LIFELINE_FD] as Duplex),
       inspectPort,
       readyAt: undefined,
       retired: false,

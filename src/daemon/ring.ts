@@ -10,7 +10,7 @@ import type { RetryPolicy } from '../model/retry.ts'
 import { type Exit, exitText, type Run, type StopReason, type Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
-import type { Handing, MasterMessage, WorkerMessage } from '../wire/ipc.ts'
+import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
 import { Catalogue } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits } from './commits.ts'
@@ -19,6 +19,7 @@ import type { Journal } from './journal.ts'
 import { Marks } from './marks.ts'
 import { Outcomes } from './outcomes.ts'
 import { Pulse } from './pulse.ts'
+import { Recalls } from './recalls.ts'
 import { RecentIds } from './recent.ts'
 import { Scheduler } from './scheduler.ts'
 import { Stops } from './stops.ts'
@@ -40,6 +41,12 @@ export interface RingOptions {
   /** How long a worker's event loop may stand still before that is reported, ms. */
   readonly hangTimeout: number
   readonly send: (worker: Worker, message: MasterMessage) => void
+  /** Asks a worker for the jobs in these places; `told` is called with the places of those that had not begun. */
+  readonly recall: (
+    worker: Worker,
+    places: readonly number[],
+    told: (places: readonly number[]) => void,
+  ) => void
   /** Whether an isolated worker is wanted, for suspects. */
   readonly isolate: (wanted: boolean) => void
   /** Another worker takes the place of this one, which gets no more jobs. */
@@ -51,6 +58,8 @@ export interface RingOptions {
 
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
 const RUNS_A_BOOT = 2 ** 32
+/** How long a cancel waits for a worker to give a job back, ms. */
+const RECALL = 100
 
 export class Ring {
   readonly #options: RingOptions
@@ -59,6 +68,7 @@ export class Ring {
   readonly #commits: Commits
   readonly #outcomes: Outcomes
   readonly #marks: Marks
+  readonly #recalls: Recalls
   readonly #stops: Stops
   readonly #pulse: Pulse
   readonly #alarm: Alarm
@@ -124,6 +134,13 @@ export class Ring {
       runs: () => this.#dispatcher.runs(),
       mark: (run) => this.#mark(run),
     })
+    this.#recalls = new Recalls({
+      clock,
+      doubtful: (before) => this.#dispatcher.doubtful(before),
+      more: () => this.#dispatcher.inDoubt,
+      recall: options.recall,
+      back: (worker, runs) => this.#calledBack(worker, runs),
+    })
     this.#dispatcher = new Dispatcher({
       clock,
       concurrency: options.concurrency,
@@ -139,8 +156,9 @@ export class Ring {
         journal.calling(run)
         this.#marks.watch()
         this.#pulse.watch()
+        this.#recalls.watch()
       },
-      hand: (worker, jobs: readonly Handing[]) => options.send(worker, { kind: 'jobs', jobs }),
+      hand: (worker, first, jobs) => options.send(worker, { kind: 'jobs', first, jobs }),
     })
   }
 
@@ -156,6 +174,7 @@ export class Ring {
       busy: () => scheduler.busy,
       isBusy: (seq) => scheduler.isBusy(seq),
       withdraw: (job) => scheduler.withdraw(job.seq),
+      recall: (job) => this.#recall(job.seq),
       cancel: (job) => this.#cancel(job.seq),
       settled: () => this.#commits.next(),
       hasEnded: (id) => this.#recent.has(id),
@@ -240,6 +259,7 @@ export class Ring {
     this.#alarm.stop()
     this.#marks.stop()
     this.#pulse.stop()
+    this.#recalls.stop()
   }
 
   /**
@@ -281,6 +301,7 @@ export class Ring {
       if (run === undefined) this.#options.journal.late(number, worker)
       else this.#report(run, outcome)
     }
+    this.#dispatcher.reported(worker, message.ended.length)
     this.#pump()
   }
 
@@ -290,13 +311,56 @@ export class Ring {
    * @returns whether it had something to run
    */
   dismiss(worker: Worker, exit: Exit, expected: boolean, broken?: Failure): boolean {
-    const runs = this.#dispatcher.dismiss(worker)
+    const { begun, stock } = this.#dispatcher.dismiss(worker)
     this.#pulse.gone(worker)
-    this.#options.journal.workerGone(worker, exit, expected, runs.length, broken)
+    this.#options.journal.workerGone(worker, exit, expected, begun.length, broken)
     this.#stops.gone(worker)
-    for (const run of runs) this.#cut(run, expected, runs.length === 1, workerDied(worker, exit))
+    for (const run of begun) this.#cut(run, expected, begun.length === 1, workerDied(worker, exit))
+    for (const run of stock) this.#unbegun(run)
     this.#pump()
-    return runs.length > 0
+    return begun.length > 0
+  }
+
+  #unbegun(run: Run): void {
+    this.#stops.ended(run)
+    this.#outcomes.release(run)
+  }
+
+  /** A worker did not begin these for a while: it gets no more before its event loop has turned. */
+  #calledBack(worker: Worker, runs: readonly Run[]): void {
+    const back = runs.flatMap(({ number }) => this.#dispatcher.end(number, worker) ?? [])
+    if (back.length === 0) return
+    this.#dispatcher.stuck(worker)
+    this.#pulse.ask(worker, () => {
+      this.#dispatcher.turned(worker)
+      this.#pump()
+    })
+    for (const run of back) this.#unbegun(run)
+    this.#pump()
+  }
+
+  /**
+   * Calls a job back that was handed over and may not have begun.
+   *
+   * @returns whether it had not begun: nobody has it now, and it is still busy. A worker that does not say so soon counts
+   *   as one that has begun it
+   */
+  async #recall(seq: number): Promise<boolean> {
+    const run = this.#dispatcher.runOf(seq)
+    if (run === undefined || !this.#dispatcher.isDoubtful(run)) return false
+    let late = false
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        late = true
+        resolve(false)
+      }, RECALL)
+      this.#recalls.recall(run.worker, [run], (worker, back) => {
+        // Nobody waits for it any more: it goes the way of the others.
+        if (late) return this.#calledBack(worker, back)
+        clearTimeout(timer)
+        resolve(back.some(({ number }) => this.#dispatcher.end(number, worker) !== undefined))
+      })
+    })
   }
 
   #begun(worker: Worker, number: number): void {

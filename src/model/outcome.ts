@@ -20,6 +20,8 @@ export type Outcome =
   | { readonly kind: 'threw'; readonly failure: Failure }
   /** There is no code to run: the module is gone, or lacks the export. */
   | { readonly kind: 'missing'; readonly reason: string }
+  /** It had not begun, and the worker will not begin it. */
+  | { readonly kind: 'unbegun' }
 
 /** Longer texts are cut: a row should not grow with what a task throws. */
 const LONGEST_TEXT = 16_384

@@ -19,6 +19,8 @@ export interface Run {
   readonly number: number
   readonly job: Job
   readonly worker: Worker
+  /** Counts the jobs handed to this worker. */
+  readonly place: number
   /** When it was handed over, on the monotonic clock, ms. */
   readonly started: number
 }

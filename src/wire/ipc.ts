@@ -19,8 +19,9 @@ export type Handing = readonly [
 ]
 
 export type MasterMessage =
-  | { readonly kind: 'jobs'; readonly jobs: readonly Handing[] }
-  /** Let the run's signal say that it should end. */
+  /** To be begun in this order, as many at a time as the brief says. `first` is the place of the first of them. */
+  | { readonly kind: 'jobs'; readonly first: number; readonly jobs: readonly Handing[] }
+  /** Let the run's signal say that it should end; where it has not begun it is not to begin. */
   | { readonly kind: 'abort'; readonly run: number; readonly reason: StopReason }
   /** Answered from the event loop: with `pong`, where that turns. */
   | { readonly kind: 'ping' }
@@ -49,11 +50,26 @@ export interface WorkerBrief {
   readonly loader: string | undefined
   readonly onLoad: readonly string[]
   readonly onExit: readonly string[]
+  /** Jobs to run at a time. */
+  readonly concurrency: number
   /** Where `currentJob().log` writes, as the daemon's own log does. */
   readonly log: LogOptions
 }
 
 /** The environment variable that holds the brief. */
 export const BRIEF = 'ZTASK_WORKER'
-/** The file descriptor whose other end only the master holds: its end of file is the master's death. */
+/**
+ * The file descriptor whose other end only the master holds: its end of file is the master's death. A line on it calls
+ * jobs back; a thread of the worker answers, whatever the worker's event loop does. Both lines are a JSON list of places:
+ * those asked for, then those of them that had not begun and never will.
+ */
 export const LIFELINE_FD = 3
+/** The most jobs a worker holds beyond those that it can begin at once. */
+export const MOST_STOCK = 512
+
+/**
+ * Jobs handed to one worker are counted; their places are 32-bit numbers that wrap around.
+ *
+ * @returns the place after this one
+ */
+export const nextPlace = (place: number): number => (place + 1) | 0

@@ -1,8 +1,18 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
 import inspector from 'node:inspector'
+import Denque from 'denque'
 import { failureOf, type Outcome } from '../model/outcome.ts'
-import { BRIEF, type Handing, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
+import type { StopReason } from '../model/run.ts'
+import {
+  BRIEF,
+  type Handing,
+  type MasterMessage,
+  nextPlace,
+  type WorkerBrief,
+  type WorkerMessage,
+} from '../wire/ipc.ts'
 import { callAll } from './callables.ts'
+import { Claims } from './claims.ts'
 import { Current } from './current.ts'
 import { WorkersLog } from './job-log.ts'
 import { loadProject, specsOf } from './load.ts'
@@ -16,32 +26,54 @@ const send = (message: WorkerMessage, sent?: () => void): void => {
 
 /** Outcomes of one turn of the event loop travel together. */
 class Reports {
+  readonly #sent: (count: number) => void
   #ended: [number, Outcome][] = []
+
+  /** @param sent told how many outcomes have just left this process */
+  constructor(sent: (count: number) => void) {
+    this.#sent = sent
+  }
 
   add(run: number, outcome: Outcome): void {
     if (this.#ended.push([run, outcome]) === 1) setImmediate(() => this.flush())
   }
 
-  flush(sent?: () => void): void {
+  flush(then?: () => void): void {
     const ended = this.#ended
     this.#ended = []
+    const sent = (): void => {
+      this.#sent(ended.length)
+      then?.()
+    }
     if (ended.length > 0) send({ kind: 'ended', ended }, sent)
-    else sent?.()
+    else sent()
   }
+}
+
+/** A job that was handed over and has not begun. */
+interface Handed {
+  readonly place: number
+  readonly handing: Handing
 }
 
 class Server {
   readonly #brief: WorkerBrief
-  readonly #reports = new Reports()
+  readonly #reports = new Reports((count) => this.#reported(count))
+  readonly #claims: Claims
   readonly #log: WorkersLog
   #registry: Registry | undefined
   /** By the run's number. */
   readonly #running = new Map<number, Current>()
+  /** In the order in which they are to begin. */
+  readonly #stock = new Denque<Handed>()
+  /** Jobs that have begun, and that the master does not know to have ended. */
+  #busy = 0
   #retiring = false
   #left = false
 
-  constructor(brief: WorkerBrief) {
+  constructor(brief: WorkerBrief, claims: Claims) {
     this.#brief = brief
+    this.#claims = claims
     this.#log = new WorkersLog(brief.log)
   }
 
@@ -55,10 +87,10 @@ class Server {
   receive(message: MasterMessage): void {
     switch (message.kind) {
       case 'jobs':
-        for (const handing of message.jobs) void this.#run(handing)
+        this.#take(message.first, message.jobs)
         break
       case 'abort':
-        this.#running.get(message.run)?.stop(message.reason)
+        this.#abort(message.run, message.reason)
         break
       case 'ping':
         send({ kind: 'pong' })
@@ -69,6 +101,49 @@ class Server {
       case 'retire':
         this.#retire()
     }
+  }
+
+  #take(first: number, jobs: readonly Handing[]): void {
+    let place = first
+    for (const handing of jobs) {
+      this.#stock.push({ place, handing })
+      place = nextPlace(place)
+    }
+    this.#begin()
+  }
+
+  /**
+   * Begins what there is room for. What has ended makes room only when it was reported: should this process die, the
+   * master has to know which jobs can have begun.
+   */
+  #begin(): void {
+    while (this.#busy < this.#brief.concurrency) {
+      const next = this.#stock.shift()
+      if (next === undefined) return
+      // Else it was called back, and is another worker's.
+      if (!this.#claims.claim(next.place)) continue
+      this.#busy++
+      void this.#run(next.handing)
+    }
+  }
+
+  #reported(count: number): void {
+    this.#busy = Math.max(0, this.#busy - count)
+    this.#begin()
+  }
+
+  #abort(run: number, reason: StopReason): void {
+    this.#running.get(run)?.stop(reason)
+    this.#giveBack((number) => number === run)
+  }
+
+  /** What has not begun is not to begin here. */
+  #giveBack(which: (run: number) => boolean): void {
+    for (const { place, handing } of this.#stock.toArray())
+      if (which(handing[0]) && this.#claims.claim(place)) {
+        this.#busy++
+        this.#reports.add(handing[0], { kind: 'unbegun' })
+      }
   }
 
   async #run([number, id, task, args, attempt, created, timed]: Handing): Promise<void> {
@@ -84,6 +159,7 @@ class Server {
 
   #retire(): void {
     this.#retiring = true
+    this.#giveBack(() => true)
     if (this.#registry !== undefined && this.#running.size === 0) this.#leave()
   }
 
@@ -109,12 +185,13 @@ const end = (code: number): void => {
 }
 
 const main = async (): Promise<void> => {
-  startWatchdog()
   // A terminal's Ctrl-C reaches the whole group: when to end is the master's to say.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const brief = JSON.parse(process.env[BRIEF] ?? '') as WorkerBrief
   delete process.env[BRIEF]
-  const server = new Server(brief)
+  const memory = Claims.memory(brief.concurrency)
+  startWatchdog(memory)
+  const server = new Server(brief, new Claims(memory))
   // Before the code is loaded, which may take long: the word to retire must not be missed.
   process.on('message', (message: MasterMessage) => server.receive(message))
   try {

@@ -3,7 +3,7 @@ import { TaskMissingError } from '../model/errors.ts'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import { decodeArgs } from '../wire/codec.ts'
 import type { Current } from './current.ts'
-import { type Registry, resolveTask } from './registry.ts'
+import { type Registry, resolvedTask, resolveTask } from './registry.ts'
 
 /** What is needed to run a job. */
 export interface Work {
@@ -21,7 +21,8 @@ export interface Work {
  * @throws what the task throws, and UnknownTaskError or TaskMissingError where there is no such task
  */
 export const perform = async (registry: Registry, { job, args, begun }: Work): Promise<unknown> => {
-  const call = await resolveTask(registry, job.task)
+  // Without a turn of the microtask queue where it is known: who claimed a job is then at its first line at once.
+  const call = resolvedTask(registry, job.task) ?? (await resolveTask(registry, job.task))
   const decoded = decodeArgs(args)
   begun?.()
   return await job.run(() => call(...decoded))

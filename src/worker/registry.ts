@@ -48,6 +48,13 @@ export const defineRegistry = (registry: Registry): Registry => {
 /** @returns the registry of that project, where its module has been loaded in this process. */
 export const loadedRegistry = (project: string): Registry | undefined => loaded().get(project)
 
+/** The functions of tasks that have run once. */
+const RESOLVED = new WeakMap<Registry, Map<string, TaskFunction>>()
+
+/** @returns the function of a task that has been resolved before */
+export const resolvedTask = (registry: Registry, name: string): TaskFunction | undefined =>
+  RESOLVED.get(registry)?.get(name)
+
 /**
  * Finds a task's function by its name or one of its aliases; loads the module that holds it.
  *
@@ -58,11 +65,19 @@ export const resolveTask = async (registry: Registry, name: string): Promise<Tas
   const entry = entryOf(registry, name)
   if (entry === undefined) throw unknownTask(registry, name)
   const found = exported(await imported(name, entry), entry.export)
-  if (found !== undefined) return found
+  if (found !== undefined) {
+    remember(registry, name, found)
+    return found
+  }
   throw new TaskMissingError(
     `The module of task '${name}' exports no task '${entry.export}'. Run \`ztask generate\` again.`,
     { task: name, export: entry.export },
   )
+}
+
+const remember = (registry: Registry, name: string, task: TaskFunction): void => {
+  const known = RESOLVED.get(registry) ?? new Map<string, TaskFunction>()
+  RESOLVED.set(registry, known.set(name, task))
 }
 
 /** Node's codes for a module that is not there, imported or required. */

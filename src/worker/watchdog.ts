@@ -1,20 +1,13 @@
-/**
- * Ends this process with its master, from a busy loop too: a thread waits for the end of file on the lifeline, whose
- * other end only the master holds, and which the kernel closes however the master dies. The thread sleeps in the
- * kernel until then: it polls nothing.
- */
+/** Starts the thread that ends this process with its master, from a busy loop too, and that gives jobs back. */
 import { Worker } from 'node:worker_threads'
-import { LIFELINE_FD } from '../wire/ipc.ts'
 
-const WATCH = `
-const lifeline = new (require('node:net').Socket)({ fd: ${LIFELINE_FD}, readable: true, writable: false })
-const end = () => process.kill(process.pid, 'SIGKILL')
-lifeline.on('error', end).on('close', end).resume()
-`
-
-/** Starts the watch; it keeps nothing alive. */
-export const startWatchdog = (): void => {
+/** @param memory of the claims on this worker's jobs; the thread keeps nothing alive */
+export const startWatchdog = (memory: SharedArrayBuffer): void => {
   // 19 MB of resident memory, whatever resourceLimits say (8 to 64 MiB of heap were tried).
-  const thread = new Worker(WATCH, { eval: true, execArgv: [], env: {} })
+  const thread = new Worker(new URL('./lifeline.js', import.meta.url), {
+    execArgv: [],
+    env: {},
+    workerData: memory,
+  })
   thread.unref()
 }

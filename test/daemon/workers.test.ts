@@ -94,6 +94,7 @@ test('a process that cannot be made is an error, not silence', async () => {
     size: 2,
     brief: () => ({
       ...{ root: '/', project: 'p', registry: '/r.js', loader: undefined, onLoad: [], onExit: [] },
+      concurrency: 1,
       log: { level: 'INFO', pretty: false },
     }),
     root: '/',

@@ -73,6 +73,7 @@ class World {
       defaults: { retryCount: 0, retryAfter: 0 },
       ...{ killGrace: GRACE, hangTimeout: 1e6 },
       send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
+      recall: (_worker, _places, told) => told([]),
       isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
       relieve: () => this.#admit(false),
       retire: (worker) => queueMicrotask(() => this.#retire(worker)),

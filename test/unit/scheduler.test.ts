@@ -548,6 +548,7 @@ describe('in the ring', () => {
     await store.commit({ insert: before, save: [], remove: [] })
     const handed: string[] = []
     const ring = new Ring({
+      recall: () => {},
       ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
       defaults: { retryCount: 0, retryAfter: 0 },

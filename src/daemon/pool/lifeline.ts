@@ -1,0 +1,25 @@
+/** The master's end of a worker's lifeline: calls jobs back that have not begun. */
+
+import { createInterface } from 'node:readline'
+import type { Duplex } from 'node:stream'
+
+export class Lifeline {
+  readonly #socket: Duplex
+  /** Answers come in the order of the questions. */
+  readonly #asked: ((places: readonly number[]) => void)[] = []
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+    const lines = createInterface({ input: socket })
+    lines.on('line', (line) => this.#asked.shift()?.(JSON.parse(line)))
+    // The worker is gone: its exit says so. The interface hands on what the socket says.
+    socket.on('error', () => {})
+    lines.on('error', () => {})
+  }
+
+  /** @param told called with those of the places whose jobs had not begun and never will; never, where the worker dies */
+  recall(places: readonly number[], told: (places: readonly number[]) => void): void {
+    this.#asked.push(told)
+    this.#socket.write(`${JSON.stringify(places)}\n`)
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * How many jobs a worker is to hold beyond those that it can begin: enough that it does not run dry while the master
+ * commits, and none where jobs are slow, so that none waits behind them.
+ */
+import { MOST_STOCK } from '../wire/ipc.ts'
+
+/** For how long the stock is to last, ms. A turn of the master's with its commit takes 0.3 to 2. */
+const HORIZON = 4
+/** Work is measured over at least this time, ms. */
+const SPAN = 2
+
+export class Stock {
+  #pace = 0
+  #worked = 0
+  #ended = 0
+  /** Since when the worker has something to do, or its last report. */
+  #since: number | undefined
+
+  /** Jobs. */
+  get size(): number {
+    return Math.min(MOST_STOCK, Math.floor(this.#pace * HORIZON))
+  }
+
+  /** The worker has something to do. Times are monotonic, ms. */
+  busy(now: number): void {
+    this.#since ??= now
+  }
+
+  /** @param idle whether these were the last that it had */
+  ended(count: number, now: number, idle: boolean): void {
+    this.#worked += now - (this.#since ?? now)
+    this.#ended += count
+    this.#since = idle ? undefined : now
+    if (this.#worked < SPAN) return
+    this.#pace = (this.#pace + this.#ended / this.#worked) / 2
+    this.#worked = 0
+    this.#ended = 0
+  }
+
+  /** Jobs had to be called back: it held too many. */
+  tooLarge(): void {
+    this.#pace = 0
+  }
+}
