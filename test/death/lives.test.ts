@@ -43,9 +43,22 @@ interface Life {
   timedOut: boolean
 }
 
+interface Handed {
+  readonly place: number
+  readonly run: number
+  readonly id: string
+  readonly timed: boolean
+}
+
 interface Played {
   readonly worker: Worker
+  /** What it has begun. */
   readonly runs: Map<number, string>
+  /** What it has not. */
+  stock: Handed[]
+  /** Its event loop stands still: it begins nothing, ends nothing and answers nothing; its thread gives back. */
+  blocked: boolean
+  pings: number
 }
 
 class World {
@@ -73,7 +86,7 @@ class World {
       defaults: { retryCount: 0, retryAfter: 0 },
       ...{ killGrace: GRACE, hangTimeout: 1e6 },
       send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
-      recall: (_worker, _places, told) => told([]),
+      recall: (worker, places, told) => queueMicrotask(() => this.#recalled(worker, places, told)),
       isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
       relieve: () => this.#admit(false),
       retire: (worker) => queueMicrotask(() => this.#retire(worker)),
@@ -99,13 +112,15 @@ class World {
   #admit(isolated: boolean): void {
     const number = ++this.#number
     const worker = { number, pid: number, generation: 1, isolated }
-    this.#workers.set(number, { worker, runs: new Map() })
+    this.#workers.set(number, { worker, runs: new Map(), stock: [], blocked: false, pings: 0 })
     this.#ring.admit(worker)
   }
 
-  /** What it runs ends well, in the end. */
+  /** What it has not begun it gives back; what it runs ends well, in the end. */
   #retire(worker: Worker): void {
     const played = this.#workers.get(worker.number)
+    for (const { run } of played?.stock.splice(0) ?? [])
+      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'unbegun' }]] })
     for (const [run, id] of played?.runs ?? []) {
       const life = this.lives.get(id) as Life
       life.over = true
@@ -121,26 +136,53 @@ class World {
   }
 
   #receive(worker: Worker, message: MasterMessage): void {
-    if (message.kind === 'ping') queueMicrotask(() => this.#ring.hear(worker, { kind: 'pong' }))
+    const played = this.#workers.get(worker.number)
+    if (played === undefined) return
+    if (message.kind === 'ping' && played.blocked) played.pings++
+    else if (message.kind === 'ping') queueMicrotask(() => this.#ring.hear(worker, { kind: 'pong' }))
     if (message.kind === 'abort' && message.reason === 'timeout') this.#timesOut(worker, message.run)
     try {
-      if (message.kind === 'jobs') for (const handing of message.jobs) this.#takes(worker, handing)
+      if (message.kind !== 'jobs') return
+      message.jobs.forEach((handing, index) => {
+        this.#takes(played, message.first + index, handing)
+      })
+      this.#begins(played)
     } catch (error) {
       this.#faults.push(error)
     }
   }
 
-  #takes(worker: Worker, [run, id, task, , attempt, , timed]: Handing): void {
+  /** Its thread answers, whatever its event loop does. */
+  #recalled(worker: Worker, places: readonly number[], told: (places: readonly number[]) => void): void {
+    const played = this.#workers.get(worker.number)
+    if (played === undefined) return
+    const back = played.stock.filter(({ place }) => places.includes(place))
+    played.stock = played.stock.filter((one) => !back.includes(one))
+    told(back.map(({ place }) => place))
+  }
+
+  #begins(played: Played): void {
+    const { worker, runs } = played
+    while (!played.blocked && runs.size < (worker.isolated ? 1 : CONCURRENCY)) {
+      const next = played.stock.shift()
+      if (next === undefined) return
+      expect((this.lives.get(next.id) as Life).over, `${next.id} runs again`).toBe(false)
+      runs.set(next.run, next.id)
+      if (next.timed) queueMicrotask(() => this.#ring.hear(worker, { kind: 'begun', run: next.run }))
+    }
+  }
+
+  #takes(played: Played, place: number, [run, id, task, , attempt, , timed]: Handing): void {
     const life = this.lives.get(id) as Life
     expect(life.over, `${id} runs again`).toBe(false)
     this.#chargeTimeout(life, attempt - 1)
     expect(attempt, id).toBe(life.charged + 1)
     expect(attempt).toBeLessThanOrEqual(retriesOf(task) + 1)
-    for (const { runs } of this.#workers.values()) expect([...runs.values()]).not.toContain(id)
-    const played = this.#workers.get(worker.number) as Played
-    played.runs.set(run, id)
-    expect(played.runs.size).toBeLessThanOrEqual(worker.isolated ? 1 : CONCURRENCY)
-    if (timed) queueMicrotask(() => this.#ring.hear(worker, { kind: 'begun', run }))
+    for (const { runs, stock } of this.#workers.values())
+      expect([...runs.values(), ...stock.map((one) => one.id)]).not.toContain(id)
+    played.stock.push({ place, run, id, timed })
+    if (played.worker.isolated) expect(played.runs.size + played.stock.length).toBe(1)
+    mostHeld = Math.max(mostHeld, played.runs.size + played.stock.length)
   }
 
   #timesOut(worker: Worker, run: number): void {
@@ -167,14 +209,25 @@ class World {
     await new Promise<void>((stored) => this.#ring.insert([job], () => stored()))
   }
 
+  /** Quick jobs, many: what runs them gets a stock. */
+  async burst(pick: number): Promise<void> {
+    for (let i = 0; i < pick; i++) await this.insert(i)
+    for (let i = 0; i < pick; i++) {
+      if (i % 4 === 0) await this.wait(1)
+      this.end(i, true)
+    }
+    for (let i = 0; i < pick; i++) await this.insert(i)
+  }
+
   end(pick: number, well: boolean): void {
-    const all = [...this.#workers.values()].flatMap(({ worker, runs }) =>
-      [...runs].map(([run, id]) => ({ worker, run, id })),
+    const all = [...this.#workers.values()].flatMap((played) =>
+      played.blocked ? [] : [...played.runs].map(([run, id]) => ({ played, run, id })),
     )
     const chosen = all[pick % all.length]
     if (chosen === undefined) return
-    const { worker, run, id } = chosen
-    this.#workers.get(worker.number)?.runs.delete(run)
+    const { played, run, id } = chosen
+    const { worker } = played
+    played.runs.delete(run)
     const life = this.lives.get(id) as Life
     if (well) life.over = true
     else if (!life.over) life.charged++
@@ -182,14 +235,27 @@ class World {
     const failure = { name: 'Error', message: 'no', stack: '' }
     const outcome = well ? ({ kind: 'succeeded' } as const) : ({ kind: 'threw', failure } as const)
     this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]] })
+    this.#begins(played)
+  }
+
+  /** A task that computes begins, or lets go. */
+  block(pick: number): void {
+    const all = [...this.#workers.values()]
+    const played = all[pick % all.length]
+    if (played === undefined) return
+    played.blocked = !played.blocked
+    if (played.blocked) return
+    for (; played.pings > 0; played.pings--) this.#ring.hear(played.worker, { kind: 'pong' })
+    this.#begins(played)
   }
 
   die(pick: number, expected: boolean): void {
     const all = [...this.#workers.values()]
     const played = all[pick % all.length]
     if (played === undefined) return
-    const [alone] = played.runs.values()
-    if (!expected && alone !== undefined && played.runs.size === 1) this.#charge(alone)
+    const { runs, stock } = played
+    const [alone] = [...runs.values(), ...stock.map(({ id }) => id)]
+    if (!expected && alone !== undefined && runs.size + stock.length === 1) this.#charge(alone)
     this.#dies(played.worker, expected)
     if (!played.worker.isolated) this.#admit(false)
   }
@@ -242,7 +308,12 @@ class World {
   async check(): Promise<void> {
     await this.settle()
     expect(this.#faults).toEqual([])
-    const running = new Set([...this.#workers.values()].flatMap(({ runs }) => [...runs.values()]))
+    const running = new Set(
+      [...this.#workers.values()].flatMap(({ runs, stock }) => [
+        ...runs.values(),
+        ...stock.map(({ id }) => id),
+      ]),
+    )
     for (const life of this.lives.values()) {
       const row: Job | undefined = await this.#store.find(life.id)
       if (row === undefined) {
@@ -263,6 +334,7 @@ class World {
 
   /** From now on all goes well: every job that is not over must come to run, and end. */
   async finish(): Promise<void> {
+    for (const [index, { blocked }] of [...this.#workers.values()].entries()) if (blocked) this.block(index)
     for (let i = 0; i < 200 && (await this.#unfinished()) > 0; i++) {
       this.end(0, true)
       await this.wait(i % 10 === 0 ? 200 : 0)
@@ -279,6 +351,8 @@ class World {
 }
 
 let folder = ''
+/** Jobs that one worker had at a time. */
+let mostHeld = 0
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'ztask-lives-'))
@@ -298,7 +372,10 @@ const EVENTS = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.constant('retire' as const), fc.nat(20)) },
   { weight: 2, arbitrary: fc.tuple(fc.constant('cancel' as const), fc.nat(20)) },
   { weight: 1, arbitrary: fc.tuple(fc.constant('crash' as const), fc.nat(20)) },
-  { weight: 3, arbitrary: fc.tuple(fc.constant('wait' as const), fc.nat(2500)) },
+  { weight: 2, arbitrary: fc.tuple(fc.constant('wait' as const), fc.nat(2500)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('wait' as const), fc.nat(30)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('burst' as const), fc.nat(20)) },
+  { weight: 1, arbitrary: fc.tuple(fc.constant('block' as const), fc.nat(20)) },
 )
 
 test(`no job is lost, none is in two places, each pays for its own (${RUNS} lives)`, async () => {
@@ -316,6 +393,8 @@ test(`no job is lost, none is in two places, each pays for its own (${RUNS} live
           else if (kind === 'throw') world.end(pick, false)
           else if (kind === 'die') world.die(pick, false)
           else if (kind === 'retire') world.die(pick, true)
+          else if (kind === 'burst') await world.burst(pick)
+          else if (kind === 'block') world.block(pick)
           else if (kind === 'cancel') await world.cancel(pick)
           else if (kind === 'crash') await world.crash()
           else await world.wait(pick)
@@ -328,4 +407,6 @@ test(`no job is lost, none is in two places, each pays for its own (${RUNS} live
     }),
     { numRuns: RUNS, ...(process.env.ZTASK_SEED !== undefined && { seed: Number(process.env.ZTASK_SEED) }) },
   )
+  // Else no stock was ever tried.
+  expect(mostHeld).toBeGreaterThan(CONCURRENCY)
 })

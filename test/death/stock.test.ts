@@ -1,0 +1,108 @@
+/** What a worker was handed and has not begun: it waits behind nothing, pays for nothing, and can be called back. */
+import { expect, test } from 'vitest'
+import type { UntypedCalls } from '../../src/client/client.ts'
+import type { TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+import { deedsProject, TASKS } from './deeds.ts'
+
+const names = (prefix: string, count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+
+/** Enough quick jobs that each worker is given a stock. */
+const warmUp = async (project: TestProject, once: UntypedCalls): Promise<void> => {
+  await Promise.all(names('warm', 2000).map((name) => once.async('return', name)))
+  await until('the warm-up to end', () => project.rows().length === 0)
+}
+
+const times = (project: TestProject, what: string): number =>
+  project.ran().filter((one) => one === what).length
+
+test('quick jobs behind one that computes are run by another worker', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '2', '--concurrency', '1'])
+  const { once } = project.calls(TASKS)
+  await warmUp(project, once)
+  const slow = { at: 100, id: '' }
+  const quick = names('quick', 400)
+  await Promise.all(
+    quick.map(async (name, index) => {
+      if (index === slow.at) slow.id = (await once.async('pause', 'release')).id
+      await once.async('return', name)
+    }),
+  )
+  await until('all but the slow one to have ended', () => project.rows().every(({ id }) => id === slow.id))
+  for (const name of quick) expect(times(project, `done:${name}`), name).toBe(1)
+  expect(times(project, 'done:release')).toBe(0)
+  project.write('release', '')
+  await until('the slow one to end', () => project.rows().length === 0)
+  expect(times(project, 'pause:release')).toBe(1)
+})
+
+test('a job that kills its worker pays, and what the worker had in stock does not', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '1', '--concurrency', '1'])
+  const { once } = project.calls(TASKS)
+  await warmUp(project, once)
+  const quick = names('quick', 300)
+  const calls = [...quick.slice(0, 100), '', ...quick.slice(100)]
+  const jobs = await Promise.all(
+    calls.map((name) => (name === '' ? once.async('sigkill', 'x') : once.async('return', name))),
+  )
+  const killer = jobs[100]?.id ?? ''
+  await project.job(killer, 'failed')
+  await until('the others to end', () => project.rows().length === 1)
+  // Alone where it ran, whatever lay behind it: it was charged at once, and was no suspect first.
+  expect(times(project, 'sigkill:x')).toBe(1)
+  for (const name of quick) expect(times(project, `done:${name}`), name).toBe(1)
+})
+
+test('a job that was handed over and has not begun can be cancelled, whatever its worker computes', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '1', '--concurrency', '10'])
+  const { once } = project.calls(TASKS)
+  const [, ...behind] = await Promise.all([
+    once.async('pause', 'release'),
+    ...names('behind', 5).map((name) => once.async('return', name)),
+  ])
+  expect(await Promise.all(behind.map((job) => job.cancel()))).toEqual(behind.map(() => 'removed'))
+  project.write('release', '')
+  await once.async('return', 'last')
+  await project.hasRun('done:last')
+  expect(project.ran().filter((what) => what.includes('behind'))).toEqual([])
+})
+
+test('one in a worker that cannot even answer is told when it can, and does not run again', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '1'])
+  const { once } = project.calls(TASKS)
+  await once.async('return', 'first')
+  await project.hasRun('done:first')
+  const [pid] = project.runs().map((run) => run.pid)
+  process.kill(pid as number, 'SIGSTOP')
+  try {
+    const job = await once.async('obey', 'cancelled')
+    expect(await job.cancel()).toBe('signalled')
+  } finally {
+    process.kill(pid as number, 'SIGCONT')
+  }
+  await until('it to be over', () => project.rows().length === 0)
+  // Its event loop may come to it before its thread does.
+  expect(times(project, 'obey:cancelled')).toBe(times(project, 'aborted:AbortError'))
+})
+
+test('a daemon that ends with stocks in its workers leaves what has not begun in the queue', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '2', '--concurrency', '2'])
+  const { once } = project.calls(TASKS)
+  await warmUp(project, once)
+  const jobs = new Map<string, string>()
+  const calls = names('job', 3000).map(async (name) => jobs.set((await once.async('return', name)).id, name))
+  await Promise.all(calls.slice(0, 1000))
+  const ended = daemon.kill('SIGTERM')
+  await Promise.allSettled(calls)
+  expect(await ended).toMatchObject({ code: 0 })
+  const left = new Set(project.rows().map(({ id }) => id))
+  expect(left.size).toBeGreaterThan(0)
+  for (const [id, name] of jobs) expect(times(project, `done:${name}`), name).toBe(left.has(id) ? 0 : 1)
+  expect(project.rows().every(({ attempts, mark }) => attempts === 0 && mark === null)).toBe(true)
+})

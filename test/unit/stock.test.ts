@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { Stock } from '../../src/daemon/stock.ts'
+import { MOST_STOCK } from '../../src/wire/ipc.ts'
+
+/** A worker that ends `count` jobs every `ms`, `times` times, and always has more. */
+const worked = (count: number, ms: number, times: number, stock = new Stock()): Stock => {
+  stock.busy(0)
+  for (let i = 1; i <= times; i++) stock.ended(count, i * ms, false)
+  return stock
+}
+
+test('a worker that has shown nothing has none', () => {
+  expect(new Stock().size).toBe(0)
+  expect(worked(5, 0.1, 3).size).toBe(0)
+})
+
+test('it lasts for 4 ms of what the worker does', () => {
+  // 20 jobs a ms, seen long enough.
+  expect(worked(10, 0.5, 100).size).toBeGreaterThan(70)
+  expect(worked(10, 0.5, 100).size).toBeLessThanOrEqual(80)
+  expect(worked(1000, 1, 100).size).toBe(MOST_STOCK)
+})
+
+test('slow jobs have none, however many run at a time', () => {
+  expect(worked(1, 8, 50).size).toBe(0)
+  expect(worked(1, 1000, 50).size).toBe(0)
+})
+
+test('it follows: quick jobs that become slow lose theirs', () => {
+  const stock = worked(10, 0.5, 100)
+  for (let i = 1; i <= 10; i++) stock.ended(1, 50 + i * 20, false)
+  expect(stock.size).toBe(0)
+})
+
+test('the time in which a worker has nothing to do does not count', () => {
+  const stock = new Stock()
+  for (let second = 0; second < 100; second++) {
+    stock.busy(second * 1000)
+    stock.ended(10, second * 1000 + 0.5, true)
+  }
+  expect(stock.size).toBeGreaterThan(70)
+})
+
+test('where jobs had to be called back it begins anew', () => {
+  const stock = worked(10, 0.5, 100)
+  stock.tooLarge()
+  expect(stock.size).toBe(0)
+})
