@@ -4,6 +4,7 @@ export { type Defined, task } from './client/define.ts'
 export { close } from './client/process.ts'
 export type { CurrentJob, JobLog, JobSignal, WriteLog } from './model/current-job.ts'
 export {
+  BatchTooLargeError,
   ClientClosedError,
   ConfigError,
   DaemonError,
@@ -12,6 +13,7 @@ export {
   DatabaseLockedError,
   DatabaseTooNewError,
   GenerateError,
+  InvalidBatchError,
   InvalidDelayError,
   NoCurrentJobError,
   OutcomeUnknownError,

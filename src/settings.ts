@@ -32,6 +32,8 @@ export interface Settings {
   readonly onUnavailable: OnUnavailable
   /** Bytes of the largest job. */
   readonly maxPayload: number
+  /** Bytes of the arguments of the largest batch. */
+  readonly maxBatch: number
   readonly unknownTask: UnknownTask
   /** Globs, relative to the project's folder, of the files that generate scans. */
   readonly include: readonly string[]
@@ -161,6 +163,11 @@ const SETTINGS: {
     default: 2 ** 20,
     env: 'ZTASKD_MAX_PAYLOAD',
   },
+  maxBatch: {
+    check: number(1, 2 ** 30, true, 'a whole number of bytes, 1 to 1 GiB'),
+    default: 16 * 2 ** 20,
+    env: 'ZTASKD_MAX_BATCH',
+  },
   unknownTask: { check: oneOf('refuse', 'hold'), default: 'refuse' },
   include: {
     check: listOf(text(/./, "a glob, such as 'src/**/*'"), "a list of globs, such as ['src/**/*']"),
@@ -183,6 +190,7 @@ export const CLIENT_SETTINGS = [
   'callTimeout',
   'onUnavailable',
   'maxPayload',
+  'maxBatch',
 ] as const satisfies readonly (keyof Settings)[]
 
 /** The settings that concern a call. */

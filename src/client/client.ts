@@ -3,18 +3,22 @@ import { inspect } from 'node:util'
 import { v7 } from 'uuid'
 import { nearestPackageName } from '../config.ts'
 import {
+  BatchTooLargeError,
   DaemonUnavailableError,
+  InvalidBatchError,
   InvalidDelayError,
   PayloadTooLargeError,
   RegistryNotLoadedError,
+  UnserializableArgumentError,
 } from '../model/errors.ts'
 import type { Job } from '../model/task.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs } from '../wire/codec.ts'
-import { LONGEST_DELAY } from '../wire/protocol.ts'
+import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
 import { Current } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
+import type { OutgoingJob } from './connection.ts'
 import { endedJob } from './handle.ts'
 import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
 
@@ -35,6 +39,7 @@ export interface UntypedCalls {
   async(...args: unknown[]): Promise<Job>
   after(seconds: number, ...args: unknown[]): Promise<Job>
   at(date: Date, ...args: unknown[]): Promise<Job>
+  batch(calls: readonly (readonly unknown[])[]): Promise<Job[]>
   delay(...args: unknown[]): Promise<Job>
 }
 
@@ -73,6 +78,7 @@ export class Client {
       async: async (...args) => this.#call(task, args, {}),
       after: async (seconds, ...args) => this.#call(task, args, { after: delayOf(task, seconds) }),
       at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date) }),
+      batch: async (calls) => this.#batch(task, calls),
       delay: async (...args) => this.#call(task, args, {}),
     }
   }
@@ -103,6 +109,33 @@ export class Client {
       await this.#perform(id, task, encoded)
     }
     return endedJob(id, false)
+  }
+
+  async #batch(task: string, calls: unknown): Promise<Job[]> {
+    const settings = this.#settings
+    const { jobs, size } = pack(task, calls, settings)
+    if (jobs.length === 0) return []
+    if (settings.disabled) {
+      console.info(`ztask: disabled: ${task} is not run, ${jobs.length} times`)
+      return jobs.map(({ id }) => endedJob(id, true))
+    }
+    if (settings.alwaysEager) {
+      console.info(`ztask: eager: running ${task} here, ${jobs.length} times`)
+      return this.#performAll(jobs)
+    }
+    try {
+      return await connectionTo(settings.url, settings.project, settings.callTimeout).enqueueAll(jobs, size)
+    } catch (error) {
+      if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
+      console.warn(`ztask: no daemon at ${settings.url}: running ${task} here, ${jobs.length} times`)
+      return this.#performAll(jobs)
+    }
+  }
+
+  /** One after the other, in their order. */
+  async #performAll(jobs: readonly OutgoingJob[]): Promise<Job[]> {
+    for (const { id, task, args } of jobs) await this.#perform(id, task, args)
+    return jobs.map(({ id }) => endedJob(id, false))
   }
 
   /** Runs the task here, as a job. */
@@ -166,10 +199,67 @@ const refuseLarge = (task: string, args: string, maxPayload: number): void => {
   )
 }
 
+/** @returns the jobs of a batch, checked as each of its calls would be, and as a whole */
+const pack = (
+  task: string,
+  calls: unknown,
+  { maxPayload, maxBatch }: ClientSettings,
+): { jobs: readonly OutgoingJob[]; size: number } => {
+  if (!Array.isArray(calls)) throw invalidBatch(task, calls)
+  if (calls.length > MOST_TOGETHER) throw tooLarge(task, calls.length, undefined, maxBatch)
+  let size = 0
+  const jobs = calls.map((args: unknown, call): OutgoingJob => {
+    if (!Array.isArray(args)) throw invalidBatch(task, args, call)
+    const encoded = encodeCall(args, call)
+    refuseLarge(task, encoded, maxPayload)
+    size += Buffer.byteLength(encoded)
+    return { id: v7(), task, args: encoded }
+  })
+  if (size > maxBatch) throw tooLarge(task, jobs.length, size, maxBatch)
+  return { jobs, size }
+}
+
+const encodeCall = (args: readonly unknown[], call: number): string => {
+  try {
+    return encodeArgs(args)
+  } catch (error) {
+    if (!(error instanceof UnserializableArgumentError)) throw error
+    const { path, what } = error.data
+    const message = `Call ${call} of the batch: ${error.message}`
+    throw new UnserializableArgumentError(message, { path, what, call }, { cause: error })
+  }
+}
+
+const invalidBatch = (task: string, value: unknown, call?: number): InvalidBatchError => {
+  const what = call === undefined ? `${shown(value)} is no list` : `call ${call} is ${shown(value)}, no list`
+  return new InvalidBatchError(
+    `${task}.batch(…): ${what}. It takes one list of arguments a job: ${task}.batch([[…], […]]).`,
+    { task, call },
+  )
+}
+
+const tooLarge = (
+  task: string,
+  jobs: number,
+  size: number | undefined,
+  maxBatch: number,
+): BatchTooLargeError => {
+  const why =
+    size === undefined
+      ? `A batch has at most ${MOST_TOGETHER} jobs; this one of ${task} has ${jobs}`
+      : `The arguments of this batch of ${jobs} ${task} take ${size} bytes; maxBatch is ${maxBatch}`
+  return new BatchTooLargeError(`${why}. Nothing is stored: split it into several.`, {
+    task,
+    jobs,
+    size,
+    maxBatch,
+  })
+}
+
 /**
  * Makes the client that generate types.
  *
- * @returns an object of the tasks by name, each with `async`, `after`, `at` and `delay`; nothing else, so that it is
+ * @returns an object of the tasks by name, each with `async`, `after`, `at`, `batch` and `delay`; nothing else, so that it is
  * no thenable and shows in a console as what it is
  */
 export const makeClient = <T>(spec: ClientSpec): T => {

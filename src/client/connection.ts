@@ -42,6 +42,8 @@ export interface OutgoingJob {
 
 type Cargo =
   | { readonly kind: 'job'; readonly job: OutgoingJob }
+  /** Jobs that are stored together or not at all. */
+  | { readonly kind: 'batch'; readonly jobs: readonly OutgoingJob[]; readonly size: number }
   | { readonly kind: 'ask'; readonly verb: Verb; readonly params: unknown }
 
 /** A call that has not ended. */
@@ -94,6 +96,8 @@ export class Connection {
   #link: string | undefined
   #closed = false
   #flushScheduled = false
+  /** What handles ask by. */
+  readonly #asker = (verb: Verb, params: unknown): Promise<unknown> => this.ask(verb, params)
   #timer: NodeJS.Timeout | undefined
 
   /** @param timeout ms that a call may take, counted while it is in flight or no daemon answers */
@@ -118,6 +122,16 @@ export class Connection {
    */
   enqueue(job: OutgoingJob): Promise<Job> {
     return this.#call({ kind: 'job', job }) as Promise<Job>
+  }
+
+  /**
+   * Resolves to the handles when all the jobs are on disk; else none is.
+   *
+   * @param size of their arguments, bytes
+   * @throws as `enqueue`
+   */
+  enqueueAll(jobs: readonly OutgoingJob[], size: number): Promise<Job[]> {
+    return this.#call({ kind: 'batch', jobs, size }) as Promise<Job[]>
   }
 
   /** Asks the daemon; resolves to its answer. @throws as `enqueue` */
@@ -175,14 +189,14 @@ export class Connection {
       this.#send(this.#pack())
   }
 
-  /** Takes the next calls off the queue: jobs as many as fit, a question alone. */
+  /** Takes the next calls off the queue: jobs as many as fit, a question or a batch alone. */
   #pack(): Parcel {
     const calls: Call[] = []
     let bytes = 0
     while (this.#queue.length > 0 && calls.length < JOBS_A_PARCEL) {
       const call = this.#queue.peekFront() as Call
-      const size = call.cargo.kind === 'job' ? call.cargo.job.args.length : 0
-      const alone = call.cargo.kind === 'ask'
+      const size = sizeOf(call.cargo)
+      const alone = call.cargo.kind !== 'job'
       if (calls.length > 0 && (alone || bytes + size > BYTES_A_PARCEL)) break
       calls.push(call)
       bytes += size
@@ -205,6 +219,14 @@ export class Connection {
     const [first] = calls
     if (first?.cargo.kind === 'ask')
       return { kind: 'ask', project, seq, verb: first.cargo.verb, params: first.cargo.params }
+    if (first?.cargo.kind === 'batch')
+      return {
+        kind: 'enqueue',
+        project,
+        seq,
+        jobs: first.cargo.jobs.map((job) => onWire(job, 0)),
+        together: true,
+      }
     const now = this.#clock.monotonic()
     const jobs = calls.map(({ cargo, made }) =>
       cargo.kind === 'job' ? onWire(cargo.job, now - made) : undefined,
@@ -279,8 +301,8 @@ export class Connection {
     parcel.calls.forEach(({ cargo, resolve, reject }, index) => {
       const error = refused.get(index)
       if (error !== undefined) reject(fromRecord(error))
-      else if (cargo.kind === 'job')
-        resolve(storedJob(cargo.job.id, (verb, params) => this.ask(verb, params)))
+      else if (cargo.kind === 'job') resolve(storedJob(cargo.job.id, this.#asker))
+      else if (cargo.kind === 'batch') resolve(cargo.jobs.map(({ id }) => storedJob(id, this.#asker)))
       else resolve(message.kind === 'answer' ? message.value : undefined)
     })
   }
@@ -327,7 +349,7 @@ export class Connection {
   }
 
   #unavailable({ cargo }: Call): DaemonUnavailableError {
-    const what = cargo.kind === 'job' ? `${cargo.job.task} was not sent` : `${cargo.verb} was not asked`
+    const what = cargo.kind === 'ask' ? `${cargo.verb} was not asked` : `${named(cargo)} was not sent`
     return new DaemonUnavailableError(
       `No daemon answered at ${this.#url} for ${this.#timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
       { url: this.#url, timeout: this.#timeout / 1000 },
@@ -335,13 +357,24 @@ export class Connection {
   }
 
   #unknown({ cargo, made }: Call): OutcomeUnknownError {
-    const [what, id] = cargo.kind === 'job' ? [cargo.job.task, cargo.job.id] : [cargo.verb, undefined]
+    const id = cargo.kind === 'job' ? cargo.job.id : undefined
+    const what = named(cargo)
+    const again = cargo.kind === 'batch' ? 'the same ids' : 'the same id'
     return new OutcomeUnknownError(
-      `${what} was sent to ${this.#url} and no answer came within ${this.#timeout / 1000} s: it may be stored or not. error.resend() sends it again with the same id.`,
+      `${what} was sent to ${this.#url} and no answer came within ${this.#timeout / 1000} s: it may be stored or not. error.resend() sends it again with ${again}.`,
       { url: this.#url, timeout: this.#timeout / 1000, id },
       () => this.#call(cargo, made) as Promise<Job>,
     )
   }
+}
+
+/** Bytes, or a little less: of what is in flight it is a rough bound. */
+const sizeOf = (cargo: Cargo): number =>
+  cargo.kind === 'job' ? cargo.job.args.length : cargo.kind === 'batch' ? cargo.size : 0
+
+const named = (cargo: Cargo): string => {
+  if (cargo.kind === 'ask') return cargo.verb
+  return cargo.kind === 'job' ? cargo.job.task : `a batch of ${cargo.jobs.length} ${cargo.jobs[0]?.task}`
 }
 
 /** @param waited ms since the call: `after` counts from the call, not from when the daemon hears of it */

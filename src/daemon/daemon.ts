@@ -143,6 +143,7 @@ export class Daemon {
       clock: systemClock,
       project: settings.project,
       maxPayload: settings.maxPayload,
+      maxBatch: settings.maxBatch,
       boot: randomUUID(),
       judge: (task) => ring.catalogue.judge(task, settings.unknownTask),
       isRecent: (id) => ring.isRecent(id),

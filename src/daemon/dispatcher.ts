@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { Run, Worker } from '../model/run.ts'
 import { type Handing, nextPlace } from '../wire/ipc.ts'
-import { Stock } from './stock.ts'
+import { Stock } from './dispatcher/stock.ts'
 
 export interface DispatcherOptions {
   /** Jobs a worker runs at a time. */

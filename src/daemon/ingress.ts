@@ -2,6 +2,7 @@
 import type { Router } from 'zeromq'
 import type { Clock } from '../clock.ts'
 import {
+  BatchTooLargeError,
   DaemonError,
   type ErrorRecord,
   PayloadTooLargeError,
@@ -19,6 +20,7 @@ import {
   type DaemonMessage,
   encode,
   MOST_JOBS,
+  MOST_TOGETHER,
   readClientMessage,
   type Verb,
   type WireJob,
@@ -28,6 +30,7 @@ export interface IngressOptions {
   readonly clock: Clock
   readonly project: string
   readonly maxPayload: number
+  readonly maxBatch: number
   /** Names this start of this daemon, so that clients notice another. */
   readonly boot: string
   /** Whether a call of a task is refused, or stored and held, or neither. */
@@ -49,7 +52,7 @@ const LONGEST_NAME = 200
 /** Bytes that a UTF-8 character takes at most, for a quick bound before the exact count. */
 const WIDEST = 3
 /**
- * Of a frame, beyond four times `maxPayload`: room for the largest message of many jobs, and for a job that is too large
+ * Of a frame, beyond four times `maxPayload` and `maxBatch`: room for the largest message of many jobs, and for a job that is too large
  * to be read and refused by name. What is larger still ends its connection before it fills the memory.
  */
 const LARGEST_FRAME = 64 * 2 ** 20
@@ -79,7 +82,7 @@ export class Ingress {
       mandatory: true,
       sendTimeout: 0,
       sendHighWaterMark: 10_000,
-      maxMessageSize: LARGEST_FRAME + 4 * this.#options.maxPayload,
+      maxMessageSize: LARGEST_FRAME + 4 * (this.#options.maxPayload + this.#options.maxBatch),
     })
     try {
       await socket.bind(address)
@@ -139,7 +142,8 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    this.#enqueue(message.seq, message.jobs, reply)
+    if (message.together === true) this.#enqueueAll(message.seq, message.jobs, reply)
+    else this.#enqueue(message.seq, message.jobs, reply)
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
@@ -175,7 +179,11 @@ export class Ingress {
 
   #enqueue(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
     if (sent.length > MOST_JOBS)
-      return reply({ kind: 'refused', seq, error: this.#refusal('malformed', tooMany(sent.length)) })
+      return reply({
+        kind: 'refused',
+        seq,
+        error: this.#refusal('malformed', tooMany(sent.length, MOST_JOBS)),
+      })
     const refused: Refusal[] = []
     const indexes: number[] = []
     const jobs: NewJob[] = []
@@ -196,6 +204,33 @@ export class Ingress {
         refused.push(...more)
         answer()
       })
+    })
+  }
+
+  /** All or none: the first that is refused speaks for all. */
+  #enqueueAll(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
+    const refuse = (error: ErrorRecord): void => reply({ kind: 'refused', seq, error })
+    if (sent.length > MOST_TOGETHER)
+      return refuse(this.#refusal('malformed', tooMany(sent.length, MOST_TOGETHER)))
+    const jobs: NewJob[] = []
+    let size = 0
+    for (const one of sent) {
+      const job = this.#admit(one)
+      if ('code' in job) return refuse(job)
+      size += Buffer.byteLength(job.args)
+      if (!this.#options.isRecent(job.id)) jobs.push(job)
+    }
+    const { maxBatch } = this.#options
+    if (size > maxBatch)
+      return refuse(this.#refusal('payload', batchTooLarge(sent[0]?.[1] ?? '', sent.length, size, maxBatch)))
+    const [first] = jobs
+    if (first === undefined) return reply({ kind: 'stored', seq })
+    this.#options.insert(jobs, (error) => {
+      if (error === undefined) return reply({ kind: 'stored', seq })
+      // An earlier message of the same jobs may have stored them: then all of them.
+      void this.#options
+        .isStored(first.id)
+        .then((stored) => (stored ? reply({ kind: 'stored', seq }) : refuse(error.toJSON())))
     })
   }
 
@@ -237,9 +272,15 @@ export class Ingress {
   }
 }
 
-const tooMany = (jobs: number): ProtocolError =>
+const batchTooLarge = (task: string, jobs: number, size: number, maxBatch: number): BatchTooLargeError =>
+  new BatchTooLargeError(
+    `The arguments of this batch of ${jobs} ${task} take ${size} bytes; this daemon takes ${maxBatch}. Nothing is stored: split it into several.`,
+    { task, jobs, size, maxBatch },
+  )
+
+const tooMany = (jobs: number, most: number): ProtocolError =>
   new ProtocolError(
-    `A message has at most ${MOST_JOBS} jobs; this one has ${jobs}. None of them is stored: send them in several messages.`,
+    `A message has at most ${most} jobs; this one has ${jobs}. None of them is stored: send them in several messages.`,
     { jobs },
   )
 

@@ -81,11 +81,37 @@ export class PayloadTooLargeError extends ZtaskError {
 }
 
 /**
+ * A batch has too many jobs (100,000 at most), or their encoded arguments are larger than `maxBatch`: none is stored.
+ *
+ * Raised: a call of `batch`, by the client before anything is sent, or by a daemon whose `maxBatch` is smaller.
+ *
+ * Data: `task`; `jobs`; `size` and `maxBatch`, both in bytes.
+ *
+ * Cure: split it; or raise `maxBatch`, where it is the size.
+ */
+export class BatchTooLargeError extends ZtaskError {
+  static override readonly code = 'ZTASK_BATCH_TOO_LARGE'
+}
+
+/**
+ * What `batch` was given is no list of lists of arguments: nothing is stored.
+ *
+ * Raised: a call of `batch` in plain JavaScript; in TypeScript it does not compile.
+ *
+ * Data: `task`; `call`, the place in the list of what is no list of arguments, where the list is one.
+ *
+ * Cure: give it one list of arguments a job, `tasks.sendEmail.batch([['a@b.c', 'Hi'], ['d@e.f', 'Hi']])`.
+ */
+export class InvalidBatchError extends ZtaskError {
+  static override readonly code = 'ZTASK_INVALID_BATCH'
+}
+
+/**
  * An argument cannot be sent: a function, a class instance, a promise, a symbol, …
  *
  * Raised: a call, before anything is sent, in eager and disabled mode too.
  *
- * Data: `path`, where it sits, as in `arguments[1].user.save`; `what` sits there.
+ * Data: `path`, where it sits, as in `arguments[1].user.save`; `what` sits there; `call`, its place in a batch.
  *
  * Cure: pass an id and load the rest in the task; await a promise first.
  */
@@ -348,6 +374,8 @@ export class DaemonError extends ZtaskError {
 const BY_CODE = new Map<string, new (message: string, data?: ErrorData) => ZtaskError>(
   [
     UnknownTaskError,
+    BatchTooLargeError,
+    InvalidBatchError,
     PayloadTooLargeError,
     UnserializableArgumentError,
     InvalidDelayError,

@@ -72,6 +72,15 @@ export interface TaskCalls<F> {
    * @example await tasks.sendEmail.at(new Date('2027-01-01'), 'a@b.c', 'Happy new year')
    */
   at(date: Date, ...args: Args<F>): Promise<Job<F>>
+  /**
+   * Enqueues the task many times, to run as soon as workers are free: all of the jobs are stored, or none is. One
+   * message carries them, so it is many times quicker than as many calls.
+   *
+   * @param calls the arguments of each; at most 100,000, and `maxBatch` bytes of them (16 MiB): split what is larger
+   * @returns the handles, in the order of the calls
+   * @example const jobs = await tasks.sendEmail.batch([['a@b.c', 'Hi'], ['d@e.f', 'Hi']])
+   */
+  batch(calls: readonly Readonly<Args<F>>[]): Promise<Job<F>[]>
   /** @deprecated Use `async`, which is the same. */
   delay(...args: Args<F>): Promise<Job<F>>
 }

@@ -30,6 +30,8 @@ export type ClientMessage =
       readonly project: string
       readonly seq: number
       readonly jobs: readonly WireJob[]
+      /** All of them are to be stored, or none. */
+      readonly together?: true
     }
   | {
       readonly kind: 'ask'
@@ -49,7 +51,7 @@ export type DaemonMessage =
       readonly refused?: readonly (readonly [number, ErrorRecord])[]
     }
   | { readonly kind: 'answer'; readonly seq: number; readonly value: unknown }
-  /** The message as a whole, or without `seq` whatever the client may send, is refused. */
+  /** The message as a whole (an enqueue of jobs together, one of which is refused), or without `seq` whatever the client may send, is refused. */
   | { readonly kind: 'refused'; readonly seq?: number; readonly error: ErrorRecord }
 
 export const encode = (message: ClientMessage | DaemonMessage): [string, string] => [
@@ -123,6 +125,9 @@ const MOST_FIELDS = 5
  * million of `0` it made ten million errors, 45 s and 3 GB. Ours sends at most 1,000.
  */
 export const MOST_JOBS = 10_000
+
+/** Jobs in a message whose jobs are stored together: the first that is refused ends the reading of it. */
+export const MOST_TOGETHER = 100_000
 
 const isTime = (value: unknown, latest: number): boolean =>
   value === null || (typeof value === 'number' && value >= 0 && value <= latest)

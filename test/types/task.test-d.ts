@@ -29,6 +29,15 @@ expectTypeOf(tasks.plain.async).toEqualTypeOf<
 >()
 expectTypeOf(tasks.plain.after).parameters.toEqualTypeOf<[seconds: number, to: string, subject: string]>()
 expectTypeOf(tasks.plain.at).parameters.toEqualTypeOf<[date: Date, to: string, subject: string]>()
+expectTypeOf(tasks.plain.batch([['a', 'b']])).resolves.items.toEqualTypeOf<
+  Job<(to: string, subject: string) => Promise<{ id: string }>>
+>()
+const PAIRS = [['a', 'b'] as const]
+tasks.plain.batch(PAIRS)
+// @ts-expect-error an argument of the second call is missing
+tasks.plain.batch([['a', 'b'], ['a']])
+// @ts-expect-error one list of arguments is no list of lists
+tasks.plain.batch(['a', 'b'])
 // @ts-expect-error an argument is missing
 tasks.plain.async('a')
 // @ts-expect-error an argument is of another type

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Stock } from '../../src/daemon/stock.ts'
+import { Stock } from '../../src/daemon/dispatcher/stock.ts'
 import { MOST_STOCK } from '../../src/wire/ipc.ts'
 
 /** A worker that ends `count` jobs every `ms`, `times` times, and always has more. */

@@ -2,7 +2,7 @@
  * How many jobs a worker is to hold beyond those that it can begin: enough that it does not run dry while the master
  * commits, and none where jobs are slow, so that none waits behind them.
  */
-import { MOST_STOCK } from '../wire/ipc.ts'
+import { MOST_STOCK } from '../../wire/ipc.ts'
 
 /** For how long the stock is to last, ms. A turn of the master's with its commit takes 0.3 to 2. */
 const HORIZON = 4
