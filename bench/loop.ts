@@ -20,7 +20,7 @@ const PROBE = join(CHECKOUT, 'bench/loop/probe.js')
 const QUEUED = 50_000
 const CALLS = 40_000
 const IN_FLIGHT = 1000
-const ROUNDS = 1
+const ROUNDS = 5
 const ARGS = ['a@b.c', 'Welcome!', { userId: 12345, vars: { name: 'Ann', plan: 'pro' } }] as const
 
 type Calls = { async(...args: unknown[]): Promise<Job> }

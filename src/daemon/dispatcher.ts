@@ -190,10 +190,9 @@ export class Dispatcher {
     return run
   }
 
-  /** A worker has reported so many runs. */
-  reported(worker: Worker, count: number): void {
-    const slot = this.#slots.get(worker.number)
-    slot?.stock.ended(count, this.#options.clock.monotonic(), slot.runs.size === 0)
+  /** A worker has reported so many runs, at which it worked for so long, ms. */
+  reported(worker: Worker, count: number, worked: number): void {
+    this.#slots.get(worker.number)?.stock.ended(count, worked)
   }
 
   /** Hands out what is due, to the workers that have the least to do. */
@@ -253,7 +252,6 @@ export class Dispatcher {
     if (jobs.length === 0) return
     const first = slot.place
     const now = this.#options.clock.monotonic()
-    slot.stock.busy(now)
     this.#options.hand(
       slot.worker,
       first,

@@ -301,7 +301,7 @@ export class Ring {
       if (run === undefined) this.#options.journal.late(number, worker)
       else this.#report(run, outcome)
     }
-    this.#dispatcher.reported(worker, message.ended.length)
+    this.#dispatcher.reported(worker, message.ended.length, message.worked)
     this.#pump()
   }
 

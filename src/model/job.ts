@@ -130,5 +130,8 @@ export const stateOf = (job: Job, running: boolean, now: number): JobState => {
   return job.due <= now ? 'waiting' : 'scheduled'
 }
 
-/** The order in which jobs run: due, then arrival. */
-export const byTurn = (a: Job, b: Job): number => a.due - b.due || a.seq - b.seq
+/** When a job's turn is: when it is due, and among those that are due then, when it arrived. */
+export type Turn = Pick<Job, 'due' | 'seq'>
+
+/** The order in which jobs run. */
+export const byTurn = (a: Turn, b: Turn): number => a.due - b.due || a.seq - b.seq

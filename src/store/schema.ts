@@ -29,9 +29,19 @@ export interface JobRow extends Omit<Schema['jobs'], 'seq'> {
 /** One list for the many that never failed. */
 export const NONE: readonly FailedAttempt[] = Object.freeze([])
 
-export const toJob = ({ failed_at, failure, failures, ...row }: JobRow): Job => ({
-  ...row,
-  failedAt: failed_at,
-  failure: failure === null ? null : (JSON.parse(failure) as Failure),
-  failures: failures === null ? NONE : (JSON.parse(failures) as FailedAttempt[]),
+/** Spelt out: with a spread of the rest it took three times as long. */
+export const toJob = (row: JobRow): Job => ({
+  seq: row.seq,
+  id: row.id,
+  task: row.task,
+  args: row.args,
+  state: row.state,
+  due: row.due,
+  created: row.created,
+  attempts: row.attempts,
+  reason: row.reason,
+  mark: row.mark,
+  failedAt: row.failed_at,
+  failure: row.failure === null ? null : (JSON.parse(row.failure) as Failure),
+  failures: row.failures === null ? NONE : (JSON.parse(row.failures) as FailedAttempt[]),
 })

@@ -1,8 +1,44 @@
 /** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type Compilable, type Kysely, sql } from 'kysely'
-import type { Job, Mark, NewJob } from '../model/job.ts'
-import { type JobRow, NONE, type Schema } from './schema.ts'
+import type { Job, Mark, NewJob, StoredState, Turn } from '../model/job.ts'
+import { NONE, type Schema, toJob } from './schema.ts'
+
+/** As `jobOf` takes them. */
+const COLUMNS = [
+  'seq',
+  'id',
+  'task',
+  'args',
+  'state',
+  'due',
+  'created',
+  'attempts',
+  'failed_at',
+  'failure',
+  'reason',
+  'mark',
+  'failures',
+] as const
+
+/** Read as a list: of 5,000 rows node:sqlite makes lists in 3.3 ms, objects in 6.3 (Node 24.21). */
+type Row = readonly [
+  seq: number,
+  id: string,
+  task: string,
+  args: string,
+  state: StoredState,
+  due: number,
+  created: number,
+  attempts: number,
+  failedAt: number | null,
+  failure: string | null,
+  reason: string | null,
+  mark: Mark | null,
+  failures: string | null,
+]
+
+const BEFORE_ALL: Turn = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 
 /** A parameter's place; its value comes with each run. */
 const later = <T>() => sql<T>`${null}`
@@ -54,12 +90,16 @@ export class SqliteStatements {
       db,
       kysely
         .selectFrom('jobs')
-        .selectAll()
+        .select(COLUMNS)
         .where('state', '=', sql.lit('queued'))
+        .where(({ eb, refTuple, tuple }) =>
+          eb(refTuple('due', 'seq'), '>', tuple(later<number>(), later<number>())),
+        )
         .orderBy('due')
         .orderBy('seq')
         .limit(later<number>()),
     )
+    this.#nearest.setReturnArrays(true)
   }
 
   /** @returns the job with its sequence number, or `undefined` where its id was there already */
@@ -101,8 +141,28 @@ export class SqliteStatements {
     this.#remove.run(job.seq)
   }
 
-  nearest(limit: number): JobRow[] {
-    const parameters: SQLInputValue[] = [limit]
-    return this.#nearest.all(...parameters) as unknown as JobRow[]
+  nearest(limit: number, after: Turn = BEFORE_ALL): Job[] {
+    const rows = this.#nearest.all(after.due, after.seq, limit) as unknown as Row[]
+    return rows.map(jobOf)
   }
+}
+
+const jobOf = (row: Row): Job => {
+  const [seq, id, task, args, state, due, created, attempts, failed_at, failure, reason, mark, failures] = row
+  const names = {
+    seq,
+    id,
+    task,
+    args,
+    state,
+    due,
+    created,
+    attempts,
+    failed_at,
+    failure,
+    reason,
+    mark,
+    failures,
+  }
+  return toJob(names)
 }

@@ -1,7 +1,7 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Kysely } from 'kysely'
-import type { Job } from '../model/job.ts'
+import type { Job, Turn } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { listRows, resting } from './sqlite-list.ts'
@@ -50,8 +50,8 @@ export class SqliteStore implements Store {
     return inserted
   }
 
-  async nearest(limit: number): Promise<readonly Job[]> {
-    return this.#statements.nearest(limit).map(toJob)
+  async nearest(limit: number, after?: Turn): Promise<readonly Job[]> {
+    return this.#statements.nearest(limit, after)
   }
 
   async marked(): Promise<readonly Job[]> {

@@ -2,7 +2,7 @@
  * What the rest of ztask asks of a database, in the language of jobs. One implementation a database; nothing above this
  * line sees SQL.
  */
-import type { Job, NewJob, StoredState } from '../model/job.ts'
+import type { Job, NewJob, StoredState, Turn } from '../model/job.ts'
 
 /** What happened since the last commit; it becomes durable as one. */
 export interface Batch {
@@ -55,8 +55,8 @@ export interface Store {
    * @throws the database's own error; nothing of the batch is then stored
    */
   commit(batch: Batch): Promise<readonly Job[]>
-  /** @returns queued jobs in the order of their turn, the first `limit` */
-  nearest(limit: number): Promise<readonly Job[]>
+  /** @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one */
+  nearest(limit: number, after?: Turn): Promise<readonly Job[]>
   /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */
   marked(): Promise<readonly Job[]>
   find(id: string): Promise<Job | undefined>

@@ -40,7 +40,12 @@ export type WorkerMessage =
   | { readonly kind: 'pong' }
   /** The task is about to be called, its code loaded and its arguments decoded. */
   | { readonly kind: 'begun'; readonly run: number }
-  | { readonly kind: 'ended'; readonly ended: readonly (readonly [run: number, Outcome])[] }
+  /** `worked` is how long, in ms, the worker has had something to do since its last report. */
+  | {
+      readonly kind: 'ended'
+      readonly ended: readonly (readonly [run: number, Outcome])[]
+      readonly worked: number
+    }
 
 /** What a worker is told in its environment, as JSON, before it runs a line. */
 export interface WorkerBrief {

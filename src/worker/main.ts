@@ -28,10 +28,22 @@ const send = (message: WorkerMessage, sent?: () => void): void => {
 class Reports {
   readonly #sent: (count: number) => void
   #ended: [number, Outcome][] = []
+  /** Since when there is something to do, or the last report. */
+  #since: number | undefined
 
   /** @param sent told how many outcomes have just left this process */
   constructor(sent: (count: number) => void) {
     this.#sent = sent
+  }
+
+  /** There is something to do. */
+  busy(): void {
+    this.#since ??= performance.now()
+  }
+
+  /** What there was to do is done, once what has ended is reported. */
+  idle(): void {
+    this.#since = undefined
   }
 
   add(run: number, outcome: Outcome): void {
@@ -45,8 +57,11 @@ class Reports {
       this.#sent(ended.length)
       then?.()
     }
-    if (ended.length > 0) send({ kind: 'ended', ended }, sent)
-    else sent()
+    if (ended.length === 0) return sent()
+    const now = performance.now()
+    const worked = now - (this.#since ?? now)
+    this.#since = now
+    send({ kind: 'ended', ended, worked }, sent)
   }
 }
 
@@ -109,6 +124,7 @@ class Server {
       this.#stock.push({ place, handing })
       place = nextPlace(place)
     }
+    this.#reports.busy()
     this.#begin()
   }
 
@@ -130,6 +146,7 @@ class Server {
   #reported(count: number): void {
     this.#busy = Math.max(0, this.#busy - count)
     this.#begin()
+    if (this.#busy === 0) this.#reports.idle()
   }
 
   #abort(run: number, reason: StopReason): void {

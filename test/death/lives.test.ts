@@ -120,11 +120,11 @@ class World {
   #retire(worker: Worker): void {
     const played = this.#workers.get(worker.number)
     for (const { run } of played?.stock.splice(0) ?? [])
-      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'unbegun' }]] })
+      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'unbegun' }]], worked: 0 })
     for (const [run, id] of played?.runs ?? []) {
       const life = this.lives.get(id) as Life
       life.over = true
-      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'succeeded' }]] })
+      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'succeeded' }]], worked: 1 })
     }
     this.#dies(worker, true)
   }
@@ -234,7 +234,7 @@ class World {
     life.timedOut = false
     const failure = { name: 'Error', message: 'no', stack: '' }
     const outcome = well ? ({ kind: 'succeeded' } as const) : ({ kind: 'threw', failure } as const)
-    this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]] })
+    this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]], worked: 1 })
     this.#begins(played)
   }
 

@@ -11,7 +11,7 @@ import type { Clock } from '../../src/clock.ts'
 import { Journal } from '../../src/daemon/journal.ts'
 import { Ring } from '../../src/daemon/ring.ts'
 import { Scheduler } from '../../src/daemon/scheduler.ts'
-import { byTurn, type Job, type NewJob } from '../../src/model/job.ts'
+import { byTurn, type Job, type NewJob, type Turn } from '../../src/model/job.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
@@ -35,6 +35,7 @@ const settled = async (): Promise<void> => {
 /** A read of the table: what it saw, once it has looked, and its answer, once it is given. */
 interface Read {
   readonly limit: number
+  readonly after: Turn | undefined
   readonly answer: (rows: readonly Job[]) => void
   readonly fail: (error: Error) => void
   seen: readonly Job[] | undefined
@@ -70,8 +71,8 @@ class World {
       wake: () => this.pump(),
       unreadable: () => {},
       store: {
-        nearest: (limit) =>
-          new Promise((answer, fail) => this.reads.push({ limit, answer, fail, seen: undefined })),
+        nearest: (limit, after) =>
+          new Promise((answer, fail) => this.reads.push({ limit, after, answer, fail, seen: undefined })),
       },
     })
   }
@@ -184,7 +185,9 @@ class World {
 
   look(read: Read): void {
     const queued = [...this.table.values()].filter((job) => job.state === 'queued').sort(byTurn)
-    read.seen ??= queued.slice(0, read.limit)
+    const { after } = read
+    const beyond = after === undefined ? queued : queued.filter((job) => byTurn(job, after) > 0)
+    read.seen ??= beyond.slice(0, read.limit)
   }
 
   async answer(): Promise<void> {
@@ -477,7 +480,12 @@ describe('memory', () => {
       clock: { now: () => 0, monotonic: () => 0 },
       wake: () => {},
       unreadable: () => {},
-      store: { nearest: async (limit) => rows().slice(0, limit) },
+      store: {
+        nearest: async (limit, after) =>
+          rows()
+            .filter((job) => after === undefined || byTurn(job, after) > 0)
+            .slice(0, limit),
+      },
     })
 
   test('a window that is full holds at most twice its size, however many arrive', async () => {
@@ -587,7 +595,7 @@ describe('in the ring', () => {
       // Due in the very next milliseconds, whichever look that is.
       ring.insert([call(`job ${i}`, 'known', now + (i % 5))], () => {})
       await vi.waitFor(() => expect(handed).toHaveLength(i + 1), { timeout: 500, interval: 5 })
-      ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]] })
+      ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]], worked: 0 })
       await ring.drained()
     }
   })
@@ -617,7 +625,7 @@ describe('in the ring', () => {
     await vi.waitFor(() => expect(handed).toEqual(['one']), { timeout: 1000, interval: 5 })
     ring.stop()
     ring.insert([call('two', 'known')], () => {})
-    ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]] })
+    ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]], worked: 0 })
     await ring.drained()
     expect(handed).toEqual(['one'])
   })

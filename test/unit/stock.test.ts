@@ -2,10 +2,9 @@ import { expect, test } from 'vitest'
 import { Stock } from '../../src/daemon/dispatcher/stock.ts'
 import { MOST_STOCK } from '../../src/wire/ipc.ts'
 
-/** A worker that ends `count` jobs every `ms`, `times` times, and always has more. */
+/** A worker that ends `count` jobs every `ms`, `times` times. */
 const worked = (count: number, ms: number, times: number, stock = new Stock()): Stock => {
-  stock.busy(0)
-  for (let i = 1; i <= times; i++) stock.ended(count, i * ms, false)
+  for (let i = 0; i < times; i++) stock.ended(count, ms)
   return stock
 }
 
@@ -27,18 +26,7 @@ test('slow jobs have none, however many run at a time', () => {
 })
 
 test('it follows: quick jobs that become slow lose theirs', () => {
-  const stock = worked(10, 0.5, 100)
-  for (let i = 1; i <= 10; i++) stock.ended(1, 50 + i * 20, false)
-  expect(stock.size).toBe(0)
-})
-
-test('the time in which a worker has nothing to do does not count', () => {
-  const stock = new Stock()
-  for (let second = 0; second < 100; second++) {
-    stock.busy(second * 1000)
-    stock.ended(10, second * 1000 + 0.5, true)
-  }
-  expect(stock.size).toBeGreaterThan(70)
+  expect(worked(1, 20, 10, worked(10, 0.5, 100)).size).toBe(0)
 })
 
 test('where jobs had to be called back it begins anew', () => {

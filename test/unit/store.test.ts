@@ -193,6 +193,9 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         )
         const expected = jobs.filter(({ state }) => state === 'queued').sort(byTurn)
         expect(await store.nearest(limit)).toEqual(expected.slice(0, limit))
+        const after = expected[1]
+        if (after !== undefined)
+          expect(await store.nearest(limit, after)).toEqual(expected.slice(2, 2 + limit))
         await store.commit({ insert: [], save: [], remove: jobs })
       }),
       { numRuns: 50 },

@@ -13,24 +13,19 @@ export class Stock {
   #pace = 0
   #worked = 0
   #ended = 0
-  /** Since when the worker has something to do, or its last report. */
-  #since: number | undefined
 
   /** Jobs. */
   get size(): number {
     return Math.min(MOST_STOCK, Math.floor(this.#pace * HORIZON))
   }
 
-  /** The worker has something to do. Times are monotonic, ms. */
-  busy(now: number): void {
-    this.#since ??= now
-  }
-
-  /** @param idle whether these were the last that it had */
-  ended(count: number, now: number, idle: boolean): void {
-    this.#worked += now - (this.#since ?? now)
+  /**
+   * @param worked how long the worker had something to do meanwhile, ms, by its own clock: the master's would count its
+   *   own commits too, and find the worker slow that waits for it
+   */
+  ended(count: number, worked: number): void {
+    this.#worked += worked
     this.#ended += count
-    this.#since = idle ? undefined : now
     if (this.#worked < SPAN) return
     this.#pace = (this.#pace + this.#ended / this.#worked) / 2
     this.#worked = 0
