@@ -4,13 +4,19 @@
  */
 import { StorageError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
-import type { Store } from '../store/store.ts'
+import type { Batch, Store } from '../store/store.ts'
+import { halve } from './commits/halve.ts'
+
+/** A new job that is not stored, by its place among those that came with it, and why. */
+export type NotStored = readonly [index: number, error: StorageError]
 
 /** Jobs that arrived in one message, and who waits for them to be on disk. */
 interface Arrival {
   readonly jobs: readonly NewJob[]
-  /** Told the error, or nothing where the jobs are stored. */
-  readonly answer: (error?: StorageError) => void
+  /** Told which of the jobs are not stored. */
+  readonly answer: (notStored: readonly NotStored[]) => void
+  /** They are stored all of them or none. */
+  readonly together: boolean
 }
 
 /** A job as it goes on, or `undefined` where it is no more. */
@@ -21,18 +27,33 @@ interface Change {
   readonly stored: (() => void) | undefined
 }
 
+/** What a commit writes as a whole or not at all. */
+type Unit =
+  | {
+      readonly kind: 'new'
+      readonly arrival: Arrival
+      readonly first: number
+      readonly jobs: readonly NewJob[]
+    }
+  | { readonly kind: 'change'; readonly change: Change }
+
 export interface CommitsOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'commit' | 'isJobsFault'>
   /** Jobs that are stored now and were not before. */
   readonly stored: (jobs: readonly Job[]) => void
   /** A job whose ending is stored now. */
   readonly ended: (job: Job, next: Job | undefined) => void
+  /** The database does not take how a job goes on. @returns the job as it is then to be kept, failed */
+  readonly unstorable: (job: Job, error: Error) => Job
+  /** Nor does it take that: the row stays what it was, and the job does not run again before the next start. */
+  readonly stuck: (job: Job, error: Error) => void
   /** The database fails, or works again. */
   readonly health: (error: Error | undefined) => void
 }
 
 /** How long a failed commit of outcomes waits before it is tried again, ms. */
 const RETRY_AFTER = 250
+const ALL_STORED: readonly NotStored[] = []
 
 export class Commits {
   readonly #options: CommitsOptions
@@ -47,9 +68,13 @@ export class Commits {
     this.#options = options
   }
 
-  /** Stores new jobs with the next commit, then answers. */
-  insert(jobs: readonly NewJob[], answer: Arrival['answer']): void {
-    this.#arrivals.push({ jobs, answer })
+  /**
+   * Stores new jobs with the next commit, then answers.
+   *
+   * @param together where one of them cannot be stored, none is
+   */
+  insert(jobs: readonly NewJob[], answer: Arrival['answer'], together = false): void {
+    this.#arrivals.push({ jobs, answer, together })
     this.#schedule()
   }
 
@@ -120,23 +145,67 @@ export class Commits {
     try {
       inserted = await this.#options.store.commit({ insert, save, remove })
     } catch (error) {
-      this.#failed(error as Error, arrivals, changes)
+      if (this.#options.store.isJobsFault(error as Error)) await this.#divide(unitsOf(arrivals, changes))
+      else this.#failed(error as Error, arrivals, changes)
       return
     }
     this.#healthy()
-    for (const { answer } of arrivals) answer()
-    for (const { job, next, stored } of changes)
-      stored === undefined ? this.#options.ended(job, next) : stored()
+    for (const { answer } of arrivals) answer(ALL_STORED)
+    for (const change of changes) this.#written(change)
     this.#options.stored(inserted)
   }
 
-  #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
-    const error = new StorageError(
-      `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`,
-      { reason: cause.message },
-      { cause },
+  #written({ job, next, stored }: Change): void {
+    if (stored === undefined) this.#options.ended(job, next)
+    else stored()
+  }
+
+  /** One of the jobs is bad: the others are written without it. */
+  async #divide(units: readonly Unit[]): Promise<void> {
+    const { store } = this.#options
+    const inserted: Job[] = []
+    const failed = await halve(
+      units,
+      async (part) => void inserted.push(...(await store.commit(batchOf(part)))),
+      (error) => store.isJobsFault(error),
     )
-    for (const { answer } of arrivals) answer(error)
+    const refused = new Map<Arrival, NotStored[]>()
+    const waiting: Change[] = []
+    for (const unit of units) {
+      const error = failed.get(unit)
+      if (unit.kind === 'new') {
+        const list = refused.get(unit.arrival) ?? []
+        refused.set(unit.arrival, list)
+        if (error === undefined) continue
+        const told = refusal(error, store.isJobsFault(error))
+        list.push(...unit.jobs.map((_, at): NotStored => [unit.first + at, told]))
+      } else if (error === undefined) this.#written(unit.change)
+      else if (store.isJobsFault(error)) await this.#spoil(unit.change, error)
+      else waiting.push(unit.change)
+    }
+    for (const [{ answer }, list] of refused) answer(list)
+    this.#options.stored(inserted)
+    const [unwritten] = [...failed.values()].filter((error) => !store.isJobsFault(error))
+    if (unwritten !== undefined) this.#failed(unwritten, [], waiting)
+    else this.#healthy()
+  }
+
+  /** A job whose ending the database does not take is failed; a mark that it does not take is done without. */
+  async #spoil(change: Change, error: Error): Promise<void> {
+    const { job, stored } = change
+    if (stored !== undefined) return stored()
+    const next = this.#options.unstorable(job, error)
+    try {
+      await this.#options.store.commit({ insert: [], save: [next], remove: [] })
+    } catch (cause) {
+      return this.#options.stuck(job, cause as Error)
+    }
+    this.#options.ended(job, next)
+  }
+
+  #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
+    const error = refusal(cause, false)
+    for (const { jobs, answer } of arrivals) answer(jobs.map((_, index) => [index, error]))
     if (changes.length > 0) {
       this.#changes = [...changes, ...this.#changes]
       // One timer, however many commits fail meanwhile.
@@ -155,4 +224,28 @@ export class Commits {
     if (this.#failing) this.#options.health(undefined)
     this.#failing = false
   }
+}
+
+const unitsOf = (arrivals: readonly Arrival[], changes: readonly Change[]): readonly Unit[] => [
+  ...arrivals.flatMap((arrival): Unit[] => {
+    const { jobs, together } = arrival
+    if (together) return [{ kind: 'new', arrival, first: 0, jobs }]
+    return jobs.map((job, first) => ({ kind: 'new', arrival, first, jobs: [job] }))
+  }),
+  ...changes.map((change): Unit => ({ kind: 'change', change })),
+]
+
+const batchOf = (units: readonly Unit[]): Batch => ({
+  insert: units.flatMap((unit) => (unit.kind === 'new' ? unit.jobs : [])),
+  save: units.flatMap((unit) => (unit.kind === 'change' ? (unit.change.next ?? []) : [])),
+  remove: units.flatMap((unit) =>
+    unit.kind === 'change' && unit.change.next === undefined ? [unit.change.job] : [],
+  ),
+})
+
+const refusal = (cause: Error, ofJob: boolean): StorageError => {
+  const message = ofJob
+    ? `The database does not take this job, or one that it goes together with: ${cause.message}. It is not stored.`
+    : `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`
+  return new StorageError(message, { reason: cause.message }, { cause })
 }

@@ -148,7 +148,7 @@ export class Daemon {
       judge: (task) => ring.catalogue.judge(task, settings.unknownTask),
       isRecent: (id) => ring.isRecent(id),
       isStored: (id) => ring.isStored(id),
-      insert: (jobs, answer) => ring.insert(jobs, answer),
+      insert: (jobs, answer, together) => ring.insert(jobs, answer, together),
       ask: (verb, params) => commands.run(verb, params),
       refused: (reason, error) => this.#refusals.add(reason, error),
       unanswered: (error) => this.#journal.unanswered(error),

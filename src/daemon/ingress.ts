@@ -39,13 +39,21 @@ export interface IngressOptions {
   readonly isRecent: (id: string) => boolean
   /** Is on disk, whichever commit put it there. */
   readonly isStored: (id: string) => Promise<boolean>
-  readonly insert: (jobs: readonly NewJob[], answer: (error?: ZtaskError) => void) => void
+  /** Stores jobs, all or none where they go `together`, then answers which of them are not stored. */
+  readonly insert: (
+    jobs: readonly NewJob[],
+    answer: (notStored: readonly NotStored[]) => void,
+    together: boolean,
+  ) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
   /** A message, a job or a connection that is not served. */
   readonly refused: (reason: RefusalReason, error: Error) => void
   readonly unanswered: (error: Error) => void
 }
 
+/** A new job that is not stored, by its place among those inserted with it, and why. */
+type NotStored = readonly [index: number, error: ZtaskError]
+/** A job that is refused, by its place in the message. */
 type Refusal = readonly [index: number, ErrorRecord]
 /** Of what a client says is its project, as much as an answer repeats. */
 const LONGEST_NAME = 200
@@ -198,13 +206,14 @@ export class Ingress {
     const answer = (): void =>
       reply(refused.length === 0 ? { kind: 'stored', seq } : { kind: 'stored', seq, refused })
     if (jobs.length === 0) return answer()
-    this.#options.insert(jobs, (error) => {
-      if (error === undefined) return answer()
-      void this.#refuse(jobs, indexes, error).then((more) => {
-        refused.push(...more)
+    const inserted = (notStored: readonly NotStored[]): void => {
+      if (notStored.length === 0) return answer()
+      void this.#missing(jobs, notStored).then((missing) => {
+        for (const [at, error] of missing) refused.push([indexes[at] ?? 0, error.toJSON()])
         answer()
       })
-    })
+    }
+    this.#options.insert(jobs, inserted, false)
   }
 
   /** All or none: the first that is refused speaks for all. */
@@ -225,19 +234,20 @@ export class Ingress {
       return refuse(this.#refusal('payload', batchTooLarge(sent[0]?.[1] ?? '', sent.length, size, maxBatch)))
     const [first] = jobs
     if (first === undefined) return reply({ kind: 'stored', seq })
-    this.#options.insert(jobs, (error) => {
-      if (error === undefined) return reply({ kind: 'stored', seq })
+    const answer = ([failed]: readonly NotStored[]): void => {
+      if (failed === undefined) return reply({ kind: 'stored', seq })
       // An earlier message of the same jobs may have stored them: then all of them.
       void this.#options
         .isStored(first.id)
-        .then((stored) => (stored ? reply({ kind: 'stored', seq }) : refuse(error.toJSON())))
-    })
+        .then((stored) => (stored ? reply({ kind: 'stored', seq }) : refuse(failed[1].toJSON())))
+    }
+    this.#options.insert(jobs, answer, true)
   }
 
-  /** Of jobs that could not be inserted, those that an earlier message has not stored already are refused. */
-  async #refuse(jobs: readonly NewJob[], indexes: readonly number[], error: ZtaskError): Promise<Refusal[]> {
-    const stored = await Promise.all(jobs.map(({ id }) => this.#options.isStored(id)))
-    return indexes.filter((_, at) => stored[at] !== true).map((index) => [index, error.toJSON()])
+  /** @returns of jobs that could not be inserted those that an earlier message has not stored already */
+  async #missing(jobs: readonly NewJob[], notStored: readonly NotStored[]): Promise<readonly NotStored[]> {
+    const stored = await Promise.all(notStored.map(([at]) => this.#options.isStored(jobs[at]?.id ?? '')))
+    return notStored.filter((_, at) => stored[at] !== true)
   }
 
   /** @returns the job to store, or why it is refused */

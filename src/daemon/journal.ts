@@ -187,6 +187,20 @@ export class Journal {
     )
   }
 
+  unstorable(job: Job, error: Error): void {
+    this.#log.error(
+      { id: job.id, task: job.task, err: error },
+      `The database does not take what became of ${job.task} (${job.id}): ${error.message}. The job is failed`,
+    )
+  }
+
+  stuck(job: Job, error: Error): void {
+    this.#log.error(
+      { id: job.id, task: job.task, err: error },
+      `Nor that ${job.task} (${job.id}) is failed: ${error.message}. It stays as it is, and runs again at the next start`,
+    )
+  }
+
   notReleased(error: Error): void {
     this.#log.error(
       { err: error },

@@ -3,7 +3,6 @@
  * next: each is given it here, as a function.
  */
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
-import type { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
@@ -13,7 +12,7 @@ import type { Store } from '../store/store.ts'
 import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
 import { Catalogue } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
-import { Commits } from './commits.ts'
+import { Commits, type NotStored } from './commits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
 import { Marks } from './marks.ts'
@@ -97,6 +96,11 @@ export class Ring {
       store,
       stored: (jobs) => this.#stored(jobs),
       ended: (job, next) => this.#ended(job, next),
+      unstorable: (job, error) => {
+        journal.unstorable(job, error)
+        return settle(job, { kind: 'unstorable', failure: unstorable(error) }, clock.now()) ?? job
+      },
+      stuck: (job, error) => journal.stuck(job, error),
       health: (error) => journal.databaseHealth(error),
     })
     this.#outcomes = new Outcomes({
@@ -188,9 +192,13 @@ export class Ring {
     return this.#dispatcher.runningOn(worker)
   }
 
-  /** Stores new jobs, then answers. */
-  insert(jobs: readonly NewJob[], answer: (error?: StorageError) => void): void {
-    this.#commits.insert(jobs, answer)
+  /** Stores new jobs, all of them or none where they go together, then answers which are not stored. */
+  insert(
+    jobs: readonly NewJob[],
+    answer: (notStored: readonly NotStored[]) => void,
+    together: boolean,
+  ): void {
+    this.#commits.insert(jobs, answer, together)
   }
 
   /** Whether a job of this id is on disk, as far as the database can be read. */
@@ -477,6 +485,12 @@ export class Ring {
     if (next === undefined) this.#recent.add(job.id)
   }
 }
+
+const unstorable = ({ message }: Error): Failure => ({
+  name: 'Unstorable',
+  message: `the database does not take what became of this job: ${message}`,
+  stack: '',
+})
 
 const daemonDied = (boot: number): Failure => ({
   name: 'DaemonDied',

@@ -149,7 +149,8 @@ export class WrongProjectError extends ZtaskError {
 /**
  * The daemon could not write the job to its database: it is not stored.
  *
- * Raised: a call, by the daemon: a full disk, a database that another process holds, a broken file.
+ * Raised: a call, by the daemon: a full disk, a database that another process holds, a broken file; a job that the
+ * database itself does not take, by a trigger of yours say, and then of those that arrived with it only that one.
  *
  * Data: `reason`, the database's own message.
  *

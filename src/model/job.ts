@@ -71,6 +71,8 @@ export type JobEvent =
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'held'; readonly reason: string }
   | { readonly kind: 'freed' }
+  /** The database does not take what became of it. */
+  | { readonly kind: 'unstorable'; readonly failure: Failure }
   | { readonly kind: 'retried' }
 
 /**
@@ -81,6 +83,7 @@ export type JobEvent =
  * @returns the job as it is to be kept, or `undefined` where its row goes
  */
 export const settle = (job: Job, event: JobEvent, now: number): Job | undefined => {
+  if (event.kind === 'unstorable') return fail({ ...job, mark: null }, event.failure, now)
   if (job.mark === 'cancelled')
     return event.kind === 'started' || event.kind === 'cancelled' ? job : undefined
   switch (event.kind) {
@@ -117,11 +120,22 @@ const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job 
 
 const charge = (job: Job, failure: Failure, policy: RetryPolicy, now: number): Job => {
   const attempts = job.attempts + 1
-  const failures = [...job.failures, { at: now, failure }].slice(-MOST_FAILURES)
   const due = nextAttempt(attempts, policy, now)
-  if (due === undefined) return { ...job, attempts, failure, failures, state: 'failed', failedAt: now }
-  return { ...job, attempts, failure, failures, due }
+  if (due === undefined) return fail({ ...job, attempts }, failure, now)
+  return { ...job, attempts, due, ...lastly(job, failure, now) }
 }
+
+const fail = (job: Job, failure: Failure, now: number): Job => ({
+  ...job,
+  ...lastly(job, failure, now),
+  state: 'failed',
+  failedAt: now,
+})
+
+const lastly = ({ failures }: Job, failure: Failure, now: number): Pick<Job, 'failure' | 'failures'> => ({
+  failure,
+  failures: [...failures, { at: now, failure }].slice(-MOST_FAILURES),
+})
 
 /** @returns which of the five states a job is in. */
 export const stateOf = (job: Job, running: boolean, now: number): JobState => {

@@ -10,6 +10,11 @@ import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.
 
 /** The only row of `nodes`: on SQLite one daemon owns the database. */
 const NODE = 1
+/** SQLITE_TOOBIG, SQLITE_CONSTRAINT (a trigger's RAISE too), SQLITE_MISMATCH */
+const JOBS_FAULTS = [18, 19, 20]
+/** Of node:sqlite, for a value that no column takes. */
+const BINDING_FAULTS = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE']
+
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
 
@@ -48,6 +53,13 @@ export class SqliteStore implements Store {
       throw error
     }
     return inserted
+  }
+
+  isJobsFault(error: Error): boolean {
+    const { code, errcode } = error as Error & { code?: string; errcode?: number }
+    // The lower byte is the primary code: sqlite.org/rescode.html.
+    if (errcode !== undefined) return JOBS_FAULTS.includes(errcode & 0xff)
+    return BINDING_FAULTS.includes(code ?? '')
   }
 
   async nearest(limit: number, after?: Turn): Promise<readonly Job[]> {

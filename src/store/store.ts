@@ -55,6 +55,8 @@ export interface Store {
    * @throws the database's own error; nothing of the batch is then stored
    */
   commit(batch: Batch): Promise<readonly Job[]>
+  /** @returns whether a commit failed for what one of its jobs is, and would have succeeded without it */
+  isJobsFault(error: Error): boolean
   /** @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one */
   nearest(limit: number, after?: Turn): Promise<readonly Job[]>
   /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */

@@ -5,10 +5,9 @@ import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
 /** From now on every statement of this kind on the table of jobs fails. */
+/** An error that is no job's fault, as a broken file is none: SQLite's general one. */
 const breakEach = (project: TestProject, kind: 'insert' | 'update' | 'delete') =>
-  project.sql(
-    `create trigger broken before ${kind} on jobs begin select raise(abort, 'the disk is on fire'); end`,
-  )
+  project.sql(`create trigger broken before ${kind} on jobs begin select json('on fire'); end`)
 const mend = (project: TestProject) => project.sql('drop trigger broken')
 
 test('B4: a call that cannot be stored is refused with StorageError, and the next is stored again', async () => {
@@ -20,10 +19,10 @@ test('B4: a call that cannot be stored is refused with StorageError, and the nex
     await expect(note.async(what)).rejects.toMatchObject({
       name: 'StorageError',
       code: 'ZTASK_STORAGE',
-      data: { reason: 'the disk is on fire' },
+      data: { reason: 'malformed JSON' },
       message: expect.stringContaining('The job is not stored'),
     })
-  await daemon.prints(/The database fails: the disk is on fire/)
+  await daemon.prints(/The database fails: malformed JSON/)
   mend(project)
   await note.async('three')
   await daemon.prints(/The database works again/)
@@ -56,7 +55,7 @@ test('B11: work that is done does not run again because its row cannot be delete
   const { note } = project.client()
   breakEach(project, 'delete')
   const { id } = await note.async('once')
-  await daemon.prints(/The database fails: the disk is on fire/)
+  await daemon.prints(/The database fails: malformed JSON/)
   expect(project.rows()).toMatchObject([{ id, state: 'queued', attempts: 0 }])
   // The table is read anew, where the job still stands as queued and due.
   expect(await project.json('retry', '--failed')).toEqual({ count: 0 })
@@ -76,7 +75,7 @@ test('B14: a failure that cannot be saved is not retried until it is saved, and 
   await note.after(1.2, 'meanwhile')
   breakEach(project, 'update')
   const { id } = await act.async('throw', 'x')
-  await daemon.prints(/The database fails: the disk is on fire/)
+  await daemon.prints(/The database fails: malformed JSON/)
   await project.hasRun('meanwhile')
   expect(project.ran().toSorted()).toEqual(['meanwhile', 'throw:x'])
   mend(project)

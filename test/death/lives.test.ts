@@ -206,7 +206,7 @@ class World {
     this.lives.set(id, { id, task, charged: 0, over: false, timedOut: false })
     const now = Date.now()
     const job = { id, task, args: '[]', due: now, created: now, state: 'queued', reason: null } as const
-    await new Promise<void>((stored) => this.#ring.insert([job], () => stored()))
+    await new Promise<void>((stored) => this.#ring.insert([job], () => stored(), false))
   }
 
   /** Quick jobs, many: what runs them gets a stock. */

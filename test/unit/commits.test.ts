@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
+import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Commits } from '../../src/daemon/commits.ts'
 import { StorageError } from '../../src/model/errors.ts'
-import type { Job, NewJob } from '../../src/model/job.ts'
+import { type Job, type NewJob, settle } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
-import type { Batch, Store } from '../../src/store/store.ts'
+import type { Batch } from '../../src/store/store.ts'
 
 const newJob = (id: string): NewJob => ({
   ...{ id, task: 't', args: '[]', due: 1000, created: 900, state: 'queued', reason: null },
@@ -47,6 +48,12 @@ const commitTo =
     }
   }
 
+const unstorable = (job: Job, error: Error, list: string[]): Job => {
+  list.push(`unstorable ${job.id}`)
+  const failure = { name: 'Unstorable', message: error.message, stack: '' }
+  return settle(job, { kind: 'unstorable', failure }, 2000) as Job
+}
+
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
   folder = mkdtempSync(join(tmpdir(), 'ztask-commits-'))
@@ -59,11 +66,13 @@ beforeEach(async () => {
   broken = gate = undefined
   atOnce = underWay = 0
   commits = new Commits({
-    store: { commit: commitTo(sqlite) } as Store,
+    store: { commit: commitTo(sqlite), isJobsFault: (error) => sqlite.isJobsFault(error) },
     stored: (jobs) => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },
     ended: (job, next) => mine.push(`ended ${job.id} ${next?.state ?? 'gone'}`),
+    unstorable: (job, error) => unstorable(job, error, mine),
+    stuck: (job) => mine.push(`stuck ${job.id}`),
     health: (error) => mine.push(error === undefined ? 'well' : `ill: ${error.message}`),
   })
 })
@@ -81,8 +90,8 @@ const turns = async (): Promise<void> => {
 }
 
 const insert = (...ids: string[]): void =>
-  commits.insert(ids.map(newJob), (error) =>
-    told.push(`answer ${ids}${error === undefined ? '' : ': refused'}`),
+  commits.insert(ids.map(newJob), (notStored) =>
+    told.push(`answer ${ids}${notStored.length === 0 ? '' : ': refused'}`),
   )
 
 const running = async (...ids: string[]): Promise<readonly Job[]> =>
@@ -141,8 +150,8 @@ describe('arrivals', () => {
   test('are refused with a StorageError that has the reason, and not tried again', async () => {
     broken = new Error(FULL)
     let refusal: StorageError | undefined
-    commits.insert([newJob('a')], (error) => {
-      refusal = error
+    commits.insert([newJob('a')], ([first]) => {
+      refusal = first?.[1]
     })
     await turns()
     expect(refusal).toBeInstanceOf(StorageError)
@@ -153,6 +162,138 @@ describe('arrivals', () => {
     await turns()
     expect(await rows()).toEqual([])
     expect(asked).toHaveLength(1)
+  })
+})
+
+describe('a bad job', () => {
+  /** The database takes no job whose name begins with it, by these ways. */
+  const refuses = (prefix: string, ...ways: ('insert' | 'update' | 'delete')[]): Promise<unknown> =>
+    Promise.all(
+      ways.map((way) =>
+        sql
+          .raw(
+            `create trigger ${prefix}_${way} before ${way} on jobs when ${way === 'insert' ? 'new' : 'old'}.id like '${prefix}%' begin select raise(abort, 'no ${prefix} here'); end`,
+          )
+          .execute(sqlite.kysely),
+      ),
+    )
+  const names = (prefix: string, count: number): string[] =>
+    Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+  /** Which of the jobs of a call were not stored, and why. */
+  const call = (jobs: readonly string[], together = false): [number, string][] => {
+    const list: [number, string][] = []
+    commits.insert(
+      jobs.map(newJob),
+      (notStored) => list.push(...notStored.map(([at, { message }]): [number, string] => [at, message])),
+      together,
+    )
+    return list
+  }
+
+  test('is refused alone; what came with it is stored', async () => {
+    await refuses('bad', 'insert')
+    const first = call(['a', 'bad1', 'b'])
+    const second = call(names('x', 60))
+    const third = call(['bad2'])
+    await turns()
+    expect(first).toEqual([[1, expect.stringContaining('does not take this job')]])
+    expect(second).toEqual([])
+    expect(third).toEqual([[0, expect.stringContaining('no bad here')]])
+    expect((await rows()).sort()).toEqual(
+      ['a queued', 'b queued', ...names('x', 60).map((x) => `${x} queued`)].sort(),
+    )
+    // The database is not ill.
+    expect(told).toEqual([`stored ${['a', 'b', ...names('x', 60)]}`])
+  })
+
+  test('takes those that go together with it along', async () => {
+    await refuses('bad', 'insert')
+    const [batch, other] = [call(['a', 'bad', 'b'], true), call(['c'])]
+    await turns()
+    expect(batch.map(([at]) => at)).toEqual([0, 1, 2])
+    expect(other).toEqual([])
+    expect(await rows()).toEqual(['c queued'])
+  })
+
+  test.each([
+    [1, 1000],
+    [5, 1000],
+    [1, 1],
+  ])('%i among %i cost no more commits than they must', async (bad, count) => {
+    await refuses('bad', 'insert')
+    const jobs = [...names('bad', bad), ...names('x', count - bad)].sort(
+      (a, b) => (a.charCodeAt(a.length - 1) % 7) - (b.charCodeAt(b.length - 1) % 7),
+    )
+    const refused = call(jobs)
+    await turns()
+    await commits.drained()
+    expect(refused.map(([at]) => jobs[at]).sort()).toEqual(names('bad', bad))
+    expect((await rows()).length).toBe(count - bad)
+    expect(asked.length).toBeLessThanOrEqual(2 + bad * 2 * Math.ceil(Math.log2(count)))
+  })
+
+  test('that cannot be removed is failed, and says why; the others go on', async () => {
+    const [bad, good, later] = (await running('bad', 'good', 'later')) as [Job, Job, Job]
+    await refuses('bad', 'delete')
+    commits.settle(bad, undefined)
+    commits.settle(good, undefined)
+    commits.settle(later, { ...later, due: 5000 })
+    await turns()
+    expect(told).toEqual(['unstorable bad', 'ended bad failed', 'ended good gone', 'ended later queued'])
+    expect(await rows()).toEqual(['later queued', 'bad failed'])
+    expect(await sqlite.find('bad')).toMatchObject({
+      failure: { name: 'Unstorable', message: 'no bad here' },
+    })
+  })
+
+  test('that cannot even be failed is told, stays as it is, and holds nobody up', async () => {
+    const [bad, good] = (await running('bad', 'good')) as [Job, Job]
+    await refuses('bad', 'delete', 'update')
+    commits.settle(bad, undefined)
+    commits.settle(good, undefined)
+    await turns()
+    expect(told).toEqual(['unstorable bad', 'stuck bad', 'ended good gone'])
+    expect(await commits.drained()).toEqual([])
+    expect(await rows()).toEqual(['bad queued'])
+    told.length = 0
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(told).toEqual([])
+  })
+
+  test('a mark that cannot be written is done without', async () => {
+    const [bad] = (await running('bad')) as [Job]
+    await refuses('bad', 'update')
+    commits.mark({ ...bad, mark: 'started' }, () => told.push('marked'))
+    await turns()
+    expect(told).toEqual(['marked'])
+  })
+
+  test('beside a disk that fills up meanwhile: what is not written is refused or waits, and nothing is told twice', async () => {
+    const [old] = (await running('old')) as [Job]
+    await refuses('bad', 'insert')
+    let left = 3
+    gate = {
+      // biome-ignore lint/suspicious/noThenProperty: counts the commits that begin.
+      then: (go: () => void) => {
+        if (--left < 0) broken = new Error(FULL)
+        go()
+      },
+    } as unknown as Promise<void>
+    const refused = call(['a', 'b', 'bad', 'c'])
+    commits.settle(old, undefined)
+    await turns()
+    expect(told).toContain(`ill: ${FULL}`)
+    expect(told).not.toContain('ended old gone')
+    const missing = refused.map(([at]) => ['a', 'b', 'bad', 'c'][at])
+    expect(missing).toContain('bad')
+    const stored = await rows()
+    for (const name of ['a', 'b', 'c'])
+      expect(stored.includes(`${name} queued`)).toBe(!missing.includes(name))
+    gate = broken = undefined
+    await vi.advanceTimersByTimeAsync(1000)
+    await turns()
+    expect(told.filter((what) => what === 'ended old gone')).toHaveLength(1)
+    expect(told.at(-1)).toBe('ended old gone')
   })
 })
 

@@ -593,7 +593,7 @@ describe('in the ring', () => {
     await turn()
     for (let i = 0; i < 20; i++) {
       // Due in the very next milliseconds, whichever look that is.
-      ring.insert([call(`job ${i}`, 'known', now + (i % 5))], () => {})
+      ring.insert([call(`job ${i}`, 'known', now + (i % 5))], () => {}, false)
       await vi.waitFor(() => expect(handed).toHaveLength(i + 1), { timeout: 500, interval: 5 })
       ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]], worked: 0 })
       await ring.drained()
@@ -613,7 +613,7 @@ describe('in the ring', () => {
   test('a call that is stored as held in the turn in which its task arrives goes on', async () => {
     const clock = { now: () => 1, monotonic: () => 1 }
     const { ring, handed } = await ringOn(clock, [])
-    ring.insert([{ ...call('early', 'coming'), state: 'held', reason: 'no such task' }], () => {})
+    ring.insert([{ ...call('early', 'coming'), state: 'held', reason: 'no such task' }], () => {}, false)
     ring.learn(1, [{ name: 'coming', aliases: [], options: {} }])
     await ring.freeHeld()
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
@@ -624,7 +624,7 @@ describe('in the ring', () => {
     const { ring, handed } = await ringOn(clock, [call('one', 'known')])
     await vi.waitFor(() => expect(handed).toEqual(['one']), { timeout: 1000, interval: 5 })
     ring.stop()
-    ring.insert([call('two', 'known')], () => {})
+    ring.insert([call('two', 'known')], () => {}, false)
     ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]], worked: 0 })
     await ring.drained()
     expect(handed).toEqual(['one'])

@@ -156,6 +156,31 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(ids(await insert(newJob('good')))).toEqual(['good'])
     })
 
+    test('says whether a job was to blame', async () => {
+      const fault = async (jobs: readonly NewJob[]): Promise<Error> =>
+        store.commit({ insert: jobs, save: [], remove: [] }).then(
+          () => Promise.reject(new Error('it was stored')),
+          (error: Error) => error,
+        )
+      const faultOf = async (jobs: readonly NewJob[]): Promise<boolean> =>
+        store.isJobsFault(await fault(jobs))
+      // What no column takes, what may not be null, and what a trigger of the user's refuses.
+      expect(await faultOf([newJob('bad', { task: {} as unknown as string })])).toBe(true)
+      expect(await faultOf([newJob('bad', { task: null as unknown as string })])).toBe(true)
+      await sql`create trigger mine before insert on jobs when new.id = 'bad' begin select raise(abort, 'no'); end`.execute(
+        store.kysely,
+      )
+      expect(await faultOf([newJob('good'), newJob('bad')])).toBe(true)
+      await sql`drop trigger mine`.execute(store.kysely)
+      // No room, and no database.
+      await sql`pragma max_page_count = 1`.execute(store.kysely)
+      expect(await faultOf([newJob('large', { args: 'x'.repeat(1_000_000) })])).toBe(false)
+      await store.close()
+      expect(await faultOf([newJob('good')])).toBe(false)
+      store = database.open()
+      expect(await all()).toEqual([])
+    })
+
     test('of nothing is nothing', async () => {
       expect(await store.commit({ insert: [], save: [], remove: [] })).toEqual([])
     })
