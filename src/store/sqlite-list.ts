@@ -1,6 +1,13 @@
 /** Lists of jobs, read in pages: the master reads them, and serves others between one page and the next. */
 import { setImmediate } from 'node:timers/promises'
-import type { Expression, ExpressionBuilder, Kysely, SelectQueryBuilder, SqlBool } from 'kysely'
+import {
+  type Expression,
+  type ExpressionBuilder,
+  type Kysely,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+} from 'kysely'
 import type { JobRow, Schema } from './schema.ts'
 import type { Selection } from './store.ts'
 
@@ -12,11 +19,11 @@ const ROWS_A_PAGE = 2000
 
 type Rows = SelectQueryBuilder<Schema, 'jobs', object>
 
-/** Both halves: SQLite takes the index over the rows at rest only where a query says that they are not queued. */
+/** Literals, and both halves: SQLite takes the index over the rows at rest only where a query says that they are not queued. */
 export const resting =
   (state: 'held' | 'failed') =>
   (eb: ExpressionBuilder<Schema, 'jobs'>): Expression<SqlBool> =>
-    eb.and([eb('state', '=', state), eb('state', '!=', 'queued')])
+    eb.and([eb('state', '=', sql.lit(state)), eb('state', '!=', sql.lit('queued'))])
 
 /** @returns the pages of rows that one index has by `seq` */
 async function* bySeq(rows: Rows): AsyncGenerator<Rows> {
@@ -62,7 +69,9 @@ export const listRows = async (kysely: Kysely<Schema>, selection: Selection): Pr
   const { state, due, task, since, limit, most = Number.POSITIVE_INFINITY } = selection
   const jobs: Rows = kysely.selectFrom('jobs')
   const pages =
-    state === 'queued' ? byTurn(jobs.where('state', '=', state), due) : bySeq(jobs.where(resting(state)))
+    state === 'queued'
+      ? byTurn(jobs.where('state', '=', sql.lit(state)), due)
+      : bySeq(jobs.where(resting(state)))
   // By seq: a job that comes to a later turn while the list is read is met again.
   const found = new Map<number, JobRow>()
   let size = 0

@@ -49,7 +49,8 @@ export class SqliteStatements {
   readonly #insert: StatementSync
   readonly #save: StatementSync
   readonly #remove: StatementSync
-  readonly #nearest: StatementSync
+  readonly #dueThen: StatementSync
+  readonly #dueLater: StatementSync
 
   constructor(db: DatabaseSync, kysely: Kysely<Schema>) {
     const row = {
@@ -86,20 +87,16 @@ export class SqliteStatements {
         .where('seq', '=', later<number>()),
     )
     this.#remove = prepare(db, kysely.deleteFrom('jobs').where('seq', '=', later<number>()))
-    this.#nearest = prepare(
-      db,
-      kysely
-        .selectFrom('jobs')
-        .select(COLUMNS)
-        .where('state', '=', sql.lit('queued'))
-        .where(({ eb, refTuple, tuple }) =>
-          eb(refTuple('due', 'seq'), '>', tuple(later<number>(), later<number>())),
-        )
-        .orderBy('due')
-        .orderBy('seq')
-        .limit(later<number>()),
-    )
-    this.#nearest.setReturnArrays(true)
+    const queued = kysely
+      .selectFrom('jobs')
+      .select(COLUMNS)
+      .where('state', '=', sql.lit('queued'))
+      .orderBy('due')
+      .orderBy('seq')
+      .limit(later<number>())
+    this.#dueThen = prepare(db, queued.where('due', '=', later<number>()).where('seq', '>', later<number>()))
+    this.#dueLater = prepare(db, queued.where('due', '>', later<number>()))
+    for (const read of [this.#dueThen, this.#dueLater]) read.setReturnArrays(true)
   }
 
   /** @returns the job with its sequence number, or `undefined` where its id was there already */
@@ -141,11 +138,20 @@ export class SqliteStatements {
     this.#remove.run(job.seq)
   }
 
+  /**
+   * Two statements: of a comparison of (due, seq) SQLite takes only `due` for the index, and where a million jobs are due
+   * at one moment it would begin with the first of them each time.
+   */
   nearest(limit: number, after: Turn = BEFORE_ALL): Job[] {
-    const rows = this.#nearest.all(after.due, after.seq, limit) as unknown as Row[]
+    const rows = rowsOf(this.#dueThen, after.due, after.seq, limit)
+    const rest = limit - rows.length
+    if (rest > 0) rows.push(...rowsOf(this.#dueLater, after.due, rest))
     return rows.map(jobOf)
   }
 }
+
+const rowsOf = (statement: StatementSync, ...values: number[]): Row[] =>
+  statement.all(...values) as unknown as Row[]
 
 const jobOf = (row: Row): Job => {
   const [seq, id, task, args, state, due, created, attempts, failed_at, failure, reason, mark, failures] = row

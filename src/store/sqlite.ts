@@ -1,6 +1,6 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Job, Turn } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
@@ -85,13 +85,13 @@ export class SqliteStore implements Store {
     const queued = this.kysely
       .selectFrom('jobs')
       .select(fn.countAll<number>().as('n'))
-      .where('state', '=', 'queued')
+      .where('state', '=', sql.lit('queued'))
     const { n: waiting } = await queued.where('due', '<=', now).executeTakeFirstOrThrow()
     const { n: scheduled } = await queued.where('due', '>', now).executeTakeFirstOrThrow()
     const atRest = await this.kysely
       .selectFrom('jobs')
       .select(['state', fn.countAll<number>().as('n')])
-      .where('state', '!=', 'queued')
+      .where('state', '!=', sql.lit('queued'))
       .groupBy('state')
       .execute()
     const of = (state: string): number => atRest.find((row) => row.state === state)?.n ?? 0
