@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { close } from '../dist/src/index.js'
-import { median, Rig } from './rig.ts'
+import { Rig } from './rig.ts'
+import { median } from './statistics.ts'
 
 const MILLION = 1_000_000
 const DAY = 86_400_000

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { close } from '../dist/src/index.js'
-import { CHECKOUT, median, Rig } from './rig.ts'
+import { CHECKOUT, Rig } from './rig.ts'
+import { median } from './statistics.ts'
 
 const PROBE = join(CHECKOUT, 'bench/loop/probe.js')
 const QUEUED = 50_000

@@ -1,12 +1,11 @@
 /** A project with a daemon, for benches that look inside. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 } from 'uuid'
 import { type ClientSpec, type Job, makeClient } from '../dist/src/index.js'
+import { ended, freePort, listening } from './machine.ts'
 
 export const CHECKOUT = resolve(import.meta.dirname, '..')
 const EXECUTABLE = join(CHECKOUT, 'bin/ztask.js')
@@ -21,23 +20,6 @@ export const stamp = task((file) => writeFileSync(file, String(Date.now())))
 `
 
 type Calls = { async(...args: unknown[]): Promise<Job> }
-
-const freePort = (): Promise<number> =>
-  new Promise((found) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => found(port))
-    })
-  })
-
-const accepts = (port: number): Promise<boolean> =>
-  new Promise((told) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy()
-      told(true)
-    })
-    socket.once('error', () => told(false))
-  })
 
 export class Rig {
   readonly root: string
@@ -69,7 +51,7 @@ export class Rig {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    while (!(await accepts(this.#port))) await sleep(2)
+    await listening(this.#port, this.#daemon)
     return this.#daemon
   }
 
@@ -77,9 +59,8 @@ export class Rig {
     const daemon = this.#daemon
     if (daemon === undefined) return
     this.#daemon = undefined
-    const gone = new Promise((exit) => daemon.once('exit', exit))
     daemon.kill(signal)
-    await gone
+    await ended(daemon)
   }
 
   get #url(): string {
@@ -129,6 +110,3 @@ export class Rig {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
   }
 }
-
-export const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN

@@ -1,0 +1,158 @@
+/** ztask itself: the executable of this checkout, tasks in plain JavaScript, the client in the measuring process. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { close, makeClient } from '../../dist/src/index.js'
+import type { UntypedCalls } from '../../src/client/client.ts'
+import type { Args, Contestant, Prepared, Session, Setup, TaskName } from '../contestant.ts'
+import { ended, freePort, listening } from '../machine.ts'
+import { childrenOf } from '../processes.ts'
+
+const CHECKOUT = resolve(import.meta.dirname, '../..')
+const WORKERS = 2
+const CONCURRENCY = 100
+/** Jobs of one call of the bulk form. */
+const BATCH = 10_000
+const PROJECT = 'bench'
+
+const TASKS = `import { task } from 'ztask'
+import * as bodies from './bodies.js'
+
+export const noop = task(bodies.noop)
+export const stamp = task(bodies.stamp)
+export const gate = task(bodies.gate)
+`
+const REGISTRY = `import { defineRegistry } from 'ztask'
+
+export default defineRegistry({
+  project: '${PROJECT}',
+  hash: 'bench',
+  tasks: {
+    noop: { load: () => import('./tasks.js'), export: 'noop' },
+    stamp: { load: () => import('./tasks.js'), export: 'stamp' },
+    gate: { load: () => import('./tasks.js'), export: 'gate' },
+  },
+})
+`
+
+const makeProject = (root: string): void => {
+  mkdirSync(join(root, 'src'), { recursive: true })
+  mkdirSync(join(root, 'node_modules'))
+  symlinkSync(CHECKOUT, join(root, 'node_modules/ztask'))
+  copyFileSync(join(CHECKOUT, 'bench/bodies.js'), join(root, 'src/bodies.js'))
+  writeFileSync(join(root, 'package.json'), `{ "name": "${PROJECT}", "type": "module" }`)
+  writeFileSync(join(root, 'ztask.config.js'), "export default { registry: 'src/registry.js' }\n")
+  writeFileSync(join(root, 'src/tasks.js'), TASKS)
+  writeFileSync(join(root, 'src/registry.js'), REGISTRY)
+}
+
+/** Starts a daemon; resolves when it listens, its workers ready. */
+const startDaemon = async (root: string, port: number, env: NodeJS.ProcessEnv): Promise<ChildProcess> => {
+  const flags = ['--workers', `${WORKERS}`, '--concurrency', `${CONCURRENCY}`, '--noreload', '-l', 'ERROR']
+  const argv = [join(CHECKOUT, 'bin/ztask.js'), 'daemon', ...flags, '--url', urlOf(port)]
+  const daemon = spawn(process.execPath, argv, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  await listening(port, daemon)
+  return daemon
+}
+
+const urlOf = (port: number): string => `tcp://127.0.0.1:${port}`
+
+class ZtaskSession implements Session {
+  readonly #daemon: ChildProcess
+  readonly #calls: Record<TaskName | 'gate', UntypedCalls>
+  readonly #gate: Setup['gate']
+  readonly #left: () => unknown
+  readonly #closeDatabase: () => void
+
+  constructor(daemon: ChildProcess, url: string, database: string, gate: Setup['gate']) {
+    this.#daemon = daemon
+    this.#gate = gate
+    this.#calls = makeClient<Record<TaskName | 'gate', UntypedCalls>>({
+      project: PROJECT,
+      url,
+      // A call waits its turn, however many wait before it.
+      settings: { callTimeout: 60 },
+      tasks: ['noop', 'stamp', 'gate'],
+      load: () => Promise.reject(new Error('no registry here')),
+    })
+    const db = new DatabaseSync(database, { readOnly: true, timeout: 5000 })
+    const left = db.prepare('select 1 from jobs limit 1')
+    this.#left = () => left.get()
+    this.#closeDatabase = () => db.close()
+  }
+
+  call(task: TaskName, args: Args): Promise<unknown> {
+    return this.#calls[task].async(...args)
+  }
+
+  after(seconds: number, task: TaskName, args: Args): Promise<unknown> {
+    return this.#calls[task].after(seconds, ...args)
+  }
+
+  async bulk(jobs: readonly Args[]): Promise<void> {
+    const { noop } = this.#calls
+    for (let i = 0; i < jobs.length; i += BATCH) await noop.batch(jobs.slice(i, i + BATCH))
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** Fills every slot of both workers with a job that ends when the gate opens. */
+  async hold(): Promise<void> {
+    const slots = WORKERS * CONCURRENCY
+    await Promise.all(Array.from({ length: slots }, () => this.#calls.gate.async()))
+    await this.#gate.waits(slots)
+  }
+
+  release(): void {
+    this.#gate.open()
+  }
+
+  isDone(): Promise<boolean> {
+    return Promise.resolve(this.#left() === undefined)
+  }
+
+  processes(): { server: number[]; workers: number[] } {
+    const master = this.#daemon.pid ?? 0
+    return { server: [master], workers: childrenOf(master) }
+  }
+
+  /** What is left in the database goes with it: so there is nothing to drain. */
+  async close(): Promise<void> {
+    close()
+    this.#closeDatabase()
+    this.#daemon.kill('SIGKILL')
+    this.#gate.open()
+    await ended(this.#daemon)
+  }
+}
+
+const versionOf = (path: string): string => JSON.parse(readFileSync(join(CHECKOUT, path), 'utf8')).version
+
+export const ztask: Contestant = {
+  name: 'ztask',
+  isDurable: true,
+  settings: `--workers ${WORKERS} --concurrency ${CONCURRENCY} --noreload -l ERROR (at INFO it logs two lines a job); bulk form: batches of ${BATCH.toLocaleString('en')}; SQLite, synchronous=FULL (the default)`,
+  warmUp: 3000,
+  async prepare(folder): Promise<Prepared> {
+    makeProject(folder)
+    return {
+      versions: `ztask ${versionOf('package.json')}, SQLite ${process.versions.sqlite}`,
+      open: async ({ held, env, gate }) => {
+        rmSync(join(folder, '.ztask'), { recursive: true, force: true })
+        const port = await freePort()
+        const daemon = await startDaemon(folder, port, env)
+        const session = new ZtaskSession(daemon, urlOf(port), join(folder, '.ztask/ztask.db'), gate)
+        if (held) await session.hold()
+        return session
+      },
+      end: () => Promise.resolve(),
+    }
+  },
+}

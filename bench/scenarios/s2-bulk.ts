@@ -1,0 +1,18 @@
+import { callAll, NOOP_ARGS, rate } from '../load.ts'
+import type { Scenario } from '../scenario.ts'
+
+export const bulk: Scenario = {
+  id: 'S2',
+  title: 'bulk: 100,000 jobs by the bulk form, nothing runs',
+  measures: [
+    { title: 'S2 bulk', unit: '/s', better: 'more', digits: 0, bar: { times: 2, reference: 64_700 } },
+  ],
+  run: ({ open, small }) =>
+    open({ held: true, latency: false }, async (session) => {
+      const jobs = Array.from({ length: small ? 1000 : 100_000 }, () => NOOP_ARGS)
+      await callAll(session, 100, 64)
+      await session.bulk(jobs.slice(0, jobs.length / 20))
+      await session.settle()
+      return [await rate(jobs.length, () => session.bulk(jobs))]
+    }),
+}
