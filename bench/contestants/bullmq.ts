@@ -1,0 +1,122 @@
+/** BullMQ on Redis, once durable and once as it usually runs, and on its PostgreSQL backend: https://docs.bullmq.io. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Contestant, type Prepared, type Session, type Setup, Unavailable } from '../contestant.ts'
+import { ended, freePort, listening } from '../machine.ts'
+import { Forks, peer, versionOf } from './forks.ts'
+import { startPostgres } from './postgres.ts'
+
+interface Queue {
+  waitUntilReady(): Promise<unknown>
+  add(name: string, data: object, options: object): Promise<unknown>
+  addBulk(jobs: readonly { name: string; data: object; opts: object }[]): Promise<unknown>
+  getJobCounts(...states: string[]): Promise<Record<string, number>>
+  on(event: 'error', listener: () => void): unknown
+  close(): Promise<void>
+}
+
+type QueueClass = new (name: string, options: object) => Queue
+
+interface Library {
+  readonly Queue: QueueClass
+  readonly createPostgresBackend: unknown
+  readonly withBackend: (backend: unknown) => { readonly Queue: QueueClass }
+}
+
+const CONCURRENCY = 100
+/** Jobs of one call of the bulk form. */
+const BATCH = 1000
+const OPTIONS = { removeOnComplete: true }
+const SETTINGS = `concurrency ${CONCURRENCY}, removeOnComplete; bulk form: addBulk of ${BATCH}`
+
+const sessionOf = async (
+  connection: object,
+  { held, env }: Setup,
+  server: () => readonly number[],
+  postgres: boolean,
+): Promise<Session> => {
+  const library = peer('bullmq') as Library
+  const { Queue } = postgres ? library.withBackend(library.createPostgresBackend) : library
+  const queue = new Queue('bench', { connection })
+  queue.on('error', () => {})
+  await queue.waitUntilReady()
+  const forks = await Forks.start('bullmq', { connection, concurrency: CONCURRENCY, postgres }, env)
+  if (!held) await forks.begin()
+  return {
+    call: (task, args) => queue.add(task, { args }, OPTIONS),
+    after: (seconds, task, args) =>
+      queue.add(task, { args }, { ...OPTIONS, delay: Math.round(seconds * 1000) }),
+    bulk: async (jobs) => {
+      const all = jobs.map((args) => ({ name: 'noop', data: { args }, opts: OPTIONS }))
+      for (let i = 0; i < all.length; i += BATCH) await queue.addBulk(all.slice(i, i + BATCH))
+    },
+    settle: async () => {},
+    release: () => void forks.begin(),
+    isDone: async () => {
+      const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'prioritized')
+      return Object.values(counts).every((count) => count === 0)
+    },
+    processes: () => ({ server: server(), workers: forks.pids }),
+    close: async () => {
+      await forks.end()
+      await queue.close()
+    },
+  }
+}
+
+const onRedis = (fsync: 'always' | 'everysec'): Contestant => ({
+  name: `BullMQ, Redis ${fsync}`,
+  isDurable: fsync === 'always',
+  settings: `${SETTINGS}; appendonly yes, appendfsync ${fsync}`,
+  warmUp: 3000,
+  prepare: async (folder): Promise<Prepared> => {
+    if (spawnSync('redis-server', ['--version']).status !== 0)
+      throw new Unavailable('this machine has no redis-server')
+    const version = /v=(\S+)/.exec(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.[1]
+    let count = 0
+    return {
+      versions: `${versionOf('bullmq')}, Redis ${version}`,
+      end: async () => {},
+      open: async (setup) => {
+        const port = await freePort()
+        const dir = join(folder, `${++count}`)
+        mkdirSync(dir)
+        const flags = ['--port', `${port}`, '--dir', dir, '--save', '', '--appendonly', 'yes']
+        const redis = spawn('redis-server', [...flags, '--appendfsync', fsync], { stdio: 'ignore' })
+        await listening(port, redis)
+        const session = await sessionOf({ host: '127.0.0.1', port }, setup, () => [redis.pid ?? 0], false)
+        return {
+          ...session,
+          close: async () => {
+            await session.close()
+            redis.kill('SIGKILL')
+            await ended(redis)
+          },
+        }
+      },
+    }
+  },
+})
+
+const onPostgres: Contestant = {
+  name: 'BullMQ, PostgreSQL',
+  isDurable: true,
+  settings: `${SETTINGS}; ANALYZE given`,
+  warmUp: 5000,
+  prepare: async (folder) => {
+    const server = await startPostgres(folder)
+    return {
+      versions: `${versionOf('bullmq')}, ${server.version}`,
+      end: () => server.end(),
+      open: async (setup) => {
+        const url = await server.fresh()
+        const connection = { connectionString: url, migrate: true }
+        const session = await sessionOf(connection, setup, () => server.pids(), true)
+        return { ...session, settle: async () => void (await server.query('analyze')) }
+      },
+    }
+  },
+}
+
+export const bullmq: readonly Contestant[] = [onRedis('always'), onRedis('everysec'), onPostgres]

@@ -1,0 +1,70 @@
+/** graphile-worker: https://worker.graphile.org/docs/scaling and /docs/library/run name these settings. */
+import type { Args, Contestant, Session, TaskName } from '../contestant.ts'
+import { Forks, peer, versionOf } from './forks.ts'
+import { startPostgres } from './postgres.ts'
+
+interface Utils {
+  migrate(): Promise<void>
+  addJob(task: string, payload: object, spec?: { runAt: Date }): Promise<unknown>
+  addJobs(specs: readonly { identifier: string; payload: object }[]): Promise<unknown>
+  release(): Promise<void>
+}
+
+const CONCURRENCY = 24
+const POOL = 25
+/** Jobs of one call of the bulk form. */
+const BATCH = 1000
+
+const common = { concurrentJobs: CONCURRENCY, maxPoolSize: POOL, pollInterval: 500 }
+const throughput = {
+  ...common,
+  localQueue: { size: 500, refetchDelay: { durationMs: 50 } },
+  completeJobBatchDelay: 50,
+  failJobBatchDelay: 50,
+}
+const latency = { ...common, completeJobBatchDelay: 0, failJobBatchDelay: 0 }
+
+export const graphileWorker: Contestant = {
+  name: 'graphile-worker',
+  isDurable: true,
+  settings: `concurrentJobs ${CONCURRENCY}, pool ${POOL}, localQueue 500 with refetchDelay 50 ms, batch delays 50 ms (S5, S6: no local queue, delays 0, pollInterval 500 ms); bulk form: addJobs of ${BATCH}; ANALYZE given`,
+  warmUp: 5000,
+  prepare: async (folder) => {
+    const server = await startPostgres(folder)
+    const { Logger, makeWorkerUtils } = peer('graphile-worker') as {
+      Logger: new (make: () => () => void) => object
+      makeWorkerUtils: (options: object) => Promise<Utils>
+    }
+    const logger = new Logger(() => () => {})
+    return {
+      versions: `${versionOf('graphile-worker')}, ${server.version}`,
+      end: () => server.end(),
+      open: async ({ held, latency: quick, env }): Promise<Session> => {
+        const connectionString = await server.fresh()
+        const utils = await makeWorkerUtils({ connectionString, maxPoolSize: POOL, logger })
+        await utils.migrate()
+        const settings = { ...(quick ? latency : throughput), connectionString }
+        const forks = await Forks.start('graphile-worker', settings, env)
+        if (!held) await forks.begin()
+        return {
+          call: (task: TaskName, args: Args) => utils.addJob(task, { args }),
+          after: (seconds, task, args) =>
+            utils.addJob(task, { args }, { runAt: new Date(Date.now() + seconds * 1000) }),
+          bulk: async (jobs) => {
+            const specs = jobs.map((args) => ({ identifier: 'noop', payload: { args } }))
+            for (let i = 0; i < specs.length; i += BATCH) await utils.addJobs(specs.slice(i, i + BATCH))
+          },
+          settle: async () => void (await server.query('analyze')),
+          release: () => void forks.begin(),
+          isDone: async () =>
+            (await server.query('select 1 from graphile_worker._private_jobs limit 1')).length === 0,
+          processes: () => ({ server: server.pids(), workers: forks.pids }),
+          close: async () => {
+            await forks.end()
+            await utils.release()
+          },
+        }
+      },
+    }
+  },
+}

