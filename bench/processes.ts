@@ -26,6 +26,10 @@ export const childrenOf = (pid: number): number[] => {
   return children.flatMap((child) => [child, ...childrenOf(child)])
 }
 
+/** @returns those of the processes whose command line has that in it */
+export const running = (pids: readonly number[], what: string): number[] =>
+  pids.filter((pid) => read(pid, 'cmdline').includes(what))
+
 /** @returns resident memory, MiB */
 export const rss = (pids: readonly number[]): number =>
   pids.reduce((sum, pid) => sum + (Number(read(pid, 'statm').split(' ')[1] ?? 0) * PAGE) / MIB, 0)

@@ -3,17 +3,20 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { close, makeClient } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
 import type { Args, Contestant, Prepared, Session, Setup, TaskName } from '../contestant.ts'
 import { ended, freePort, listening } from '../machine.ts'
-import { childrenOf } from '../processes.ts'
+import { childrenOf, running } from '../processes.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../..')
 const WORKERS = 2
 const CONCURRENCY = 100
 /** Jobs of one call of the bulk form. */
 const BATCH = 10_000
+/** Two seconds after its start a daemon compares its registry with the sources, once, by a process of its own, ms. */
+const CHECKED = 4000
 const PROJECT = 'bench'
 
 const TASKS = `import { task } from 'ztask'
@@ -120,7 +123,7 @@ class ZtaskSession implements Session {
 
   processes(): { server: number[]; workers: number[] } {
     const master = this.#daemon.pid ?? 0
-    return { server: [master], workers: childrenOf(master) }
+    return { server: [master], workers: running(childrenOf(master), 'worker/main') }
   }
 
   /** What is left in the database goes with it: so there is nothing to drain. */
@@ -144,12 +147,13 @@ export const ztask: Contestant = {
     makeProject(folder)
     return {
       versions: `ztask ${versionOf('package.json')}, SQLite ${process.versions.sqlite}`,
-      open: async ({ held, env, gate }) => {
+      open: async ({ held, latency, env, gate }) => {
         rmSync(join(folder, '.ztask'), { recursive: true, force: true })
         const port = await freePort()
         const daemon = await startDaemon(folder, port, env)
         const session = new ZtaskSession(daemon, urlOf(port), join(folder, '.ztask/ztask.db'), gate)
         if (held) await session.hold()
+        if (latency) await sleep(CHECKED)
         return session
       },
       end: () => Promise.resolve(),

@@ -1,8 +1,11 @@
 /** Runs `ztask generate` in a process of its own: ts-morph is 70 MB and blocks the loop it parses on. */
+
 import { spawn } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { GenerateError } from '../model/errors.ts'
 
+const LOWEST = constants.priority.PRIORITY_LOW
 const EXECUTABLE = fileURLToPath(new URL('../../../bin/ztask.js', import.meta.url))
 
 interface Ended {
@@ -49,7 +52,7 @@ interface Problem {
  * @throws what ends the process before it has answered
  */
 export const checkGenerated = async (root: string, signal: AbortSignal): Promise<string | undefined> => {
-  const { stdout, stderr } = await run(root, ['--check', '--json'], signal)
+  const { stdout, stderr } = await run(root, ['--check', '--json'], signal, LOWEST)
   if (stdout === '') throw new GenerateError(stderr.trim() || 'ztask generate printed nothing.')
   const { tasks, stale, problems, error }: Checked = JSON.parse(stdout)
   // Nothing matches `include`: there are no sources.
@@ -65,12 +68,19 @@ export const checkGenerated = async (root: string, signal: AbortSignal): Promise
 const sentence = ({ file, line, column, severity, message, cure }: Problem): string =>
   `${file}:${line}:${column}: ${severity}: ${message} ${cure}`
 
-const run = async (root: string, flags: readonly string[], signal?: AbortSignal): Promise<Ended> => {
+const run = async (
+  root: string,
+  flags: readonly string[],
+  signal?: AbortSignal,
+  priority?: number,
+): Promise<Ended> => {
   const child = spawn(process.execPath, [EXECUTABLE, 'generate', ...flags], {
     cwd: root,
     ...(signal && { signal }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  // Nobody waits for it: where jobs run it is not to be felt.
+  if (priority !== undefined && child.pid !== undefined) setPriority(child.pid, priority)
   const printed = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text: string) => {

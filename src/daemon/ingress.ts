@@ -53,6 +53,7 @@ export interface IngressOptions {
 
 /** A new job that is not stored, by its place among those inserted with it, and why. */
 type NotStored = readonly [index: number, error: ZtaskError]
+type Enqueue = Extract<ClientMessage, { kind: 'enqueue' }>
 /** A job that is refused, by its place in the message. */
 type Refusal = readonly [index: number, ErrorRecord]
 /** Of what a client says is its project, as much as an answer repeats. */
@@ -133,6 +134,8 @@ export class Ingress {
   }
 
   #receive(identity: Buffer, frames: readonly Buffer[]): void {
+    // A delay counts from here: of a message with many jobs the reading takes its time.
+    const arrived = this.#options.clock.now()
     const reply = (message: DaemonMessage): void => this.#reply(identity, message)
     let message: ClientMessage
     try {
@@ -150,8 +153,8 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    if (message.together === true) this.#enqueueAll(message.seq, message.jobs, reply)
-    else this.#enqueue(message.seq, message.jobs, reply)
+    if (message.together === true) this.#enqueueAll(message, arrived, reply)
+    else this.#enqueue(message, arrived, reply)
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
@@ -185,7 +188,7 @@ export class Ingress {
     )
   }
 
-  #enqueue(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
+  #enqueue({ seq, jobs: sent }: Enqueue, arrived: number, reply: (message: DaemonMessage) => void): void {
     if (sent.length > MOST_JOBS)
       return reply({
         kind: 'refused',
@@ -196,7 +199,7 @@ export class Ingress {
     const indexes: number[] = []
     const jobs: NewJob[] = []
     for (let index = 0; index < sent.length; index++) {
-      const job = this.#admit(sent[index])
+      const job = this.#admit(sent[index], arrived)
       if ('code' in job) refused.push([index, job])
       else if (!this.#options.isRecent(job.id)) {
         indexes.push(index)
@@ -217,14 +220,14 @@ export class Ingress {
   }
 
   /** All or none: the first that is refused speaks for all. */
-  #enqueueAll(seq: number, sent: readonly WireJob[], reply: (message: DaemonMessage) => void): void {
+  #enqueueAll({ seq, jobs: sent }: Enqueue, arrived: number, reply: (message: DaemonMessage) => void): void {
     const refuse = (error: ErrorRecord): void => reply({ kind: 'refused', seq, error })
     if (sent.length > MOST_TOGETHER)
       return refuse(this.#refusal('malformed', tooMany(sent.length, MOST_TOGETHER)))
     const jobs: NewJob[] = []
     let size = 0
     for (const one of sent) {
-      const job = this.#admit(one)
+      const job = this.#admit(one, arrived)
       if ('code' in job) return refuse(job)
       size += Buffer.byteLength(job.args)
       if (!this.#options.isRecent(job.id)) jobs.push(job)
@@ -251,7 +254,7 @@ export class Ingress {
   }
 
   /** @returns the job to store, or why it is refused */
-  #admit(sent: unknown): NewJob | ErrorRecord {
+  #admit(sent: unknown, created: number): NewJob | ErrorRecord {
     const fault = checkJob(sent)
     if (fault !== undefined) return this.#refusal('malformed', fault)
     const [id, task, args, after = null, at = null] = sent as WireJob
@@ -259,7 +262,6 @@ export class Ingress {
     if (tooLarge !== undefined) return this.#refusal('payload', tooLarge)
     const verdict = this.#options.judge(task)
     if (verdict !== undefined && 'refuse' in verdict) return this.#refusal('task', verdict.refuse)
-    const created = this.#options.clock.now()
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null
     return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason }
