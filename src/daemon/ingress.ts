@@ -66,11 +66,20 @@ const WIDEST = 3
  */
 const LARGEST_FRAME = 64 * 2 ** 20
 
+/**
+ * Of messages whose jobs wait to be stored: beyond it nothing is read until some are. As text they take several times as
+ * much. A client of ours has 8 MiB in flight at most.
+ */
+const MOST_UNSTORED = 32 * 2 ** 20
+
 export class Ingress {
   readonly #options: IngressOptions
   #socket: Router | undefined
   #outbox: Outbox<(string | Buffer)[]> | undefined
   #reading: Promise<void> | undefined
+  /** Bytes of messages whose jobs wait to be stored. */
+  #unstored = 0
+  #resume: (() => void) | undefined
 
   constructor(options: IngressOptions) {
     this.#options = options
@@ -109,16 +118,34 @@ export class Ingress {
   async close(): Promise<void> {
     await this.#outbox?.flushed()
     this.#socket?.close()
+    this.#resume?.()
     await this.#reading
   }
 
   async #read(socket: Router): Promise<void> {
     try {
-      for await (const [identity, ...frames] of socket)
+      for await (const [identity, ...frames] of socket) {
         if (identity !== undefined) this.#receive(identity, frames)
+        if (this.#unstored > MOST_UNSTORED) await this.#caughtUp()
+      }
     } catch (error) {
       if (!socket.closed) throw error
     }
+  }
+
+  /** Clients wait meanwhile, by TCP's own flow control: nothing is dropped, and their clocks are long. */
+  #caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = resolve
+    })
+  }
+
+  /** Jobs of so many bytes are stored, or refused. */
+  #stored(bytes: number): void {
+    this.#unstored -= bytes
+    if (this.#unstored > MOST_UNSTORED || this.#resume === undefined) return
+    this.#resume()
+    this.#resume = undefined
   }
 
   /** What never becomes a message is seen here only. Its end is the socket's. */
@@ -153,8 +180,14 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    if (message.together === true) this.#enqueueAll(message, arrived, reply)
-    else this.#enqueue(message, arrived, reply)
+    const bytes = frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    this.#unstored += bytes
+    const answered = (answer: DaemonMessage): void => {
+      this.#stored(bytes)
+      reply(answer)
+    }
+    if (message.together === true) this.#enqueueAll(message, arrived, answered)
+    else this.#enqueue(message, arrived, answered)
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
