@@ -42,7 +42,9 @@ interface Slot {
   place: number
   /** The number of its latest run. */
   latest: number
-  /** Its runs up to this number have begun, or are being called back. */
+  /** Its runs up to this number were asked for. */
+  asked: number
+  /** Its runs up to this number have begun: it has answered. */
   known: number
   /** It gets no more jobs. */
   closed: boolean
@@ -114,17 +116,23 @@ export class Dispatcher {
   doubtful(before: number): [Worker, Run[]][] {
     const found: [Worker, Run[]][] = []
     for (const slot of this.#slots.values()) {
-      if (slot.known === slot.latest) continue
-      const runs = this.runsOn(slot.worker).filter((run) => run.number > slot.known && run.started < before)
+      if (slot.asked === slot.latest) continue
+      const runs = this.runsOn(slot.worker).filter((run) => run.number > slot.asked && run.started < before)
       if (runs.length > 0) found.push([slot.worker, runs])
-      slot.known = runs.at(-1)?.number ?? slot.known
+      slot.asked = runs.at(-1)?.number ?? slot.asked
     }
     return found
   }
 
-  /** Whether there are runs of which it is not known whether they have begun. */
+  /** Whether there are runs that `doubtful` has not told. */
   get inDoubt(): boolean {
-    return [...this.#slots.values()].some(({ known, latest, runs }) => known < latest && runs.size > 0)
+    return [...this.#slots.values()].some(({ asked, latest, runs }) => asked < latest && runs.size > 0)
+  }
+
+  /** A worker was asked for the jobs up to this run, and has said which it had not begun: it has begun the others. */
+  answered({ number, worker }: Run): void {
+    const slot = this.#slots.get(worker.number)
+    if (slot !== undefined) slot.known = Math.max(slot.known, number)
   }
 
   /** Whether it is not known of a run that it has begun. */
@@ -163,7 +171,15 @@ export class Dispatcher {
     const others = [...this.#slots.values()]
     for (const slot of others) if (slot.worker.generation < worker.generation) slot.closed = true
     const closed = others.some((slot) => slot.worker.generation > worker.generation)
-    const fresh = { runs: new Set<number>(), stock: new Stock(), place: 1, latest: 0, known: 0, stuck: false }
+    const fresh = {
+      runs: new Set<number>(),
+      stock: new Stock(),
+      place: 1,
+      latest: 0,
+      asked: 0,
+      known: 0,
+      stuck: false,
+    }
     this.#slots.set(worker.number, { worker, closed, ...fresh })
   }
 

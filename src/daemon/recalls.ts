@@ -19,6 +19,8 @@ export interface RecallsOptions {
   ) => void
   /** These had not begun, and will not. */
   readonly back: (worker: Worker, runs: readonly Run[]) => void
+  /** All up to this one were asked for; those that did not come back have begun. */
+  readonly answered: (last: Run) => void
 }
 
 /** How long a job may wait in a worker, ms: several times what a stock is to last. */
@@ -42,19 +44,26 @@ export class Recalls {
     clearTimeout(this.#timer)
   }
 
-  /** Asks for jobs of a worker's; `told`, where it is given, comes first to those that had not begun. */
-  recall(worker: Worker, runs: readonly Run[], told = this.#options.back): void {
+  /** Asks for jobs of a worker's; `told` is called with those that had not begun, and will not. */
+  recall(worker: Worker, runs: readonly Run[], told: RecallsOptions['back']): void {
     const byPlace = new Map(runs.map((run) => [run.place, run]))
     this.#options.recall(worker, [...byPlace.keys()], (places) => {
-      const back = places.flatMap((place) => byPlace.get(place) ?? [])
-      told(worker, back)
+      told(
+        worker,
+        places.flatMap((place) => byPlace.get(place) ?? []),
+      )
     })
   }
 
   #sweep(): void {
     this.#timer = undefined
-    const { clock, doubtful, more } = this.#options
-    for (const [worker, runs] of doubtful(clock.monotonic() - PATIENCE)) this.recall(worker, runs)
+    const { clock, doubtful, more, answered, back } = this.#options
+    for (const [worker, runs] of doubtful(clock.monotonic() - PATIENCE))
+      this.recall(worker, runs, (_, found) => {
+        const last = runs.at(-1)
+        if (last !== undefined) answered(last)
+        back(worker, found)
+      })
     if (more()) this.watch()
   }
 }

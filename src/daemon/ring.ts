@@ -144,6 +144,7 @@ export class Ring {
       more: () => this.#dispatcher.inDoubt,
       recall: options.recall,
       back: (worker, runs) => this.#calledBack(worker, runs),
+      answered: (last) => this.#dispatcher.answered(last),
     })
     this.#dispatcher = new Dispatcher({
       clock,

@@ -83,8 +83,9 @@ test('B24: the statements of the store find what is next, and what failed, by an
       expect(steps, sql).toMatch(/INDEX/)
       expect(steps, sql).not.toMatch(/SCAN jobs$|SCAN jobs;/)
     }
-    const next = db.prepare(`explain query plan ${statements[0]?.[0]}`).all(10)
+    const [sql = '', values = []] = statements[0] ?? []
+    const next = db.prepare(`explain query plan ${sql}`).all(...values)
     // The order is the index's: nothing is sorted.
-    expect(next).toMatchObject([{ detail: 'SCAN jobs USING INDEX jobs_by_turn' }])
+    expect(next).toMatchObject([{ detail: 'SEARCH jobs USING INDEX jobs_by_turn (due=? AND seq>?)' }])
   })
 })

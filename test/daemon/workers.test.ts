@@ -139,7 +139,7 @@ test('nothing runs before the socket is bound: a start that fails has run no job
 test('a drain waits for a database that fails, and stores what has ended', async () => {
   const project = await makeProject()
   const daemon = await project.daemon()
-  project.sql("create trigger broken before delete on jobs begin select raise(abort, 'full'); end")
+  project.sql("create trigger broken before delete on jobs begin select json('full'); end")
   await project.client().note.async('done')
   await daemon.prints(/The database fails/)
   daemon.child.kill('SIGTERM')
@@ -152,7 +152,7 @@ test('a drain waits for a database that fails, and stores what has ended', async
 test('a drain that cannot store an outcome says which, and exits 1', async () => {
   const project = await makeProject()
   const daemon = await project.daemon(['--shutdown-timeout', '0.5'])
-  project.sql("create trigger broken before delete on jobs begin select raise(abort, 'full'); end")
+  project.sql("create trigger broken before delete on jobs begin select json('full'); end")
   const job = await project.client().note.async('done')
   await daemon.prints(/The database fails/)
   const ended = await daemon.kill('SIGTERM')
@@ -166,7 +166,7 @@ test('a resend of what is stored is answered as stored, though the database take
   await project.daemon()
   const { note } = project.client()
   await note.after(3600, 'kept')
-  project.sql("create trigger broken before insert on jobs begin select raise(abort, 'full'); end")
+  project.sql("create trigger broken before insert on jobs begin select json('full'); end")
   const { Dealer } = await import('zeromq')
   const dealer = new Dealer({ linger: 0 })
   dealer.connect(project.url)
