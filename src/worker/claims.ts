@@ -16,8 +16,9 @@ export class Claims {
 
   /** @returns memory for the claims of a worker that runs so many jobs at a time */
   static memory(concurrency: number): SharedArrayBuffer {
-    // Twice what a worker is ever handed: jobs that were called back keep their place until the event loop comes to them.
-    const places = 2 ** Math.ceil(Math.log2(2 * (concurrency + MOST_STOCK)))
+    // Four times what a worker has: jobs that were called back, each for a cancel say, keep their place until the event
+    // loop comes to them, and a word that is used for a later place must not be needed for an earlier one.
+    const places = 2 ** Math.ceil(Math.log2(4 * (concurrency + MOST_STOCK)))
     return new SharedArrayBuffer(places * Int32Array.BYTES_PER_ELEMENT)
   }
 
