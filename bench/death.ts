@@ -6,11 +6,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ClientSpec, close, type Job, makeClient } from '../dist/src/index.js'
+import { freePort } from './machine.ts'
+import { quantile } from './statistics.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '..')
 const EXECUTABLE = join(CHECKOUT, 'bin/ztask.js')
@@ -49,14 +50,6 @@ interface Line {
 }
 
 type Call = { async(name: string): Promise<Job> }
-
-const freePort = (): Promise<number> =>
-  new Promise((found) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => found(port))
-    })
-  })
 
 const root = mkdtempSync(join(tmpdir(), 'ztask-bench-'))
 const url = `tcp://127.0.0.1:${await freePort()}`
@@ -109,9 +102,6 @@ const spec: ClientSpec = {
   load: () => Promise.reject(new Error('no registry here')),
 }
 const tasks = makeClient<Record<'brief' | 'spin' | 'obey', Call>>(spec)
-
-const quantile = (values: readonly number[], q: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] ?? Number.NaN
 
 const print = (what: string, values: readonly number[], bar: string): void =>
   console.log(
