@@ -23,8 +23,8 @@ export interface LiveQueue {
   readonly recall: (job: Job) => Promise<boolean>
   /** Stops a job that runs. @returns whether it runs; resolves when it is on disk that it shall not run again */
   readonly cancel: (job: Job) => Promise<boolean>
-  /** Resolves when what is on its way to the database has been written, or could not be. */
-  readonly settled: () => Promise<void>
+  /** Resolves when what is on its way to the database has been written, or could not be; rejects where the job's never will. */
+  readonly settled: (job: Job) => Promise<void>
   /** Whether a job of this id ended a short while ago. */
   readonly hasEnded: (id: string) => boolean
   /** A withdrawn job is gone. */
@@ -207,7 +207,7 @@ export class Commands {
         continue
       }
       // Its ending is on the way to the database, and wins; or it is about to run.
-      await queue.settled()
+      await queue.settled(job)
     }
   }
 

@@ -4,38 +4,19 @@
  */
 import { StorageError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
-import type { Batch, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { halve } from './commits/halve.ts'
+import {
+  type Arrival,
+  batchOf,
+  type Change,
+  type Marking,
+  type NotStored,
+  type Unit,
+  unitsOf,
+} from './commits/units.ts'
 
-/** A new job that is not stored, by its place among those that came with it, and why. */
-export type NotStored = readonly [index: number, error: StorageError]
-
-/** Jobs that arrived in one message, and who waits for them to be on disk. */
-interface Arrival {
-  readonly jobs: readonly NewJob[]
-  /** Told which of the jobs are not stored. */
-  readonly answer: (notStored: readonly NotStored[]) => void
-  /** They are stored all of them or none. */
-  readonly together: boolean
-}
-
-/** A job as it goes on, or `undefined` where it is no more. */
-interface Change {
-  readonly job: Job
-  readonly next: Job | undefined
-  /** Called when it is on disk; where none is given its run is over, and `ended` is. */
-  readonly stored: (() => void) | undefined
-}
-
-/** What a commit writes as a whole or not at all. */
-type Unit =
-  | {
-      readonly kind: 'new'
-      readonly arrival: Arrival
-      readonly first: number
-      readonly jobs: readonly NewJob[]
-    }
-  | { readonly kind: 'change'; readonly change: Change }
+export type { NotStored } from './commits/units.ts'
 
 export interface CommitsOptions {
   readonly store: Pick<Store, 'commit' | 'isJobsFault'>
@@ -44,8 +25,8 @@ export interface CommitsOptions {
   /** A job whose ending is stored now. */
   readonly ended: (job: Job, next: Job | undefined) => void
   /** The database does not take how a job goes on. @returns the job as it is then to be kept, failed */
-  readonly unstorable: (job: Job, error: Error) => Job
-  /** Nor does it take that: the row stays what it was, and the job does not run again before the next start. */
+  readonly unstorable: (job: Job, next: Job | undefined, error: Error) => Job
+  /** Nor does it take that: the row stays what it was, and the job does not run again before its end is written. */
   readonly stuck: (job: Job, error: Error) => void
   /** The database fails, or works again. */
   readonly health: (error: Error | undefined) => void
@@ -53,6 +34,8 @@ export interface CommitsOptions {
 
 /** How long a failed commit of outcomes waits before it is tried again, ms. */
 const RETRY_AFTER = 250
+/** How long until one of the jobs that are stuck is tried again, ms: what the database has against them may be mended. */
+const PROBE_AFTER = 1000
 const ALL_STORED: readonly NotStored[] = []
 
 export class Commits {
@@ -63,6 +46,9 @@ export class Commits {
   #running: Promise<void> | undefined
   #failing = false
   #again: NodeJS.Timeout | undefined
+  /** Neither their endings nor that they are failed can be written. They hold up nobody. */
+  #stuck: Change[] = []
+  #probe: NodeJS.Timeout | undefined
 
   constructor(options: CommitsOptions) {
     this.#options = options
@@ -78,14 +64,40 @@ export class Commits {
     this.#schedule()
   }
 
-  /** Writes with the next commit how a job goes on. What cannot be written waits: its outcome is never lost (B4, B11). */
+  /**
+   * Writes with the next commit how a job goes on. What cannot be written waits: its outcome is never lost (B4, B11). What
+   * the database does not take, for what the job is, fails the job.
+   */
   settle(job: Job, next: Job | undefined): void {
-    this.#change({ job, next, stored: undefined })
+    this.#change(ending(job, next))
   }
 
-  /** Writes a job's mark with the next commit, then calls `stored`; its run goes on meanwhile. */
-  mark(job: Job, stored: () => void): void {
-    this.#change({ job, next: job, stored })
+  /** Writes a job's mark with the next commit. */
+  mark(job: Job, marking: Marking): void {
+    this.#change({ job, next: job, marking, instead: undefined, stuckBy: undefined })
+  }
+
+  /** Fails a job of which something could not be written. */
+  fail(job: Job, error: Error): void {
+    this.#change(this.#asFailed(ending(job, job), error))
+  }
+
+  /**
+   * Writes at once how jobs go on, and tells nobody: before the queue moves, and after.
+   *
+   * @returns the jobs that are stuck
+   * @throws the database's own error, where it is none of the jobs' fault
+   */
+  async write(endings: readonly (readonly [job: Job, next: Job | undefined])[]): Promise<readonly Job[]> {
+    const bad = await this.#tried(endings.map(([job, next]) => ending(job, next)))
+    const stuck = await this.#tried(bad.map(([change, error]) => this.#asFailed(change, error)))
+    for (const [change, error] of stuck) this.#hold(change, error)
+    return stuck.map(([{ job }]) => job)
+  }
+
+  /** @returns why the database takes neither how a job goes on nor that it is failed, where it does not */
+  stuckBy(seq: number): Error | undefined {
+    return this.#stuck.find(({ job }) => job.seq === seq)?.stuckBy
   }
 
   #change(change: Change): void {
@@ -114,7 +126,10 @@ export class Commits {
       else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER / 10))
     }
     clearTimeout(this.#again)
-    return this.#changes.filter(({ stored }) => stored === undefined).map(({ job }) => job)
+    clearTimeout(this.#probe)
+    return [...this.#changes, ...this.#stuck]
+      .filter(({ marking }) => marking === undefined)
+      .map(({ job }) => job)
   }
 
   #schedule(): void {
@@ -127,7 +142,9 @@ export class Commits {
     this.#scheduled = false
     this.#running = this.#commit().finally(() => {
       this.#running = undefined
-      if (this.#arrivals.length > 0 || (this.#changes.length > 0 && !this.#failing)) this.#schedule()
+      // Changes that wait for the timer do not wait here; those that came while calls were refused have none.
+      const waits = this.#failing && this.#again !== undefined
+      if (this.#arrivals.length > 0 || (this.#changes.length > 0 && !waits)) this.#schedule()
     })
   }
 
@@ -145,7 +162,8 @@ export class Commits {
     try {
       inserted = await this.#options.store.commit({ insert, save, remove })
     } catch (error) {
-      if (this.#options.store.isJobsFault(error as Error)) await this.#divide(unitsOf(arrivals, changes))
+      if (this.#options.store.isJobsFault(error as Error))
+        await this.#divide(unitsOf(arrivals, changes), error as Error)
       else this.#failed(error as Error, arrivals, changes)
       return
     }
@@ -155,56 +173,87 @@ export class Commits {
     this.#options.stored(inserted)
   }
 
-  #written({ job, next, stored }: Change): void {
-    if (stored === undefined) this.#options.ended(job, next)
-    else stored()
+  #written({ job, next, marking, stuckBy }: Change): void {
+    if (marking !== undefined) return marking.stored()
+    this.#options.ended(job, next)
+    if (stuckBy === undefined) return
+    // What the database had against it is mended, and perhaps for the others too.
+    this.#changes = this.#changes.concat(this.#stuck)
+    this.#stuck = []
   }
 
   /** One of the jobs is bad: the others are written without it. */
-  async #divide(units: readonly Unit[]): Promise<void> {
+  async #divide(units: readonly Unit[], cause: Error): Promise<void> {
     const { store } = this.#options
-    const inserted: Job[] = []
-    const failed = await halve(
-      units,
-      async (part) => void inserted.push(...(await store.commit(batchOf(part)))),
-      (error) => store.isJobsFault(error),
-    )
+    const [failed, inserted] = await this.#halved(units, cause)
     const refused = new Map<Arrival, NotStored[]>()
     const waiting: Change[] = []
+    let outage: Error | undefined
     for (const unit of units) {
       const error = failed.get(unit)
+      const isBad = error !== undefined && store.isJobsFault(error)
+      if (!isBad) outage ??= error
       if (unit.kind === 'new') {
         const list = refused.get(unit.arrival) ?? []
         refused.set(unit.arrival, list)
         if (error === undefined) continue
-        const told = refusal(error, store.isJobsFault(error))
-        list.push(...unit.jobs.map((_, at): NotStored => [unit.first + at, told]))
+        const told = isBad ? notTaken(error, unit.arrival.together) : notWritten(error)
+        for (let at = 0; at < unit.jobs.length; at++) list.push([unit.first + at, told])
       } else if (error === undefined) this.#written(unit.change)
-      else if (store.isJobsFault(error)) await this.#spoil(unit.change, error)
+      else if (isBad) this.#spoilt(unit.change, error)
       else waiting.push(unit.change)
     }
     for (const [{ answer }, list] of refused) answer(list)
     this.#options.stored(inserted)
-    const [unwritten] = [...failed.values()].filter((error) => !store.isJobsFault(error))
-    if (unwritten !== undefined) this.#failed(unwritten, [], waiting)
-    else this.#healthy()
+    if (outage === undefined) this.#healthy()
+    else this.#failed(outage, [], waiting)
   }
 
-  /** A job whose ending the database does not take is failed; a mark that it does not take is done without. */
-  async #spoil(change: Change, error: Error): Promise<void> {
-    const { job, stored } = change
-    if (stored !== undefined) return stored()
-    const next = this.#options.unstorable(job, error)
-    try {
-      await this.#options.store.commit({ insert: [], save: [next], remove: [] })
-    } catch (cause) {
-      return this.#options.stuck(job, cause as Error)
+  /** @returns what could not be written, and the jobs that were stored */
+  async #halved(units: readonly Unit[], cause?: Error): Promise<[Map<Unit, Error>, readonly Job[]]> {
+    const { store } = this.#options
+    const inserted: Job[] = []
+    const commit = async (part: readonly Unit[]): Promise<void> => {
+      // One by one: of a hundred thousand a spread would overflow the stack.
+      for (const job of await store.commit(batchOf(part))) inserted.push(job)
     }
-    this.#options.ended(job, next)
+    return [await halve(units, cause, commit, (error) => store.isJobsFault(error)), inserted]
+  }
+
+  async #tried(changes: readonly Change[]): Promise<(readonly [Change, Error])[]> {
+    if (changes.length === 0) return []
+    const [failed] = await this.#halved(unitsOf([], changes))
+    for (const error of failed.values()) if (!this.#options.store.isJobsFault(error)) throw error
+    return [...failed].flatMap(([unit, error]) => (unit.kind === 'change' ? [[unit.change, error]] : []))
+  }
+
+  /** The database does not take a change: a job whose run is over is failed with the next commit. */
+  #spoilt(change: Change, error: Error): void {
+    if (change.marking !== undefined) change.marking.refused(error)
+    else if (change.instead !== undefined || change.stuckBy !== undefined) this.#hold(change, error)
+    else this.#changes.push(this.#asFailed(change, error))
+  }
+
+  #asFailed(instead: Change, error: Error): Change {
+    const { job, next } = instead
+    return { ...ending(job, this.#options.unstorable(job, next, error)), instead }
+  }
+
+  #hold(change: Change, error: Error): void {
+    if (change.stuckBy === undefined) this.#options.stuck(change.job, error)
+    this.#stuck.push({ ...(change.instead ?? change), stuckBy: error })
+    this.#probe ??= setTimeout(() => this.#tryStuck(), PROBE_AFTER).unref()
+  }
+
+  /** One of them, another each time: a commit with all of them would cost two a job, each second. */
+  #tryStuck(): void {
+    this.#probe = undefined
+    const change = this.#stuck.shift()
+    if (change !== undefined) this.#change(change)
   }
 
   #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
-    const error = refusal(cause, false)
+    const error = notWritten(cause)
     for (const { jobs, answer } of arrivals) answer(jobs.map((_, index) => [index, error]))
     if (changes.length > 0) {
       this.#changes = [...changes, ...this.#changes]
@@ -226,26 +275,26 @@ export class Commits {
   }
 }
 
-const unitsOf = (arrivals: readonly Arrival[], changes: readonly Change[]): readonly Unit[] => [
-  ...arrivals.flatMap((arrival): Unit[] => {
-    const { jobs, together } = arrival
-    if (together) return [{ kind: 'new', arrival, first: 0, jobs }]
-    return jobs.map((job, first) => ({ kind: 'new', arrival, first, jobs: [job] }))
-  }),
-  ...changes.map((change): Unit => ({ kind: 'change', change })),
-]
-
-const batchOf = (units: readonly Unit[]): Batch => ({
-  insert: units.flatMap((unit) => (unit.kind === 'new' ? unit.jobs : [])),
-  save: units.flatMap((unit) => (unit.kind === 'change' ? (unit.change.next ?? []) : [])),
-  remove: units.flatMap((unit) =>
-    unit.kind === 'change' && unit.change.next === undefined ? [unit.change.job] : [],
-  ),
+const ending = (job: Job, next: Job | undefined): Change => ({
+  job,
+  next,
+  marking: undefined,
+  instead: undefined,
+  stuckBy: undefined,
 })
 
-const refusal = (cause: Error, ofJob: boolean): StorageError => {
-  const message = ofJob
-    ? `The database does not take this job, or one that it goes together with: ${cause.message}. It is not stored.`
-    : `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`
-  return new StorageError(message, { reason: cause.message }, { cause })
-}
+const notWritten = (cause: Error): StorageError =>
+  new StorageError(
+    `The daemon could not write to its database: ${cause.message}. The job is not stored; call again when the database works.`,
+    { reason: cause.message },
+    { cause },
+  )
+
+const notTaken = (cause: Error, together: boolean): StorageError =>
+  new StorageError(
+    together
+      ? `The database does not take one of these jobs: ${cause.message}. None of them is stored.`
+      : `The database does not take this job: ${cause.message}. It is not stored.`,
+    { reason: cause.message },
+    { cause },
+  )

@@ -18,8 +18,8 @@ export interface DispatcherOptions {
   /** Takes from the scheduler. */
   readonly take: (limit: number) => readonly Job[]
   readonly takeSuspect: () => Job | undefined
-  /** A suspect is about to run: writes that down, then calls `tried` with the job as it is now. */
-  readonly trial: (job: Job, tried: (job: Job) => void) => void
+  /** A suspect is about to run: writes that down, then calls `tried` with the job as it is now, or with none: it does not run. */
+  readonly trial: (job: Job, tried: (job: Job | undefined) => void) => void
   /** The worker for it has gone meanwhile. */
   readonly back: (job: Job) => void
   /** Tells why a job cannot run on the code there is; such a job is not handed out. */
@@ -247,7 +247,11 @@ export class Dispatcher {
     )
   }
 
-  #try(job: Job): void {
+  #try(job: Job | undefined): void {
+    if (job === undefined) {
+      this.#trial = undefined
+      return
+    }
     const ward = this.#ward()
     if (ward !== undefined) return this.#hand(ward, [job])
     this.#trial = undefined

@@ -197,7 +197,14 @@ export class Journal {
   stuck(job: Job, error: Error): void {
     this.#log.error(
       { id: job.id, task: job.task, err: error },
-      `Nor that ${job.task} (${job.id}) is failed: ${error.message}. It stays as it is, and runs again at the next start`,
+      `Nor that ${job.task} (${job.id}) is failed: ${error.message}. Mend that: until it can be written the job does not run, and at the next start it runs again`,
+    )
+  }
+
+  unmarked(job: Job, error: Error): void {
+    this.#log.warn(
+      { id: job.id, task: job.task, err: error },
+      `The database does not take that ${job.task} (${job.id}) is under way: ${error.message}. Should the daemon die before it ends, nobody charges it`,
     )
   }
 

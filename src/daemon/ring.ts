@@ -3,6 +3,7 @@
  * next: each is given it here, as a function.
  */
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
+import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
@@ -96,9 +97,9 @@ export class Ring {
       store,
       stored: (jobs) => this.#stored(jobs),
       ended: (job, next) => this.#ended(job, next),
-      unstorable: (job, error) => {
+      unstorable: (job, next, error) => {
         journal.unstorable(job, error)
-        return settle(job, { kind: 'unstorable', failure: unstorable(error) }, clock.now()) ?? job
+        return settle(job, { kind: 'unstorable', failure: unstorable(next, error) }, clock.now()) ?? job
       },
       stuck: (job, error) => journal.stuck(job, error),
       health: (error) => journal.databaseHealth(error),
@@ -181,7 +182,7 @@ export class Ring {
       withdraw: (job) => scheduler.withdraw(job.seq),
       recall: (job) => this.#recall(job.seq),
       cancel: (job) => this.#cancel(job.seq),
-      settled: () => this.#commits.next(),
+      settled: (job) => this.#settled(job),
       hasEnded: (id) => this.#recent.has(id),
       removed: (job) => this.#ended(job, undefined),
       restored: (job) => scheduler.add([job]),
@@ -239,8 +240,7 @@ export class Ring {
     const underWay = marked.filter(({ mark }) => mark === 'started' || mark === 'trial')
     const tried = underWay.filter(({ mark }) => mark === 'trial')
     const [culprit] = underWay.length === 1 ? underWay : tried.length === 1 ? tried : []
-    const save: Job[] = []
-    const remove: Job[] = []
+    const endings: [Job, Job | undefined][] = []
     for (const job of marked) {
       if (job.mark === 'suspect') continue
       const policy = this.#catalogue.policyOf(job.task)
@@ -248,12 +248,12 @@ export class Ring {
         job === culprit
           ? settle(job, { kind: 'died', failure: daemonDied(boot - 1), policy }, clock.now())
           : settle(job, { kind: 'suspected' }, clock.now())
-      if (next === undefined) remove.push(job)
-      else save.push(next)
+      endings.push([job, next])
     }
-    if (save.length + remove.length === 0) return
-    await store.commit({ insert: [], save, remove })
-    journal.recovered(culprit, underWay.length, remove.length)
+    if (endings.length === 0) return
+    // Not again before it is written that they ran.
+    for (const job of await this.#commits.write(endings)) this.#scheduler.withdraw(job.seq)
+    journal.recovered(culprit, underWay.length, endings.filter(([, next]) => next === undefined).length)
   }
 
   /** Reads the queue from the database: the replay at the start, and what was freed later. */
@@ -282,16 +282,10 @@ export class Ring {
 
   /** Takes back the marks of what runs: it was cut on purpose, and the next start must not think that the daemon died. */
   async release(): Promise<void> {
-    const { store, clock } = this.#options
-    const now = clock.now()
-    const save: Job[] = []
-    const remove: Job[] = []
-    for (const { job } of this.#dispatcher.runs()) {
-      const next = settle(job, { kind: 'released' }, now)
-      if (next === undefined) remove.push(job)
-      else if (next !== job) save.push(next)
-    }
-    if (save.length + remove.length > 0) await store.commit({ insert: [], save, remove })
+    const now = this.#options.clock.now()
+    const runs = [...this.#dispatcher.runs()]
+    const endings = runs.map(({ job }) => [job, settle(job, { kind: 'released' }, now)] as const)
+    await this.#commits.write(endings.filter(([job, next]) => next !== job))
   }
 
   /** A worker can take jobs. */
@@ -410,8 +404,17 @@ export class Ring {
     if (run === undefined) return false
     const { job } = this.#dispatcher.update(run, { ...run.job, mark: 'cancelled' })
     this.#stops.stop(run, 'cancelled')
-    await new Promise<void>((stored) => this.#commits.mark(job, stored))
+    await new Promise<void>((stored, reject) => {
+      const refused = (cause: Error): void => reject(cannotCancel(job, cause))
+      this.#commits.mark(job, { stored, refused })
+    })
     return true
+  }
+
+  async #settled(job: Job): Promise<void> {
+    const stuckBy = this.#commits.stuckBy(job.seq)
+    if (stuckBy !== undefined) throw cannotCancel(job, stuckBy)
+    await this.#commits.next()
   }
 
   #abort(run: Run, reason: StopReason): void {
@@ -429,17 +432,24 @@ export class Ring {
     const job = settle(run.job, { kind: 'started' }, this.#options.clock.now())
     if (job === undefined || job === run.job) return
     this.#dispatcher.update(run, job)
-    this.#commits.mark(job, () => {})
+    const refused = (error: Error): void => this.#options.journal.unmarked(job, error)
+    this.#commits.mark(job, { stored: () => {}, refused })
   }
 
   /** A suspect's mark is on disk before it runs: should it take the daemon with it, the next start knows whom to charge. */
-  #try(job: Job, tried: (job: Job) => void): void {
+  #try(job: Job, tried: (job: Job | undefined) => void): void {
     const marked = settle(job, { kind: 'started' }, this.#options.clock.now()) ?? job
-    this.#commits.mark(marked, () => {
+    const stored = (): void => {
       if (this.#stopped) return this.#outcomes.back(marked)
       tried(marked)
       this.#pump()
-    })
+    }
+    const refused = (error: Error): void => {
+      tried(undefined)
+      this.#commits.fail(job, error)
+      this.#pump()
+    }
+    this.#commits.mark(marked, { stored, refused })
   }
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
@@ -487,11 +497,21 @@ export class Ring {
   }
 }
 
-const unstorable = ({ message }: Error): Failure => ({
+const unstorable = (next: Job | undefined, { message }: Error): Failure => ({
   name: 'Unstorable',
-  message: `the database does not take what became of this job: ${message}`,
+  message:
+    next === undefined
+      ? `this job had ended, and the database does not let its row go: ${message}`
+      : `the database does not take what became of this job: ${message}`,
   stack: '',
 })
+
+const cannotCancel = ({ id, task }: Job, cause: Error): StorageError =>
+  new StorageError(
+    `The database takes no change of ${task} (${id}): ${cause.message}. It cannot be written that it is cancelled: should it run, it is told to end, and at the next start it may run again.`,
+    { reason: cause.message },
+    { cause },
+  )
 
 const daemonDied = (boot: number): Failure => ({
   name: 'DaemonDied',

@@ -154,7 +154,8 @@ export class WrongProjectError extends ZtaskError {
  *
  * Data: `reason`, the database's own message.
  *
- * Cure: mend what the reason says, and call again; until then every call is refused so.
+ * Cure: mend what the reason says, and call again. Until then every call is refused so, or, where the database does not
+ * take that job, those with the same fault.
  */
 export class StorageError extends ZtaskError {
   static override readonly code = 'ZTASK_STORAGE'

@@ -12,9 +12,6 @@ import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.
 const NODE = 1
 /** SQLITE_TOOBIG, SQLITE_CONSTRAINT (a trigger's RAISE too), SQLITE_MISMATCH */
 const JOBS_FAULTS = [18, 19, 20]
-/** Of node:sqlite, for a value that no column takes. */
-const BINDING_FAULTS = ['ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_VALUE', 'ERR_OUT_OF_RANGE']
-
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
 
@@ -56,10 +53,11 @@ export class SqliteStore implements Store {
   }
 
   isJobsFault(error: Error): boolean {
-    const { code, errcode } = error as Error & { code?: string; errcode?: number }
+    const { errcode } = error as Error & { errcode?: number }
     // The lower byte is the primary code: sqlite.org/rescode.html.
     if (errcode !== undefined) return JOBS_FAULTS.includes(errcode & 0xff)
-    return BINDING_FAULTS.includes(code ?? '')
+    // Thrown before SQLite saw it: a value that no column takes, a failure that is no JSON. A closed database is neither.
+    return error instanceof TypeError || error instanceof RangeError
   }
 
   async nearest(limit: number, after?: Turn): Promise<readonly Job[]> {

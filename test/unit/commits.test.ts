@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { halve } from '../../src/daemon/commits/halve.ts'
 import { Commits } from '../../src/daemon/commits.ts'
 import { StorageError } from '../../src/model/errors.ts'
 import { type Job, type NewJob, settle } from '../../src/model/job.ts'
@@ -71,7 +72,7 @@ beforeEach(async () => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },
     ended: (job, next) => mine.push(`ended ${job.id} ${next?.state ?? 'gone'}`),
-    unstorable: (job, error) => unstorable(job, error, mine),
+    unstorable: (job, _, error) => unstorable(job, error, mine),
     stuck: (job) => mine.push(`stuck ${job.id}`),
     health: (error) => mine.push(error === undefined ? 'well' : `ill: ${error.message}`),
   })
@@ -177,6 +178,14 @@ describe('a bad job', () => {
           .execute(sqlite.kysely),
       ),
     )
+  const mended = (prefix: string, ...ways: string[]): Promise<unknown> =>
+    Promise.all(ways.map((way) => sql.raw(`drop trigger ${prefix}_${way}`).execute(sqlite.kysely)))
+  const seconds = async (count: number): Promise<void> => {
+    for (let passed = 0; passed < count; passed++) {
+      await vi.advanceTimersByTimeAsync(1000)
+      await turns()
+    }
+  }
   const names = (prefix: string, count: number): string[] =>
     Array.from({ length: count }, (_, index) => `${prefix}${index}`)
   /** Which of the jobs of a call were not stored, and why. */
@@ -196,7 +205,7 @@ describe('a bad job', () => {
     const second = call(names('x', 60))
     const third = call(['bad2'])
     await turns()
-    expect(first).toEqual([[1, expect.stringContaining('does not take this job')]])
+    expect(first).toEqual([[1, 'The database does not take this job: no bad here. It is not stored.']])
     expect(second).toEqual([])
     expect(third).toEqual([[0, expect.stringContaining('no bad here')]])
     expect((await rows()).sort()).toEqual(
@@ -210,7 +219,8 @@ describe('a bad job', () => {
     await refuses('bad', 'insert')
     const [batch, other] = [call(['a', 'bad', 'b'], true), call(['c'])]
     await turns()
-    expect(batch.map(([at]) => at)).toEqual([0, 1, 2])
+    const told = 'The database does not take one of these jobs: no bad here. None of them is stored.'
+    expect(batch).toEqual([0, 1, 2].map((at) => [at, told]))
     expect(other).toEqual([])
     expect(await rows()).toEqual(['c queued'])
   })
@@ -219,6 +229,7 @@ describe('a bad job', () => {
     [1, 1000],
     [5, 1000],
     [1, 1],
+    [64, 64],
   ])('%i among %i cost no more commits than they must', async (bad, count) => {
     await refuses('bad', 'insert')
     const jobs = [...names('bad', bad), ...names('x', count - bad)].sort(
@@ -227,9 +238,9 @@ describe('a bad job', () => {
     const refused = call(jobs)
     await turns()
     await commits.drained()
-    expect(refused.map(([at]) => jobs[at]).sort()).toEqual(names('bad', bad))
+    expect(refused.map(([at]) => jobs[at]).sort()).toEqual(names('bad', bad).sort())
     expect((await rows()).length).toBe(count - bad)
-    expect(asked.length).toBeLessThanOrEqual(2 + bad * 2 * Math.ceil(Math.log2(count)))
+    expect(asked.length).toBeLessThanOrEqual(1 + bad * 2 * Math.ceil(Math.log2(count)))
   })
 
   test('that cannot be removed is failed, and says why; the others go on', async () => {
@@ -239,33 +250,159 @@ describe('a bad job', () => {
     commits.settle(good, undefined)
     commits.settle(later, { ...later, due: 5000 })
     await turns()
-    expect(told).toEqual(['unstorable bad', 'ended bad failed', 'ended good gone', 'ended later queued'])
+    expect(told).toEqual(['unstorable bad', 'ended good gone', 'ended later queued', 'ended bad failed'])
     expect(await rows()).toEqual(['later queued', 'bad failed'])
     expect(await sqlite.find('bad')).toMatchObject({
       failure: { name: 'Unstorable', message: 'no bad here' },
     })
   })
 
-  test('that cannot even be failed is told, stays as it is, and holds nobody up', async () => {
+  test('that cannot even be failed is told once, stays as it is, and holds nobody up', async () => {
     const [bad, good] = (await running('bad', 'good')) as [Job, Job]
     await refuses('bad', 'delete', 'update')
     commits.settle(bad, undefined)
     commits.settle(good, undefined)
     await turns()
-    expect(told).toEqual(['unstorable bad', 'stuck bad', 'ended good gone'])
-    expect(await commits.drained()).toEqual([])
+    expect(told).toEqual(['unstorable bad', 'ended good gone', 'stuck bad'])
+    expect(commits.stuckBy(bad.seq)?.message).toBe('no bad here')
     expect(await rows()).toEqual(['bad queued'])
     told.length = 0
-    await vi.advanceTimersByTimeAsync(10_000)
+    await seconds(5)
     expect(told).toEqual([])
+    // The daemon ends: it is not silently left behind.
+    expect(await commits.drained()).toEqual([bad])
   })
 
-  test('a mark that cannot be written is done without', async () => {
-    const [bad] = (await running('bad')) as [Job]
-    await refuses('bad', 'update')
-    commits.mark({ ...bad, mark: 'started' }, () => told.push('marked'))
+  test('is written as it ended when what was against it is mended, and others with it', async () => {
+    const jobs = await running(...names('bad', 50))
+    await refuses('bad', 'delete', 'update')
+    for (const job of jobs)
+      commits.settle(job, job.seq % 2 === 0 ? undefined : { ...job, attempts: 1, due: 5000 })
     await turns()
-    expect(told).toEqual(['marked'])
+    expect(told.filter((what) => what.startsWith('stuck'))).toHaveLength(50)
+    told.length = asked.length = 0
+    await seconds(10)
+    // One of them a second: never all of them, each second.
+    expect(asked.length).toBeGreaterThan(5)
+    expect(asked.length).toBeLessThanOrEqual(11)
+    expect(new Set(asked.map(({ save, remove }) => (save[0] ?? remove[0])?.id)).size).toBe(asked.length)
+    await mended('bad', 'delete', 'update')
+    await seconds(2)
+    expect(told.toSorted()).toEqual(
+      jobs.map(({ id, seq }) => `ended ${id} ${seq % 2 === 0 ? 'gone' : 'queued'}`).toSorted(),
+    )
+    expect(await rows()).toHaveLength(25)
+    expect(await commits.drained()).toEqual([])
+    asked.length = 0
+    await seconds(5)
+    expect(asked).toEqual([])
+  })
+
+  test('is failed later where the disk is full meanwhile: its end is not lost', async () => {
+    const [bad] = (await running('bad')) as [Job]
+    await refuses('bad', 'delete')
+    gate = {
+      // biome-ignore lint/suspicious/noThenProperty: the second commit meets a full disk.
+      then: (go: () => void) => {
+        if (asked.length === 2) broken = new Error(FULL)
+        go()
+      },
+    } as unknown as Promise<void>
+    commits.settle(bad, undefined)
+    await turns()
+    expect(told).toEqual(['unstorable bad', `ill: ${FULL}`])
+    gate = broken = undefined
+    await seconds(1)
+    expect(told.slice(2)).toEqual(['well', 'ended bad failed'])
+    expect(await rows()).toEqual(['bad failed'])
+  })
+
+  test('is failed though calls were refused just before: nothing else need come', async () => {
+    const [bad] = (await running('bad')) as [Job]
+    await refuses('bad', 'delete')
+    broken = new Error(FULL)
+    insert('a')
+    await turns()
+    broken = undefined
+    commits.settle(bad, undefined)
+    await turns()
+    expect(await rows()).toEqual(['bad failed'])
+  })
+
+  test('a mark that cannot be written is told to whom it concerns', async () => {
+    const [bad, good] = (await running('bad', 'good')) as [Job, Job]
+    await refuses('bad', 'update')
+    for (const job of [bad, good])
+      commits.mark(
+        { ...job, mark: 'started' },
+        {
+          stored: () => told.push(`marked ${job.id}`),
+          refused: ({ message }) => told.push(`not marked ${job.id}: ${message}`),
+        },
+      )
+    await turns()
+    expect(told).toEqual(['not marked bad: no bad here', 'marked good'])
+    expect((await sqlite.find('bad'))?.mark).toBe(null)
+    expect((await sqlite.find('good'))?.mark).toBe('started')
+  })
+
+  test('written at once, before the queue moves: the bad are failed or stuck, the others go on, nobody is told', async () => {
+    const [bad, worse, good] = (await running('bad', 'worse', 'good')) as [Job, Job, Job]
+    await refuses('bad', 'delete')
+    await refuses('worse', 'delete', 'update')
+    const stuck = await commits.write([
+      [bad, undefined],
+      [worse, undefined],
+      [good, { ...good, mark: 'suspect' }],
+    ])
+    expect(stuck).toEqual([worse])
+    expect(told).toEqual(['unstorable bad', 'unstorable worse', 'stuck worse'])
+    expect(await rows()).toEqual(['worse queued', 'good queued', 'bad failed'])
+    broken = new Error(FULL)
+    await expect(commits.write([[good, undefined]])).rejects.toThrow(FULL)
+  })
+
+  test('after a failure of the database nothing more is tried', async () => {
+    await refuses('bad', 'insert')
+    gate = {
+      // biome-ignore lint/suspicious/noThenProperty: the third commit and what follows meet a full disk.
+      then: (go: () => void) => {
+        if (asked.length >= 3) broken = new Error(FULL)
+        go()
+      },
+    } as unknown as Promise<void>
+    const jobs = [...names('x', 99), 'bad']
+    const refused = call(jobs)
+    await turns()
+    expect(asked).toHaveLength(3)
+    expect(refused).toHaveLength(50)
+    expect(told.toSorted()).toEqual([`ill: ${FULL}`, `stored ${names('x', 50)}`])
+  })
+
+  test('among as many as come: no list is too long', async () => {
+    await refuses('bad', 'insert')
+    const refused = call([...names('x', 300_000), 'bad'])
+    await turns()
+    await commits.drained()
+    expect(refused).toHaveLength(1)
+    expect(refused[0]?.[0]).toBe(300_000)
+  })
+
+  test('and many bad ones do not hold up the event loop', async () => {
+    await refuses('bad', 'insert')
+    const refused = call(names('bad', 4000))
+    let longest = 0
+    for (let at = performance.now(); refused.length === 0; ) {
+      await turn()
+      longest = Math.max(longest, performance.now() - at)
+      at = performance.now()
+    }
+    expect(refused).toHaveLength(4000)
+    expect(asked.length).toBeLessThanOrEqual(2 * 4000)
+    const whole = asked.length
+    expect(whole).toBeGreaterThan(4000)
+    // The first commit and the few slices: all of it takes several times as long.
+    expect(longest).toBeLessThan(100)
   })
 
   test('beside a disk that fills up meanwhile: what is not written is refused or waits, and nothing is told twice', async () => {
@@ -569,5 +706,40 @@ test('whatever fails and when: what was answered is stored, every outcome is wri
         ])
     }),
     { numRuns: 60 },
+  )
+})
+
+test('of any units the bad ones are found, in few commits; the others are made durable in order, each once', async () => {
+  const plan = fc.record({
+    bad: fc.array(fc.boolean(), { minLength: 1, maxLength: 300 }),
+    known: fc.boolean(),
+    outageAt: fc.option(fc.nat(30), { nil: undefined }),
+  })
+  const [theirs, ours] = [new Error('bad row'), new Error(FULL)]
+  await fc.assert(
+    fc.asyncProperty(plan, async ({ bad, known, outageAt }) => {
+      const units = bad.map((isBad, at) => ({ isBad, at }))
+      const wrong = units.filter(({ isBad }) => isBad)
+      fc.pre(!known || wrong.length > 0)
+      const stored: typeof units = []
+      let tries = 0
+      const commit = async (part: typeof units): Promise<void> => {
+        if (tries++ === outageAt) throw ours
+        if (part.some(({ isBad }) => isBad)) throw theirs
+        stored.push(...part)
+      }
+      const failed = await halve(
+        units,
+        known ? theirs : undefined,
+        (part) => commit([...part]),
+        (error) => error === theirs,
+      )
+      expect([...stored, ...failed.keys()].toSorted((a, b) => a.at - b.at)).toEqual(units)
+      expect(stored).toEqual(stored.toSorted((a, b) => a.at - b.at))
+      for (const [unit, error] of failed) if (error === theirs) expect(unit.isBad).toBe(true)
+      if (outageAt !== undefined && tries > outageAt) expect(tries).toBe(outageAt + 1)
+      else expect([...failed.keys()]).toEqual(wrong)
+      expect(tries).toBeLessThanOrEqual(1 + 2 * wrong.length * Math.ceil(Math.log2(units.length)))
+    }),
   )
 })

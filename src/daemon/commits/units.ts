@@ -1,0 +1,61 @@
+/** What a commit is made of, and what it is halved by: a unit is written as a whole or not at all. */
+import type { StorageError } from '../../model/errors.ts'
+import type { Job, NewJob } from '../../model/job.ts'
+import type { Batch } from '../../store/store.ts'
+
+/** A new job that is not stored, by its place among those that came with it, and why. */
+export type NotStored = readonly [index: number, error: StorageError]
+
+/** Jobs that arrived in one message, and who waits for them to be on disk. */
+export interface Arrival {
+  readonly jobs: readonly NewJob[]
+  /** Told which of the jobs are not stored. */
+  readonly answer: (notStored: readonly NotStored[]) => void
+  /** They are stored all of them or none. */
+  readonly together: boolean
+}
+
+/** Who waits for a mark: its run goes on meanwhile, or is about to begin. */
+export interface Marking {
+  readonly stored: () => void
+  /** The database does not take it, and never will. */
+  readonly refused: (error: Error) => void
+}
+
+/** A job as it goes on, or `undefined` where it is no more. */
+export interface Change {
+  readonly job: Job
+  readonly next: Job | undefined
+  /** Where there is none its run is over. */
+  readonly marking: Marking | undefined
+  /** What the database did not take: this fails the job in its place. */
+  readonly instead: Change | undefined
+  /** Why it was stuck; it is tried again. */
+  readonly stuckBy: Error | undefined
+}
+
+export type Unit =
+  | {
+      readonly kind: 'new'
+      readonly arrival: Arrival
+      readonly first: number
+      readonly jobs: readonly NewJob[]
+    }
+  | { readonly kind: 'change'; readonly change: Change }
+
+export const unitsOf = (arrivals: readonly Arrival[], changes: readonly Change[]): readonly Unit[] => [
+  ...arrivals.flatMap((arrival): Unit[] => {
+    const { jobs, together } = arrival
+    if (together) return [{ kind: 'new', arrival, first: 0, jobs }]
+    return jobs.map((job, first) => ({ kind: 'new', arrival, first, jobs: [job] }))
+  }),
+  ...changes.map((change): Unit => ({ kind: 'change', change })),
+]
+
+export const batchOf = (units: readonly Unit[]): Batch => ({
+  insert: units.flatMap((unit) => (unit.kind === 'new' ? unit.jobs : [])),
+  save: units.flatMap((unit) => (unit.kind === 'change' ? (unit.change.next ?? []) : [])),
+  remove: units.flatMap((unit) =>
+    unit.kind === 'change' && unit.change.next === undefined ? [unit.change.job] : [],
+  ),
+})
