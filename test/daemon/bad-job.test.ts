@@ -39,3 +39,64 @@ test('a job whose end the database does not take is failed, and says why; the da
   expect(project.ran().sort()).toEqual(['bad', 'good'])
   expect(daemon.stdout).toContain('does not take what became of note')
 })
+
+test('a suspect of which it cannot be written that it is tried is failed, and not tried', async () => {
+  const project = await makeProject()
+  const daemon = await project.daemon(['--workers', '1'])
+  project.sql(`create trigger bad_trial before update on jobs when new.mark = 'trial' and new.args like '%bad%'
+    begin select raise(abort, 'no trial'); end`)
+  const { act, note } = project.client()
+  const good = await act.async('wait', 'go')
+  const bad = await act.async('kill', 'bad')
+  // It ran once, beside the other, whose turn to be tried alone comes first.
+  await project.hasRun('kill:bad')
+  project.write('go', '')
+  const { failure } = await project.job(bad.id, 'failed')
+  expect(failure).toMatchObject({ name: 'Unstorable', message: expect.stringContaining('no trial') })
+  await until('the other row to go', () => project.rows().every(({ id }) => id !== good.id))
+  await note.async('after')
+  await project.hasRun('after')
+  expect(project.ran().filter((what) => what === 'kill:bad')).toHaveLength(1)
+  expect(daemon.hasEnded).toBe(false)
+})
+
+test('a cancel that cannot be written says so, and the run is told to end nevertheless', async () => {
+  const project = await makeProject()
+  await project.daemon()
+  project.sql(`create trigger bad_cancel before update on jobs when new.mark = 'cancelled'
+    begin select raise(abort, 'no cancels'); end`)
+  const { act } = project.client()
+  const job = await act.async('wait', 'go')
+  await project.hasRun('wait:go')
+  const told = { code: 'ZTASK_STORAGE', data: { reason: 'no cancels' } }
+  await expect(job.cancel()).rejects.toMatchObject(told)
+  project.write('go', '')
+  await until('its row to go', () => project.rows().length === 0)
+})
+
+test('what a daemon that died left under way and cannot be written does not keep the next from starting', async () => {
+  const project = await makeProject()
+  const first = await project.daemon()
+  const { act, note } = project.client()
+  const bad = await act.async('wait', 'bad')
+  const good = await act.async('wait', 'good')
+  await until('both to be marked', () => project.rows().every(({ mark }) => mark === 'started'))
+  project.sql(`create trigger bad_update before update on jobs when old.args like '%bad%'
+    begin select raise(abort, 'frozen'); end`)
+  await first.kill('SIGKILL')
+  const second = await project.daemon()
+  await second.prints(new RegExp(`Nor that act \\(${bad.id}\\) is failed: frozen`))
+  project.write('good', '')
+  await until('the other row to go', () => project.rows().every(({ id }) => id !== good.id))
+  await note.async('after')
+  await project.hasRun('after')
+  expect(project.ran().filter((what) => what === 'wait:bad')).toHaveLength(1)
+  // Who cancels it learns why that cannot be, and does not wait for ever.
+  const told = { code: 'ZTASK_STORAGE', data: { reason: 'frozen' } }
+  await expect(bad.cancel()).rejects.toMatchObject(told)
+  // Mended, it goes on where it was.
+  project.write('bad', '')
+  project.sql('drop trigger bad_update')
+  await until('its row to go', () => project.rows().length === 0)
+  expect(project.ran().filter((what) => what === 'wait:bad')).toHaveLength(2)
+})

@@ -317,18 +317,6 @@ describe('a bad job', () => {
     expect(await rows()).toEqual(['bad failed'])
   })
 
-  test('is failed though calls were refused just before: nothing else need come', async () => {
-    const [bad] = (await running('bad')) as [Job]
-    await refuses('bad', 'delete')
-    broken = new Error(FULL)
-    insert('a')
-    await turns()
-    broken = undefined
-    commits.settle(bad, undefined)
-    await turns()
-    expect(await rows()).toEqual(['bad failed'])
-  })
-
   test('a mark that cannot be written is told to whom it concerns', async () => {
     const [bad, good] = (await running('bad', 'good')) as [Job, Job]
     await refuses('bad', 'update')
@@ -377,15 +365,6 @@ describe('a bad job', () => {
     expect(asked).toHaveLength(3)
     expect(refused).toHaveLength(50)
     expect(told.toSorted()).toEqual([`ill: ${FULL}`, `stored ${names('x', 50)}`])
-  })
-
-  test('among as many as come: no list is too long', async () => {
-    await refuses('bad', 'insert')
-    const refused = call([...names('x', 300_000), 'bad'])
-    await turns()
-    await commits.drained()
-    expect(refused).toHaveLength(1)
-    expect(refused[0]?.[0]).toBe(300_000)
   })
 
   test('and many bad ones do not hold up the event loop', async () => {
@@ -479,6 +458,24 @@ describe('outcomes', () => {
     await vi.advanceTimersByTimeAsync(250)
     await turns()
     expect(told.slice(1)).toEqual(['well', 'ended a gone', 'ended b gone'])
+  })
+
+  test('that come while calls are refused do not wait for the next call', async () => {
+    const [a] = (await running('a')) as [Job]
+    let open = (): void => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    broken = new Error(FULL)
+    insert('b')
+    await turns()
+    commits.settle(a, undefined)
+    open()
+    await turns()
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(1000)
+    await turns()
+    expect(told).toEqual(['answer b: refused', `ill: ${FULL}`, 'well', 'ended a gone'])
   })
 
   test('wait while arrivals that came with them are refused', async () => {
@@ -707,6 +704,18 @@ test('whatever fails and when: what was answered is stored, every outcome is wri
     }),
     { numRuns: 60 },
   )
+})
+
+test('what is known to be bad is not tried again as a whole', async () => {
+  const tried: number[] = []
+  const commit = async (part: readonly number[]): Promise<void> => {
+    tried.push(part.length)
+    if (part.includes(1023)) throw new Error('the last is bad')
+  }
+  const units = Array.from({ length: 1024 }, (_, at) => at)
+  const failed = await halve(units, new Error('one is bad'), commit, () => true)
+  expect([...failed.keys()]).toEqual([1023])
+  expect(tried).toEqual([512, 256, 128, 64, 32, 16, 8, 4, 2, 1, 1])
 })
 
 test('of any units the bad ones are found, in few commits; the others are made durable in order, each once', async () => {
