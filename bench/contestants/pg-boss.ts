@@ -14,6 +14,8 @@ interface Boss {
 
 const BATCH_SIZE = 2000
 const POLL = 0.5
+/** Where jobs come one at a time, or become due a few at a time. */
+const QUICK_BATCH = 100
 /** Jobs of one call of the bulk form. */
 const BATCH = 1000
 const POOL = 25
@@ -21,7 +23,7 @@ const POOL = 25
 export const pgBoss: Contestant = {
   name: 'pg-boss',
   isDurable: true,
-  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize 1); bulk form: insert of ${BATCH}; ANALYZE given`,
+  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize ${QUICK_BATCH}); bulk form: insert of ${BATCH}; ANALYZE given`,
   warmUp: 3000,
   prepare: async (folder) => {
     const server = await startPostgres(folder)
@@ -37,7 +39,7 @@ export const pgBoss: Contestant = {
         await boss.start()
         for (const name of ['noop', 'stamp']) await boss.createQueue(name, { notify: latency })
         const work = latency
-          ? { batchSize: 1, pollingIntervalSeconds: POLL, localConcurrency: 10 }
+          ? { batchSize: QUICK_BATCH, pollingIntervalSeconds: POLL, notifyPollingIntervalSeconds: POLL }
           : { batchSize: BATCH_SIZE, pollingIntervalSeconds: POLL, burstWhenBatchFull: true }
         const forks = await Forks.start('pg-boss', { instance, work }, env)
         if (!held) await forks.begin()
