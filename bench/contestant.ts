@@ -60,7 +60,7 @@ export interface Contestant {
   readonly isDurable: boolean
   /** What is not a default, for the report. */
   readonly settings: string
-  /** Jobs that run before S4 and S7 are measured. */
+  /** Jobs that run before S4 and S7 are measured: as many as take a second or more, so that what is compiled is. */
   readonly warmUp: number
   /**
    * @param folder empty, for what its server keeps

@@ -47,3 +47,23 @@ export const rate = async (count: number, work: () => Promise<unknown>): Promise
   await work()
   return (count / (performance.now() - start)) * 1000
 }
+
+/** Two at a time: one is made up while another is stored. */
+const BATCHES_IN_FLIGHT = 2
+
+/** Sends jobs by the bulk form, so many a call. */
+export const inBatches = async <T>(
+  jobs: readonly T[],
+  size: number,
+  send: (batch: readonly T[]) => Promise<unknown>,
+): Promise<void> => {
+  let at = 0
+  const sender = async (): Promise<void> => {
+    while (at < jobs.length) {
+      const batch = jobs.slice(at, at + size)
+      at += size
+      await send(batch)
+    }
+  }
+  await Promise.all(Array.from({ length: BATCHES_IN_FLIGHT }, sender))
+}

@@ -3,6 +3,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Contestant, type Prepared, type Session, type Setup, Unavailable } from '../contestant.ts'
+import { inBatches } from '../load.ts'
 import { ended, freePort, listening } from '../machine.ts'
 import { Forks, peer, versionOf } from './forks.ts'
 import { startPostgres } from './postgres.ts'
@@ -28,7 +29,7 @@ const CONCURRENCY = 100
 /** Jobs of one call of the bulk form. */
 const BATCH = 1000
 const OPTIONS = { removeOnComplete: true }
-const SETTINGS = `concurrency ${CONCURRENCY}, removeOnComplete; bulk form: addBulk of ${BATCH}`
+const SETTINGS = `concurrency ${CONCURRENCY}, removeOnComplete; bulk form: addBulk of ${BATCH}, two at a time`
 
 const sessionOf = async (
   connection: object,
@@ -49,7 +50,7 @@ const sessionOf = async (
       queue.add(task, { args }, { ...OPTIONS, delay: Math.round(seconds * 1000) }),
     bulk: async (jobs) => {
       const all = jobs.map((args) => ({ name: 'noop', data: { args }, opts: OPTIONS }))
-      for (let i = 0; i < all.length; i += BATCH) await queue.addBulk(all.slice(i, i + BATCH))
+      await inBatches(all, BATCH, (batch) => queue.addBulk(batch))
     },
     settle: async () => {},
     release: () => void forks.begin(),
@@ -69,7 +70,7 @@ const onRedis = (fsync: 'always' | 'everysec'): Contestant => ({
   name: `BullMQ, Redis ${fsync}`,
   isDurable: fsync === 'always',
   settings: `${SETTINGS}; appendonly yes, appendfsync ${fsync}`,
-  warmUp: 3000,
+  warmUp: 20_000,
   prepare: async (folder): Promise<Prepared> => {
     if (spawnSync('redis-server', ['--version']).status !== 0)
       throw new Unavailable('this machine has no redis-server')

@@ -1,5 +1,6 @@
 /** graphile-worker: https://worker.graphile.org/docs/scaling and /docs/library/run name these settings. */
 import type { Args, Contestant, Session, TaskName } from '../contestant.ts'
+import { inBatches } from '../load.ts'
 import { Forks, peer, versionOf } from './forks.ts'
 import { startPostgres } from './postgres.ts'
 
@@ -27,7 +28,7 @@ const latency = { ...common, completeJobBatchDelay: 0, failJobBatchDelay: 0 }
 export const graphileWorker: Contestant = {
   name: 'graphile-worker',
   isDurable: true,
-  settings: `concurrentJobs ${CONCURRENCY}, pool ${POOL}, localQueue 500 with refetchDelay 50 ms, batch delays 50 ms (S5, S6: no local queue, delays 0, pollInterval 500 ms); bulk form: addJobs of ${BATCH}; ANALYZE given`,
+  settings: `concurrentJobs ${CONCURRENCY}, pool ${POOL}, localQueue 500 with refetchDelay 50 ms, batch delays 50 ms (S5, S6: no local queue, delays 0, pollInterval 500 ms); bulk form: addJobs of ${BATCH}, two at a time; ANALYZE given`,
   warmUp: 5000,
   prepare: async (folder) => {
     const server = await startPostgres(folder)
@@ -52,7 +53,7 @@ export const graphileWorker: Contestant = {
             utils.addJob(task, { args }, { runAt: new Date(Date.now() + seconds * 1000) }),
           bulk: async (jobs) => {
             const specs = jobs.map((args) => ({ identifier: 'noop', payload: { args } }))
-            for (let i = 0; i < specs.length; i += BATCH) await utils.addJobs(specs.slice(i, i + BATCH))
+            await inBatches(specs, BATCH, (batch) => utils.addJobs(batch))
           },
           settle: async () => void (await server.query('analyze')),
           release: () => void forks.begin(),

@@ -1,5 +1,6 @@
 /** pg-boss: https://pgboss.io names these settings. */
 import type { Contestant, Session } from '../contestant.ts'
+import { inBatches } from '../load.ts'
 import { Forks, peer, versionOf } from './forks.ts'
 import { startPostgres } from './postgres.ts'
 
@@ -23,7 +24,7 @@ const POOL = 25
 export const pgBoss: Contestant = {
   name: 'pg-boss',
   isDurable: true,
-  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize ${QUICK_BATCH}); bulk form: insert of ${BATCH}; ANALYZE given`,
+  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize ${QUICK_BATCH}); bulk form: insert of ${BATCH}, two at a time; ANALYZE given`,
   warmUp: 3000,
   prepare: async (folder) => {
     const server = await startPostgres(folder)
@@ -49,7 +50,7 @@ export const pgBoss: Contestant = {
             boss.send(task, { args }, { startAfter: new Date(Date.now() + seconds * 1000) }),
           bulk: async (jobs) => {
             const all = jobs.map((args) => ({ data: { args } }))
-            for (let i = 0; i < all.length; i += BATCH) await boss.insert('noop', all.slice(i, i + BATCH))
+            await inBatches(all, BATCH, (batch) => boss.insert('noop', batch))
           },
           settle: async () => void (await server.query('analyze')),
           release: () => void forks.begin(),

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { close, makeClient } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
 import type { Args, Contestant, Prepared, Session, Setup, TaskName } from '../contestant.ts'
+import { inBatches } from '../load.ts'
 import { ended, freePort, listening } from '../machine.ts'
 import { childrenOf, running } from '../processes.ts'
 
@@ -99,7 +100,7 @@ class ZtaskSession implements Session {
 
   async bulk(jobs: readonly Args[]): Promise<void> {
     const { noop } = this.#calls
-    for (let i = 0; i < jobs.length; i += BATCH) await noop.batch(jobs.slice(i, i + BATCH))
+    await inBatches(jobs, BATCH, (batch) => noop.batch(batch))
   }
 
   settle(): Promise<void> {
@@ -141,8 +142,8 @@ const versionOf = (path: string): string => JSON.parse(readFileSync(join(CHECKOU
 export const ztask: Contestant = {
   name: 'ztask',
   isDurable: true,
-  settings: `--workers ${WORKERS} --concurrency ${CONCURRENCY} --noreload -l ERROR (at INFO it logs two lines a job); bulk form: batches of ${BATCH.toLocaleString('en')}; SQLite, synchronous=FULL (the default)`,
-  warmUp: 3000,
+  settings: `--workers ${WORKERS} --concurrency ${CONCURRENCY} --noreload -l ERROR (at INFO it logs two lines a job); bulk form: batches of ${BATCH.toLocaleString('en')}, two at a time; SQLite, synchronous=FULL (the default)`,
+  warmUp: 20_000,
   async prepare(folder): Promise<Prepared> {
     makeProject(folder)
     return {
