@@ -45,7 +45,13 @@ const { values: flags } = parseArgs({
   },
 })
 
-const chosen = (list: string | undefined, name: string): boolean => list?.split(',').includes(name) ?? true
+/** @returns those that a flag lists, all without it; a name may hold a comma with a blank */
+const chosen = <T>(all: readonly T[], nameOf: (one: T) => string, list: string | undefined): readonly T[] => {
+  const wanted = list?.split(/,(?! )/) ?? all.map(nameOf)
+  const unknown = wanted.find((name) => !all.some((one) => nameOf(one) === name))
+  if (unknown === undefined) return all.filter((one) => wanted.includes(nameOf(one)))
+  throw new Error(`There is no '${unknown}', only ${all.map(nameOf).join(' · ')}.`)
+}
 
 /** The peers' packages are no part of the project's own: they are installed when they are asked for. */
 const peersOf = async (): Promise<readonly Contestant[]> => {
@@ -137,10 +143,8 @@ const yardstick = (line: Line): readonly string[] => {
   ]
 }
 
-const all = [ztask, ...(flags.peers ? await peersOf() : [])].filter(({ name }) =>
-  chosen(flags.contestants, name),
-)
-const scenarios = SCENARIOS.filter(({ id }) => chosen(flags.only, id))
+const all = chosen([ztask, ...(flags.peers ? await peersOf() : [])], ({ name }) => name, flags.contestants)
+const scenarios = chosen(SCENARIOS, ({ id }) => id, flags.only)
 const witness = await Witness.start(folder)
 const entrants: Entrant[] = []
 try {
