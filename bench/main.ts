@@ -74,7 +74,6 @@ interface Entrant extends Participant {
   readonly prepared: Prepared
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'ztask-bench-'))
 const absent = new Map<string, string>()
 
 const enter = async (contestant: Contestant): Promise<readonly Entrant[]> => {
@@ -145,6 +144,7 @@ const yardstick = (line: Line): readonly string[] => {
 
 const all = chosen([ztask, ...(flags.peers ? await peersOf() : [])], ({ name }) => name, flags.contestants)
 const scenarios = chosen(SCENARIOS, ({ id }) => id, flags.only)
+const folder = mkdtempSync(join(tmpdir(), 'ztask-bench-'))
 const witness = await Witness.start(folder)
 const entrants: Entrant[] = []
 try {

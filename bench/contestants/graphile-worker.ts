@@ -42,7 +42,8 @@ export const graphileWorker: Contestant = {
       end: () => server.end(),
       open: async ({ held, latency: quick, env }): Promise<Session> => {
         const connectionString = await server.fresh()
-        const utils = await makeWorkerUtils({ connectionString, maxPoolSize: POOL, logger })
+        const pool = server.pool(POOL)
+        const utils = await makeWorkerUtils({ pgPool: pool, logger })
         await utils.migrate()
         const settings = { ...(quick ? latency : throughput), connectionString }
         const forks = await Forks.start('graphile-worker', settings, env)
@@ -63,6 +64,7 @@ export const graphileWorker: Contestant = {
           close: async () => {
             await forks.end()
             await utils.release()
+            await pool.end()
           },
         }
       },

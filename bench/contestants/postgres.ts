@@ -12,10 +12,11 @@ interface Server {
   readonly process?: { readonly pid?: number }
 }
 
-interface Pool {
+export interface Pool {
   query(text: string): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
   end(): Promise<void>
-  on(event: 'error', listener: () => void): unknown
+  on(event: 'error', listener: () => void): this
+  on(event: 'connect', listener: (client: NodeJS.EventEmitter) => void): this
 }
 
 export interface PostgresServer {
@@ -24,6 +25,8 @@ export interface PostgresServer {
   fresh(): Promise<string>
   /** Runs SQL in the newest database. @returns the rows */
   query(text: string): Promise<readonly Record<string, unknown>[]>
+  /** Connections to the newest database, at most so many, which the caller ends. */
+  pool(max: number): Pool
   /** The server and all that it has forked. */
   pids(): readonly number[]
   end(): Promise<void>
@@ -49,11 +52,11 @@ export const startPostgres = async (folder: string): Promise<PostgresServer> => 
   await server.initialise()
   await server.start()
   const urlOf = (database: string): string => `postgres://postgres:password@127.0.0.1:${port}/${database}`
-  const connect = (database: string): Pool => {
-    const pool = new PgPool({ connectionString: urlOf(database), max: 1 })
-    pool.on('error', () => {})
-    return pool
-  }
+  // A connection that the server ends while it closes is an error of the pool's, or of its own.
+  const connect = (database: string, max = 1): Pool =>
+    new PgPool({ connectionString: urlOf(database), max })
+      .on('error', () => {})
+      .on('connect', (client) => client.on('error', () => {}))
   const admin = connect('postgres')
   const { rows } = await admin.query('show server_version')
   let count = 0
@@ -69,6 +72,7 @@ export const startPostgres = async (folder: string): Promise<PostgresServer> => 
       return urlOf(name)
     },
     query: async (text) => (await pool?.query(text))?.rows ?? [],
+    pool: (max) => connect(`bench${count}`, max),
     pids: () => {
       const pid = server.process?.pid ?? 0
       return [pid, ...childrenOf(pid)]
