@@ -4,8 +4,10 @@ import { expect, test } from 'vitest'
 import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
-/** From now on every statement of this kind on the table of jobs fails. */
-/** An error that is no job's fault, as a broken file is none: SQLite's general one. */
+/**
+ * From now on every statement of this kind on the table of jobs fails, with SQLite's general error: it is no job's fault,
+ * as that of a broken file is none.
+ */
 const breakEach = (project: TestProject, kind: 'insert' | 'update' | 'delete') =>
   project.sql(`create trigger broken before ${kind} on jobs begin select json('on fire'); end`)
 const mend = (project: TestProject) => project.sql('drop trigger broken')
