@@ -83,6 +83,7 @@ test('what a daemon that died left under way and cannot be written does not keep
   const { act, note } = project.client()
   const bad = await act.async('wait', 'bad')
   const good = await act.async('wait', 'good')
+  await project.hasRun('wait:bad')
   await until('both to be marked', () => project.rows().every(({ mark }) => mark === 'started'))
   project.sql(`create trigger bad_update before update on jobs when old.args like '%bad%'
     begin select raise(abort, 'frozen'); end`)

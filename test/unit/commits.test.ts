@@ -87,7 +87,7 @@ afterEach(async () => {
 
 /** Lets what is scheduled for the next turns of the event loop happen; time stands still. */
 const turns = async (): Promise<void> => {
-  for (let i = 0; i < 4; i++) await turn()
+  for (let i = 0; i < 16; i++) await turn()
 }
 
 const insert = (...ids: string[]): void =>
@@ -370,18 +370,13 @@ describe('a bad job', () => {
   test('and many bad ones do not hold up the event loop', async () => {
     await refuses('bad', 'insert')
     const refused = call(names('bad', 4000))
-    let longest = 0
-    for (let at = performance.now(); refused.length === 0; ) {
-      await turn()
-      longest = Math.max(longest, performance.now() - at)
-      at = performance.now()
-    }
+    let turned = 0
+    for (; refused.length === 0; turned++) await turn()
     expect(refused).toHaveLength(4000)
+    expect(asked.length).toBeGreaterThan(4000)
     expect(asked.length).toBeLessThanOrEqual(2 * 4000)
-    const whole = asked.length
-    expect(whole).toBeGreaterThan(4000)
-    // The first commit and the few slices: all of it takes several times as long.
-    expect(longest).toBeLessThan(100)
+    // Without a pause it is one.
+    expect(turned).toBeGreaterThan(3)
   })
 
   test('beside a disk that fills up meanwhile: what is not written is refused or waits, and nothing is told twice', async () => {
