@@ -15,7 +15,7 @@ const CHECKOUT = resolve(import.meta.dirname, '../..')
 const WORKERS = 2
 const CONCURRENCY = 100
 /** Jobs of one call of the bulk form. */
-const BATCH = 10_000
+const BATCH = 2500
 /** Two seconds after its start a daemon compares its registry with the sources, once, by a process of its own, ms. */
 const CHECKED = 4000
 const PROJECT = 'bench'

@@ -19,11 +19,14 @@ const printable = (text: string): string => text.slice(0, 1000).replace(/[\u0000
 export class Journal {
   readonly #log: Logger
   readonly #database: string
+  /** Asked twice a job: what nobody reads is not even put into words. */
+  readonly #tellsRuns: boolean
 
   /** @param database where jobs are kept, for whoever has to mend it */
   constructor(log: Logger, database: string) {
     this.#log = log
     this.#database = database
+    this.#tellsRuns = log.isLevelEnabled('info')
   }
 
   started(facts: {
@@ -41,10 +44,12 @@ export class Journal {
   }
 
   calling({ job, worker, number }: Run): void {
+    if (!this.#tellsRuns) return
     this.#log.info({ id: job.id, task: job.task, run: number, worker: worker.pid }, `Calling ${job.task}`)
   }
 
   succeeded({ job, worker, number }: Run): void {
+    if (!this.#tellsRuns) return
     this.#log.info(
       { id: job.id, task: job.task, run: number, worker: worker.pid },
       `Called ${job.task} successfully`,
