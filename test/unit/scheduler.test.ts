@@ -11,7 +11,7 @@ import type { Clock } from '../../src/clock.ts'
 import { Journal } from '../../src/daemon/journal.ts'
 import { Ring } from '../../src/daemon/ring.ts'
 import { Scheduler } from '../../src/daemon/scheduler.ts'
-import { byTurn, type Job, type NewJob, type Turn } from '../../src/model/job.ts'
+import { byTurn, isSuspect, type Job, type NewJob, type Turn } from '../../src/model/job.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
@@ -43,8 +43,8 @@ interface Read {
 
 /**
  * The scheduler in a world that is driven by hand: a table whose reads look and answer when they are told to, a pool
- * of `room` places that is filled at each wake, and an alarm, as the ring has them. Beside it the truth, a plain list,
- * against which each job that is handed out is checked.
+ * of `room` places and one more for a suspect, filled at each wake, and an alarm, as the ring has them. Beside it the
+ * truth, a plain list, against which each job that is handed out is checked.
  */
 class World {
   readonly scheduler: Scheduler
@@ -82,8 +82,17 @@ class World {
     return [...this.table.values()].filter((job) => job.state === 'queued' && !this.isBusy(job)).sort(byTurn)
   }
 
-  due(): Job[] {
-    return this.queue().filter((job) => job.due <= this.now)
+  due(suspect = false): Job[] {
+    return this.queue().filter((job) => job.due <= this.now && isSuspect(job) === suspect)
+  }
+
+  /** Places for jobs that are no suspects. */
+  get free(): number {
+    return this.room - [...this.running.values()].filter((job) => !isSuspect(job)).length
+  }
+
+  get mayTry(): boolean {
+    return ![...this.running.values()].some(isSuspect)
   }
 
   isBusy({ seq }: Job): boolean {
@@ -96,11 +105,16 @@ class World {
   }
 
   pump(): void {
-    for (let free = this.room - this.running.size; free > 0; free = this.room - this.running.size) {
+    while (this.free > 0) {
       const due = this.due()
-      const taken = this.scheduler.take(free)
+      const taken = this.scheduler.take(this.free)
       this.#check(taken, due)
       if (taken.length === 0) break
+    }
+    if (this.mayTry) {
+      const due = this.due(true)
+      const suspect = this.scheduler.takeSuspect()
+      if (suspect !== undefined) this.#check([suspect], due)
     }
     this.#alarm = this.scheduler.nextDue(this.now)
   }
@@ -214,7 +228,9 @@ class World {
 
   /** Nothing is due that is not running while there is room: who would wake it? */
   expectNoStall(): void {
-    if (this.running.size < this.room) expect(this.due().map(({ seq }) => seq)).toEqual([])
+    if (this.free === 0) return
+    expect(this.due().map(({ seq }) => seq)).toEqual([])
+    if (this.mayTry) expect(this.due(true).map(({ seq }) => seq)).toEqual([])
   }
 }
 
@@ -264,6 +280,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       named(
         `retry ${n} in ${d}`,
         running(n, (w, job) => w.end(job, { ...job, attempts: job.attempts + 1, due: w.now + d })),
+      ),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(pick, delay).map(([n, d]) =>
+      named(
+        `suspect ${n} in ${d}`,
+        running(n, (w, job) => w.end(job, { ...job, mark: 'suspect', due: w.now + d })),
       ),
     ),
   },
