@@ -15,6 +15,10 @@ let folder: string
 let store: SqliteStore
 /** Every statement that the store has prepared. */
 const prepared = new Set<string>()
+/** Every member of the store that was asked for. */
+const used = new Set<PropertyKey>()
+/** Of these none reads a row. */
+const NO_QUERIES = ['constructor', 'isJobsFault', 'close']
 
 const jobOf = (index: number): NewJob => ({
   ...{ id: `job ${index}`, task: `task ${index % 10}`, args: '["a"]', created: index },
@@ -32,7 +36,14 @@ beforeAll(async () => {
     prepared.add(text)
     return original.call(this, text)
   })
-  await everyVerb()
+  const watched = new Proxy(store, {
+    get: (target, name) => {
+      used.add(name)
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  await everyVerb(watched)
 })
 
 afterAll(async () => {
@@ -42,7 +53,7 @@ afterAll(async () => {
 })
 
 /** Uses the store in every way that a daemon and a command do. */
-const everyVerb = async (): Promise<void> => {
+const everyVerb = async (store: SqliteStore): Promise<void> => {
   const jobs = await store.commit({
     insert: Array.from({ length: ROWS }, (_, index) => jobOf(index)),
     save: [],
@@ -91,6 +102,11 @@ const named = (pattern: RegExp): string => {
   expect(found.length, String(pattern)).toBeGreaterThan(0)
   return found[0] as string
 }
+
+test('every verb of the store was used, so that its statements are known', () => {
+  const verbs = Object.getOwnPropertyNames(SqliteStore.prototype)
+  expect(verbs.filter((name) => !used.has(name) && !NO_QUERIES.includes(name))).toEqual([])
+})
 
 test('no statement reads the whole table, and none sorts it', () => {
   expect(prepared.size).toBeGreaterThan(15)
