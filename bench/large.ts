@@ -89,12 +89,17 @@ const first = performance.now() - killed
 await started
 row('from start to the first job, after kill -9', `${first.toFixed(0)} ms`, '< 3,000 ms', first < 3000)
 
-const most = watchMemory(full)
+const memory = (what: string, found: number): void =>
+  row(`master, ${what}`, `${found.toFixed(0)} MiB`, '< 250 MiB', found < 250)
+
+const draining = watchMemory(full)
+await sleep(3000)
+memory('draining', draining())
+const busiest = watchMemory(full)
 const call = full.caller()
 await call(ENQUEUED, 1000)
 await sleep(3000)
-const peak = most()
-row(`master, draining, ${ENQUEUED} calls beside it`, `${peak.toFixed(0)} MiB`, '< 250 MiB', peak < 250)
+memory(`draining, ${ENQUEUED} calls beside it`, busiest())
 close()
 await full.end('SIGKILL')
 
@@ -127,6 +132,8 @@ db.exec(`delete from jobs where due <= ${soon}`)
 db.close()
 full.fill(MILLION, (index) => soon + 2 * DAY + index)
 await full.start()
+await sleep(3000)
+memory('at rest, 2,000,000 delayed', full.resident)
 await empty.start()
 const [callFull, callEmpty] = [full.caller(), empty.caller()]
 const calls: number[] = []
