@@ -131,7 +131,10 @@ export class Daemon {
       renewed: (generation, tasks) => this.#learn(generation, tasks),
       ready: (worker) => ring.admit(worker),
       message: (worker, message) => ring.hear(worker, message),
-      gone: (worker, exit, expected, broken) => ring.dismiss(worker, exit, expected, broken),
+      begun: (worker, run) => ring.begun(worker, run),
+      leaving: (worker) => ring.close(worker),
+      gone: (worker, exit, order, broken) => ring.dismiss(worker, exit, order, broken),
+      unforked: (error) => this.#journal.unforked(error),
     })
     const commands = new Commands({
       store,
@@ -203,6 +206,8 @@ export class Daemon {
     this.#checking.abort()
     this.#pool.kill()
     try {
+      // What has ended and waits for its commit is not under way, and must not keep its mark.
+      await this.#ring.drained()
       await this.#ring.release()
     } catch (error) {
       this.#journal.notReleased(error as Error)

@@ -1,7 +1,8 @@
 /**
  * Hands jobs whose turn it is to workers that have room, and knows which run has which job. A worker begins them in the
  * order in which it was handed them, `concurrency` at a time, and the next only when what has ended was reported: so of
- * those that it has, no more than the first `concurrency` can have begun; the others are its stock.
+ * those that it has, no more than the first `concurrency` can have begun; the others are its stock. It tells of the first
+ * that it begins, and with each report how far it is: where it has not told of the first, none has begun.
  *
  * A suspect runs in an isolated worker, alone, and no second one beside it: whatever dies then, one job was to blame.
  */
@@ -44,7 +45,7 @@ interface Slot {
   latest: number
   /** Its runs up to this number were asked for. */
   asked: number
-  /** Its runs up to this number have begun: it has answered. */
+  /** Its runs up to this number have begun: it has said so. */
   known: number
   /** It gets no more jobs. */
   closed: boolean
@@ -61,7 +62,7 @@ interface Load {
 
 /** What a worker that is gone had. */
 export interface Dismissed {
-  /** Those that can have begun. */
+  /** The first of them has begun, and the others can have. */
   readonly begun: readonly Run[]
   readonly stock: readonly Run[]
 }
@@ -129,10 +130,16 @@ export class Dispatcher {
     return [...this.#slots.values()].some(({ asked, latest, runs }) => asked < latest && runs.size > 0)
   }
 
-  /** A worker was asked for the jobs up to this run, and has said which it had not begun: it has begun the others. */
-  answered({ number, worker }: Run): void {
+  /** A worker has begun what it has up to this run. */
+  begun(worker: Worker, number: number): void {
     const slot = this.#slots.get(worker.number)
     if (slot !== undefined) slot.known = Math.max(slot.known, number)
+  }
+
+  /** Whether a worker has begun something that has not ended. */
+  hasBegun(worker: Worker): boolean {
+    const [first] = this.runsOn(worker)
+    return first !== undefined && !this.isDoubtful(first)
   }
 
   /** Whether it is not known of a run that it has begun. */
@@ -185,10 +192,10 @@ export class Dispatcher {
 
   /** A worker is gone. @returns the runs that were cut */
   dismiss(worker: Worker): Dismissed {
+    const concurrency = this.hasBegun(worker) ? this.#options.concurrency : 0
     const runs = this.runsOn(worker)
     for (const { number } of runs) this.end(number, worker)
     this.#slots.delete(worker.number)
-    const { concurrency } = this.#options
     return { begun: runs.slice(0, concurrency), stock: runs.slice(concurrency) }
   }
 

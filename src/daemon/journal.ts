@@ -91,12 +91,19 @@ export class Journal {
     this.#log.info({ id: job.id, task: job.task, run: number }, `Cancelled ${job.task}`)
   }
 
-  hung({ number, pid }: Worker, silent: number, runs: readonly Run[]): void {
+  /** @param runs what it may compute at; none where it runs nothing, and is killed */
+  hung({ number, pid }: Worker, silent: number, runs?: readonly Run[]): void {
+    const who = `Worker ${number} (pid ${pid}) has not answered for ${seconds(silent)}`
+    if (runs === undefined)
+      return this.#log.error(
+        { worker: pid, number },
+        `${who} and runs no job: something that a task left behind computes without a pause, or the process is stopped. It is killed, and another takes its place`,
+      )
     const jobs = runs.map(({ job }) => ({ id: job.id, task: job.task }))
     const names = jobs.map(({ id, task }) => `${task} (${id})`).join(', ')
     this.#log.error(
       { worker: pid, number, jobs: jobs.slice(0, MOST_NAMED) },
-      `Worker ${number} (pid ${pid}) has not answered for ${seconds(silent)}: one of its tasks computes without a pause: ${names}. Give that a timeout, or let it await`,
+      `${who}: one of its tasks computes without a pause: ${names}. Give that a timeout, or let it await`,
     )
   }
 
@@ -245,6 +252,10 @@ export class Journal {
         facts,
         `Worker ${number} (pid ${pid}, generation ${generation}) died: ${broken?.message ?? exitText(exit)}; ${count(cut, 'job')} running`,
       )
+  }
+
+  unforked(error: Error): void {
+    this.#log.error({ err: error }, `No worker can be brought up: ${error.message}. Trying again`)
   }
 
   databaseHealth(error: Error | undefined): void {

@@ -4,10 +4,17 @@ import cluster, { type Worker as ClusterWorker } from 'node:cluster'
 import type { Duplex } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { DaemonError } from '../model/errors.ts'
-import type { Failure } from '../model/outcome.ts'
-import type { Exit, Worker } from '../model/run.ts'
+import { type Failure, failureOf } from '../model/outcome.ts'
+import type { Exit, Order, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { BRIEF, LIFELINE_FD, type MasterMessage, type WorkerBrief, type WorkerMessage } from '../wire/ipc.ts'
+import {
+  BRIEF,
+  LIFELINE_FD,
+  type MasterMessage,
+  type WorkerBrief,
+  type WorkerMessage,
+  workerMessage,
+} from '../wire/ipc.ts'
 import { fatalEvent, reportingTo } from './pool/fatal.ts'
 import { Lifeline } from './pool/lifeline.ts'
 
@@ -35,24 +42,39 @@ export interface PoolOptions {
   /** A worker can take jobs. */
   readonly ready: (worker: Worker) => void
   readonly message: (worker: Worker, message: WorkerMessage) => void
+  /** A worker begins a run, and those before it have begun. */
+  readonly begun: (worker: Worker, run: number) => void
+  /** A worker has been told to go: it is to get no more jobs. */
+  readonly leaving: (worker: Worker) => void
   /**
-   * A worker is gone, whether it was told to go or not; `broken` is what its code threw while it loaded.
+   * A worker is gone; `order` is what it had been told, and `broken` why it never ran: what its code threw while it
+   * loaded, or what kept the process from being made.
    *
    * @returns whether it had something to run
    */
-  readonly gone: (worker: Worker, exit: Exit, expected: boolean, broken?: Failure) => boolean
+  readonly gone: (worker: Worker, exit: Exit, order?: Order, broken?: Failure) => boolean
+  /** A process could not be made. It is tried again, after a growing pause. */
+  readonly unforked: (error: Error) => void
 }
 
 interface Member extends Worker {
   readonly process: ClusterWorker
-  readonly lifeline: Lifeline
+  /** None, where the process could not be made. */
+  readonly lifeline: Lifeline | undefined
   readonly inspectPort: number | undefined
   /** When it became ready, on the monotonic clock. */
   readyAt: number | undefined
-  retired: boolean
+  order: Order | undefined
   /** Another has taken its place. */
   relieved: boolean
   broken: Failure | undefined
+}
+
+/** A worker that was just forked. */
+interface Born {
+  readonly member: Member
+  /** Resolves when it is ready; rejects where it ends before. */
+  readonly tasks: Promise<readonly TaskSpec[]>
 }
 
 /** The workers of one version of the code. */
@@ -111,7 +133,7 @@ export class Pool {
 
   /** Asks a worker for jobs that it has not begun; `told` is called with their places, and never where it dies first. */
   recall(worker: Worker, places: readonly number[], told: (places: readonly number[]) => void): void {
-    this.#members.get(worker.number)?.lifeline.recall(places, told)
+    this.#members.get(worker.number)?.lifeline?.recall(places, told)
   }
 
   /** Sends to all that live. */
@@ -134,9 +156,9 @@ export class Pool {
   /** Brings up another worker in the place of one that is to end. */
   relieve(worker: Worker): void {
     const member = this.#members.get(worker.number)
-    if (member === undefined || member.relieved || member.retired) return
+    if (member === undefined || member.relieved || member.order !== undefined) return
     member.relieved = true
-    if (member.generation === this.generation && !member.isolated) this.#fill(member)
+    this.#fill(member)
   }
 
   /** Whether there is to be a worker beside the others, of the newest generation, that is isolated. */
@@ -161,9 +183,10 @@ export class Pool {
   async renew(): Promise<number> {
     this.#refuseClosing()
     const generation = { number: ++this.#latest, brief: this.#options.brief() }
-    const born = Array.from({ length: this.#options.size }, () => this.#fork(generation))
+    const born: Born[] = []
     let specs: readonly (readonly TaskSpec[])[]
     try {
+      while (born.length < this.#options.size) born.push(this.#fork(generation))
       specs = await Promise.all(born.map((one) => one.tasks))
       this.#refuseClosing()
     } catch (error) {
@@ -204,8 +227,9 @@ export class Pool {
 
   /** Tells a worker to finish what it runs and go; kills it when it has not gone in time. */
   #retire(member: Member, timeout: number): void {
-    if (member.retired) return
-    member.retired = true
+    if (member.order !== undefined) return
+    member.order = 'retire'
+    this.#options.leaving(member)
     this.#send(member, { kind: 'retire' })
     const timer = setTimeout(() => this.#kill(member), timeout)
     member.process.once('exit', () => clearTimeout(timer))
@@ -217,7 +241,8 @@ export class Pool {
   }
 
   #kill(member: Member): void {
-    member.retired = true
+    member.order = 'die'
+    this.#options.leaving(member)
     // Without a pid it never came to be.
     if (member.pid !== 0) member.process.process.kill('SIGKILL')
   }
@@ -233,10 +258,8 @@ export class Pool {
     return port
   }
 
-  #fork(
-    { number: generation, brief }: Generation,
-    isolated = false,
-  ): { member: Member; tasks: Promise<readonly TaskSpec[]> } {
+  /** @throws where there is no memory for a process, say */
+  #fork({ number: generation, brief }: Generation, isolated = false): Born {
     const inspectPort = this.#options.inspect === undefined ? undefined : this.#inspectPort()
     const child = cluster.fork({ ...this.#options.env, [BRIEF]: JSON.stringify(brief) })
     const member: Member = {
@@ -245,17 +268,18 @@ export class Pool {
       generation,
       isolated,
       process: child,
-      // The fourth of its files, by `stdio` above.
-      lifeline: new Lifeline(child.process.stdio[LIFELINE_FD] as Duplex),
+      lifeline: this.#lifelineOf(child),
       inspectPort,
       readyAt: undefined,
-      retired: false,
+      order: undefined,
       relieved: false,
       broken: undefined,
     }
     this.#members.set(member.number, member)
     const tasks = new Promise<readonly TaskSpec[]>((resolve, reject) => {
-      child.on('message', (message: WorkerMessage) => {
+      child.on('message', (said: unknown) => {
+        const message = workerMessage(said)
+        if (message === undefined) return
         if (message.kind === 'ready') {
           member.readyAt = performance.now()
           resolve(message.tasks)
@@ -268,6 +292,7 @@ export class Pool {
       })
       const end = (exit: Exit, cause?: Error): void => {
         if (!this.#members.delete(member.number)) return
+        if (cause !== undefined) member.broken = failureOf(cause)
         reject(cause ?? new WorkerBrokenError(member.broken, exit))
         this.#gone(member, exit)
       }
@@ -280,17 +305,29 @@ export class Pool {
         end({ code, signal, fatal })
       })
     })
+    // Who waits for it hears of it, and where nobody does, its exit tells.
+    tasks.catch(() => {})
     return { member, tasks }
   }
 
+  #lifelineOf({ id, process: { pid, stdio } }: ClusterWorker): Lifeline | undefined {
+    // The fourth of its files, by `stdio` above; where no process could be made there may be none.
+    if (pid === undefined) return undefined
+    return new Lifeline(stdio[LIFELINE_FD] as Duplex, (run) => {
+      const member = this.#members.get(id)
+      if (member !== undefined) this.#options.begun(member, run)
+    })
+  }
+
   #gone(member: Member, exit: Exit): void {
-    const worked = this.#options.gone(member, exit, member.retired, member.broken)
-    if (!member.retired && !member.relieved && member.generation === this.generation)
-      this.#replace(member, worked)
+    const { order, relieved, isolated, broken } = member
+    const worked = this.#options.gone(member, exit, order, broken)
+    // One that is isolated may have been wanted again since it was told to go.
+    if (order === undefined ? !relieved : isolated) this.#replace(member, worked || order !== undefined)
   }
 
   /** One that had served a while, or died at work, is replaced at once; a young one after a growing pause. */
-  #replace(member: Member, worked: boolean): void {
+  #replace(member: Pick<Member, 'generation' | 'isolated' | 'readyAt'>, worked: boolean): void {
     const { readyAt } = member
     const young = readyAt === undefined || (!worked && performance.now() - readyAt < YOUNG)
     const pause = young ? this.#pause : 0
@@ -301,16 +338,25 @@ export class Pool {
   /** Forks a worker of that generation, while it is the newest, and an isolated one while that is wanted. */
   #fill({ generation, isolated }: Pick<Worker, 'generation' | 'isolated'>): void {
     if (this.#closing || this.#generation?.number !== generation) return
-    if (isolated && (!this.#isolating || this.#isolated().some((one) => !one.retired))) return
-    const { member, tasks } = this.#fork(this.#generation, isolated)
+    if (isolated && (!this.#isolating || this.#isolated().some(isStaying))) return
+    let born: Born
+    try {
+      born = this.#fork(this.#generation, isolated)
+    } catch (error) {
+      this.#options.unforked(error as Error)
+      return this.#replace({ generation, isolated, readyAt: undefined }, false)
+    }
+    const { member, tasks } = born
     tasks.then(
       () => {
-        if (!member.retired) this.#options.ready(member)
+        if (isStaying(member)) this.#options.ready(member)
       },
       () => {}, // Its exit has been told, and brought the next.
     )
   }
 }
+
+const isStaying = ({ order, relieved }: Member): boolean => order === undefined && !relieved
 
 /** A worker that ended before it was ready. */
 export class WorkerBrokenError extends Error {

@@ -1,6 +1,6 @@
 /**
  * Whether the event loops of workers turn: a ping that is answered says so. Only workers that run something are asked,
- * so that nothing happens while nothing runs.
+ * and those that were asked and have not answered, so that nothing happens while nothing runs.
  */
 import type { Clock } from '../clock.ts'
 import type { Worker } from '../model/run.ts'
@@ -20,6 +20,7 @@ export interface PulseOptions {
 
 /** A ping that has not been answered. */
 interface Question {
+  readonly worker: Worker
   readonly asked: number
   readonly waiting: (() => void)[]
   reported: boolean
@@ -42,13 +43,15 @@ export class Pulse {
   watch(): void {
     const { hangTimeout } = this.#options
     const every = Math.min(Math.max(hangTimeout / 4, OFTENEST), RAREST)
-    this.#timer ??= setTimeout(() => this.#look(), every)
+    // It is no reason for the daemon to stay: a run that should end may still be asked about while it ends.
+    this.#timer ??= setTimeout(() => this.#look(), every).unref()
   }
 
   /** Calls `answered` when the worker's event loop has turned, where it ever does. */
   ask(worker: Worker, answered: () => void): void {
     const question = this.#question(worker)
     question.waiting.push(answered)
+    this.watch()
   }
 
   heard(worker: Worker): void {
@@ -69,21 +72,20 @@ export class Pulse {
 
   #look(): void {
     this.#timer = undefined
-    const working = this.#options.working()
-    for (const worker of working) {
-      const question = this.#question(worker)
+    for (const worker of this.#options.working()) this.#question(worker)
+    for (const question of this.#open.values()) {
       const silent = this.#silence(question)
       if (question.reported || silent < this.#options.hangTimeout) continue
       question.reported = true
-      this.#options.hung(worker, silent)
+      this.#options.hung(question.worker, silent)
     }
-    if (working.length > 0) this.watch()
+    if (this.#open.size > 0) this.watch()
   }
 
   #question(worker: Worker): Question {
     const open = this.#open.get(worker.number)
     if (open !== undefined) return open
-    const question = { asked: this.#options.clock.monotonic(), waiting: [], reported: false }
+    const question = { worker, asked: this.#options.clock.monotonic(), waiting: [], reported: false }
     this.#open.set(worker.number, question)
     this.#options.ping(worker)
     return question

@@ -20,7 +20,7 @@ export interface RecallsOptions {
   /** These had not begun, and will not. */
   readonly back: (worker: Worker, runs: readonly Run[]) => void
   /** All up to this one were asked for; those that did not come back have begun. */
-  readonly answered: (last: Run) => void
+  readonly answered: (worker: Worker, last: Run) => void
 }
 
 /** How long a job may wait in a worker, ms: several times what a stock is to last. */
@@ -61,7 +61,7 @@ export class Recalls {
     for (const [worker, runs] of doubtful(clock.monotonic() - PATIENCE))
       this.recall(worker, runs, (_, found) => {
         const last = runs.at(-1)
-        if (last !== undefined) answered(last)
+        if (last !== undefined) answered(worker, last)
         back(worker, found)
       })
     if (more()) this.watch()

@@ -7,7 +7,7 @@ import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
-import { type Exit, exitText, type Run, type StopReason, type Worker } from '../model/run.ts'
+import { type Exit, exitText, type Order, type Run, type StopReason, type Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
 import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
@@ -58,8 +58,8 @@ export interface RingOptions {
 
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
 const RUNS_A_BOOT = 2 ** 32
-/** How long a cancel waits for a worker to give a job back, ms. */
-const RECALL = 100
+/** How long a cancel waits for a worker to give a job back, ms: its thread answers in 1, and later on a busy machine. */
+const RECALL = 1000
 
 export class Ring {
   readonly #options: RingOptions
@@ -131,7 +131,7 @@ export class Ring {
       hangTimeout: options.hangTimeout,
       working: () => [...new Set([...this.#dispatcher.runs()].map(({ worker }) => worker))],
       ping: (worker) => options.send(worker, { kind: 'ping' }),
-      hung: (worker, silent) => journal.hung(worker, silent, this.#dispatcher.runsOn(worker)),
+      hung: (worker, silent) => this.#hung(worker, silent),
       back: (worker, silent) => journal.backFromHang(worker, silent),
     })
     this.#marks = new Marks({
@@ -145,7 +145,7 @@ export class Ring {
       more: () => this.#dispatcher.inDoubt,
       recall: options.recall,
       back: (worker, runs) => this.#calledBack(worker, runs),
-      answered: (last) => this.#dispatcher.answered(last),
+      answered: (worker, last) => this.#dispatcher.begun(worker, last.number),
     })
     this.#dispatcher = new Dispatcher({
       clock,
@@ -160,6 +160,7 @@ export class Ring {
       held: (job, reason) => this.#outcomes.hold(job, reason),
       started: (run) => {
         journal.calling(run)
+        this.#limit(run, options.hangTimeout)
         this.#marks.watch()
         this.#pulse.watch()
         this.#recalls.watch()
@@ -297,8 +298,12 @@ export class Ring {
 
   hear(worker: Worker, message: WorkerMessage): void {
     if (message.kind === 'pong') return this.#pulse.heard(worker)
-    if (message.kind === 'begun') return this.#begun(worker, message.run)
+    if (message.kind === 'begun') {
+      const run = this.#dispatcher.runBy(message.run, worker)
+      return run === undefined ? undefined : this.#limit(run, 0)
+    }
     if (message.kind !== 'ended') return
+    this.begun(worker, message.begun)
     for (const [number, outcome] of message.ended) {
       const run = this.#dispatcher.end(number, worker)
       if (run === undefined) this.#options.journal.late(number, worker)
@@ -308,13 +313,25 @@ export class Ring {
     this.#pump()
   }
 
+  /** A worker has begun what it has up to this run. */
+  begun(worker: Worker, run: number): void {
+    this.#dispatcher.begun(worker, run)
+  }
+
+  /** A worker is on its way out: it gets no more jobs. */
+  close(worker: Worker): void {
+    this.#dispatcher.close(worker)
+  }
+
   /**
    * A worker is gone.
    *
+   * @param order what it had been told; one that was to finish first ends by itself when it runs nothing, and not before
    * @returns whether it had something to run
    */
-  dismiss(worker: Worker, exit: Exit, expected: boolean, broken?: Failure): boolean {
+  dismiss(worker: Worker, exit: Exit, order?: Order, broken?: Failure): boolean {
     const { begun, stock } = this.#dispatcher.dismiss(worker)
+    const expected = order === 'die' || (order === 'retire' && begun.length === 0)
     this.#pulse.gone(worker)
     this.#options.journal.workerGone(worker, exit, expected, begun.length, broken)
     this.#stops.gone(worker)
@@ -366,10 +383,24 @@ export class Ring {
     })
   }
 
-  #begun(worker: Worker, number: number): void {
-    const run = this.#dispatcher.runBy(number, worker)
-    const timeout = run === undefined ? undefined : this.#catalogue.timeoutOf(run.job.task)
-    if (run !== undefined && timeout !== undefined) this.#stops.begun(run, timeout)
+  /**
+   * A run with a timeout may take that from now on, and `more` ms: where its task is not being called yet, its module is
+   * to be loaded, which may not take for ever either.
+   */
+  #limit(run: Run, more: number): void {
+    const timeout = this.#catalogue.timeoutOf(run.job.task)
+    if (timeout !== undefined) this.#stops.limit(run, timeout + more)
+  }
+
+  /** A worker whose event loop does not turn. Where nothing runs there that a timeout may end, it is lost. */
+  #hung(worker: Worker, silent: number): void {
+    const { journal, relieve, kill } = this.#options
+    const lost = !this.#dispatcher.hasBegun(worker)
+    journal.hung(worker, silent, lost ? undefined : this.#dispatcher.runsOn(worker))
+    if (!lost) return
+    this.#dispatcher.close(worker)
+    relieve(worker)
+    kill(worker)
   }
 
   #report(run: Run, outcome: Outcome): void {

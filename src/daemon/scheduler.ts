@@ -69,7 +69,7 @@ export class Scheduler {
       this.#touched?.add(job.seq)
       if (job.state === 'queued' && this.#isNear(job)) this.#enter(job)
     }
-    if (this.#waiting.size > 2 * this.#size) this.#trim()
+    if (this.#waiting.size - this.#suspects.length > 2 * this.#size) this.#trim()
     this.#options.wake()
   }
 
@@ -205,7 +205,8 @@ export class Scheduler {
   }
 
   #trim(): void {
-    const jobs = [...this.#waiting.values()].sort(byTurn)
+    // Suspects, of which there are few, must not push the others out, who would be read again at once.
+    const jobs = [...this.#waiting.values()].filter((job) => !isSuspect(job)).sort(byTurn)
     this.#horizon = jobs[this.#size - 1]
     this.#trimmed = this.#horizon
     if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)

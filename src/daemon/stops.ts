@@ -31,7 +31,6 @@ interface Stop {
 
 /** A worker that is to be killed once its other runs have ended. */
 interface Relieved {
-  readonly because: Stop
   timer: NodeJS.Timeout
   killed: boolean
 }
@@ -49,8 +48,10 @@ export class Stops {
     this.#options = options
   }
 
-  /** The task of a run is being called, and may take so long, ms. */
-  begun(run: Run, timeout: number): void {
+  /** A run may go on for so long from now, ms, whatever was said before. */
+  limit(run: Run, timeout: number): void {
+    if (this.#stops.has(run.number)) return
+    this.#clear(run.number)
     this.#timeouts.set(
       run.number,
       setTimeout(() => this.stop(run, 'timeout'), timeout),
@@ -94,12 +95,13 @@ export class Stops {
   #expire(stop: Stop): void {
     const { worker } = stop.run
     stop.condemned = true
-    if (this.#relieved.has(worker.number)) return
-    this.#options.relieve(worker, this.#neighbours(worker))
-    const timer = setTimeout(() => this.#kill(worker), PONG)
-    this.#relieved.set(worker.number, { because: stop, timer, killed: false })
+    const first = !this.#relieved.has(worker.number)
+    if (first) {
+      this.#options.relieve(worker, this.#neighbours(worker))
+      this.#relieved.set(worker.number, { timer: setTimeout(() => this.#kill(worker), PONG), killed: false })
+    }
     if (this.#neighbours(worker) === 0) return this.#kill(worker)
-    this.#options.ask(worker, () => this.#wait(worker))
+    if (first) this.#options.ask(worker, () => this.#wait(worker))
   }
 
   /** Its event loop turns: the neighbours may finish. */
@@ -130,7 +132,9 @@ export class Stops {
     if (relieved === undefined || relieved.killed) return
     relieved.killed = true
     clearTimeout(relieved.timer)
-    const { run, reason } = relieved.because
-    this.#options.kill(worker, run, reason)
+    const because = [...this.#stops.values()].find(
+      ({ run, condemned }) => condemned && run.worker.number === worker.number,
+    )
+    if (because !== undefined) this.#options.kill(worker, because.run, because.reason)
   }
 }

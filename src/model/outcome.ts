@@ -28,6 +28,8 @@ const LONGEST_TEXT = 16_384
 /** Deeper chains of causes are cut; a cause may also be its own cause. */
 const DEEPEST_CAUSE = 4
 
+const UNREADABLE = '(unreadable)'
+
 const cut = (value: string): string =>
   value.length > LONGEST_TEXT ? `${value.slice(0, LONGEST_TEXT)}…` : value
 
@@ -36,7 +38,7 @@ const attempt = (read: () => unknown): string => {
   try {
     return cut(String(read()))
   } catch {
-    return '(unreadable)'
+    return UNREADABLE
   }
 }
 
@@ -44,7 +46,15 @@ const attempt = (read: () => unknown): string => {
  * @param thrown whatever a task threw: an error, or any other value
  * @returns its name, message and stack, and those of its causes, four deep
  */
-export const failureOf = (thrown: unknown, depth = 0): Failure => {
+export const failureOf = (thrown: unknown): Failure => {
+  try {
+    return read(thrown, 0)
+  } catch {
+    return { name: 'NonErrorThrown', message: UNREADABLE, stack: '' }
+  }
+}
+
+const read = (thrown: unknown, depth: number): Failure => {
   if (!(thrown instanceof Error)) {
     const message = attempt(() => (typeof thrown === 'object' ? JSON.stringify(thrown) : thrown))
     return { name: 'NonErrorThrown', message, stack: '' }
@@ -54,6 +64,12 @@ export const failureOf = (thrown: unknown, depth = 0): Failure => {
     message: attempt(() => thrown.message),
     stack: attempt(() => thrown.stack ?? ''),
   }
-  if (thrown.cause === undefined || depth >= DEEPEST_CAUSE) return failure
-  return { ...failure, cause: failureOf(thrown.cause, depth + 1) }
+  let cause: unknown
+  try {
+    cause = thrown.cause
+  } catch {
+    return failure
+  }
+  if (cause === undefined || depth >= DEEPEST_CAUSE) return failure
+  return { ...failure, cause: read(cause, depth + 1) }
 }

@@ -25,6 +25,9 @@ export interface Run {
   readonly started: number
 }
 
+/** What a worker was told before it ended: to finish what it runs and go, or nothing, for it was killed. */
+export type Order = 'retire' | 'die'
+
 /** How a worker's process ended. */
 export interface Exit {
   readonly code: number | null

@@ -40,12 +40,41 @@ export type WorkerMessage =
   | { readonly kind: 'pong' }
   /** The task is about to be called, its code loaded and its arguments decoded. */
   | { readonly kind: 'begun'; readonly run: number }
-  /** `worked` is how long, in ms, the worker has had something to do since its last report. */
+  /**
+   * `worked` is how long, in ms, the worker has had something to do since its last report; all runs up to `begun` have
+   * begun, or do as soon as this is sent.
+   */
   | {
       readonly kind: 'ended'
       readonly ended: readonly (readonly [run: number, Outcome])[]
       readonly worked: number
+      readonly begun: number
     }
+
+/**
+ * @param message whatever came over a worker's channel: user code may send there, too
+ * @returns it, where it is one of ours
+ */
+export const workerMessage = (message: unknown): WorkerMessage | undefined => {
+  if (typeof message !== 'object' || message === null) return undefined
+  const said = message as Partial<Record<string, unknown>>
+  return SHAPES[said.kind as WorkerMessage['kind']]?.(said) === true ? (message as WorkerMessage) : undefined
+}
+
+const SHAPES: {
+  readonly [Kind in WorkerMessage['kind']]: (said: Partial<Record<string, unknown>>) => boolean
+} = {
+  left: () => true,
+  pong: () => true,
+  ready: ({ tasks }) => Array.isArray(tasks),
+  broken: ({ failure }) => typeof failure === 'object' && failure !== null,
+  begun: ({ run }) => typeof run === 'number',
+  ended: ({ ended, worked, begun }) =>
+    typeof worked === 'number' &&
+    typeof begun === 'number' &&
+    Array.isArray(ended) &&
+    ended.every((one) => Array.isArray(one) && typeof one[1]?.kind === 'string'),
+}
 
 /** What a worker is told in its environment, as JSON, before it runs a line. */
 export interface WorkerBrief {
@@ -66,7 +95,9 @@ export const BRIEF = 'ZTASK_WORKER'
 /**
  * The file descriptor whose other end only the master holds: its end of file is the master's death. A line on it calls
  * jobs back; a thread of the worker answers, whatever the worker's event loop does. Both lines are a JSON list of places:
- * those asked for, then those of them that had not begun and never will.
+ * those asked for, then those of them that had not begun and never will. A line with a number alone is written by the
+ * worker at the moment when it begins that run while it runs nothing else: what kills its worker at its first line is
+ * known by it.
  */
 export const LIFELINE_FD = 3
 /** The most jobs a worker holds beyond those that it can begin at once. */

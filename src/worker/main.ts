@@ -18,7 +18,7 @@ import { WorkersLog } from './job-log.ts'
 import { loadProject, specsOf } from './load.ts'
 import { performToOutcome } from './perform.ts'
 import type { Registry } from './registry.ts'
-import { startWatchdog } from './watchdog.ts'
+import { startWatchdog, tellBegun } from './watchdog.ts'
 
 const send = (message: WorkerMessage, sent?: () => void): void => {
   process.send?.(message, undefined, undefined, () => sent?.())
@@ -26,13 +26,18 @@ const send = (message: WorkerMessage, sent?: () => void): void => {
 
 /** Outcomes of one turn of the event loop travel together. */
 class Reports {
+  readonly #begun: () => number
   readonly #sent: (count: number) => void
   #ended: [number, Outcome][] = []
   /** Since when there is something to do, or the last report. */
   #since: number | undefined
 
-  /** @param sent told how many outcomes have just left this process */
-  constructor(sent: (count: number) => void) {
+  /**
+   * @param begun asked up to which run all have begun, or do when the report is sent
+   * @param sent told how many outcomes have just left this process
+   */
+  constructor(begun: () => number, sent: (count: number) => void) {
+    this.#begun = begun
     this.#sent = sent
   }
 
@@ -47,21 +52,29 @@ class Reports {
   }
 
   add(run: number, outcome: Outcome): void {
-    if (this.#ended.push([run, outcome]) === 1) setImmediate(() => this.flush())
+    if (this.#ended.push([run, outcome]) === 1) setImmediate(() => this.#flush())
   }
 
-  flush(then?: () => void): void {
+  /** Calls back when all has left this process. */
+  last(left: () => void): void {
+    // With nothing in it, too: what was sent before may still wait for room in the pipe.
+    this.#send(left)
+  }
+
+  #flush(): void {
+    if (this.#ended.length > 0) this.#send()
+  }
+
+  #send(then?: () => void): void {
     const ended = this.#ended
     this.#ended = []
-    const sent = (): void => {
-      this.#sent(ended.length)
-      then?.()
-    }
-    if (ended.length === 0) return sent()
     const now = performance.now()
     const worked = now - (this.#since ?? now)
     this.#since = now
-    send({ kind: 'ended', ended, worked }, sent)
+    send({ kind: 'ended', ended, worked, begun: this.#begun() }, () => {
+      this.#sent(ended.length)
+      then?.()
+    })
   }
 }
 
@@ -73,7 +86,10 @@ interface Handed {
 
 class Server {
   readonly #brief: WorkerBrief
-  readonly #reports = new Reports((count) => this.#reported(count))
+  readonly #reports = new Reports(
+    () => this.#tellLatest(),
+    (count) => this.#reported(count),
+  )
   readonly #claims: Claims
   readonly #log: WorkersLog
   #registry: Registry | undefined
@@ -83,6 +99,10 @@ class Server {
   readonly #stock = new Denque<Handed>()
   /** Jobs that have begun, and that the master does not know to have ended. */
   #busy = 0
+  /** The latest run that has begun. */
+  #latest = 0
+  /** The master knows that the runs up to this one have begun. */
+  #told = 0
   #retiring = false
   #left = false
 
@@ -138,9 +158,17 @@ class Server {
       if (next === undefined) return
       // Else it was called back, and is another worker's.
       if (!this.#claims.claim(next.place)) continue
-      this.#busy++
+      const [number] = next.handing
+      this.#latest = number
+      if (this.#busy++ === 0 && number > this.#told) tellBegun(number)
       void this.#run(next.handing)
     }
+  }
+
+  /** The next in stock begins as soon as the report that says so has left. */
+  #tellLatest(): number {
+    this.#told = this.#stock.peekFront()?.handing[0] ?? this.#latest
+    return this.#told
   }
 
   #reported(count: number): void {
@@ -183,7 +211,7 @@ class Server {
   #leave(): void {
     if (this.#left) return
     this.#left = true
-    this.#reports.flush(() => {
+    this.#reports.last(() => {
       callAll(this.#brief.onExit, this.#brief.root).then(
         () => end(0),
         (error: unknown) => {

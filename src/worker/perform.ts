@@ -34,10 +34,17 @@ export const performToOutcome = async (registry: Registry, work: Work): Promise<
     await perform(registry, work)
     return { kind: 'succeeded' }
   } catch (thrown) {
-    // A task may call another directly, whose error is then its own.
-    const missing = thrown instanceof TaskMissingError && thrown.data.task === work.job.task
-    return missing
-      ? { kind: 'missing', reason: thrown.message }
-      : { kind: 'threw', failure: failureOf(thrown) }
+    const reason = missingReason(thrown, work.job.task)
+    return reason === undefined ? { kind: 'threw', failure: failureOf(thrown) } : { kind: 'missing', reason }
+  }
+}
+
+/** A task may call another directly, whose error is then its own. */
+const missingReason = (thrown: unknown, task: string): string | undefined => {
+  try {
+    return thrown instanceof TaskMissingError && thrown.data.task === task ? thrown.message : undefined
+  } catch {
+    // A proxy that lets nobody look at it.
+    return undefined
   }
 }

@@ -1,5 +1,7 @@
 /** Starts the thread that ends this process with its master, from a busy loop too, and that gives jobs back. */
+import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { LIFELINE_FD } from '../wire/ipc.ts'
 
 /** @param memory of the claims on this worker's jobs; the thread keeps nothing alive */
 export const startWatchdog = (memory: SharedArrayBuffer): void => {
@@ -10,4 +12,13 @@ export const startWatchdog = (memory: SharedArrayBuffer): void => {
     workerData: memory,
   })
   thread.unref()
+}
+
+/** A run begins. Written before this returns, whatever the run does to this process. */
+export const tellBegun = (run: number): void => {
+  try {
+    writeSync(LIFELINE_FD, `${run}\n`)
+  } catch {
+    // The pipe is full, for the master reads nothing: should this process die meanwhile, nobody is charged.
+  }
 }

@@ -104,6 +104,9 @@ test('a process that cannot be made is an error, not silence', async () => {
     renewed: () => {},
     ready: () => {},
     message: () => {},
+    begun: () => {},
+    leaving: () => {},
+    unforked: () => {},
     gone: (worker) => {
       gone.push(worker.number)
       return false

@@ -13,6 +13,7 @@ import { Commands } from '../../src/daemon/commands.ts'
 import { Journal } from '../../src/daemon/journal.ts'
 import { Ring } from '../../src/daemon/ring.ts'
 import type { Job } from '../../src/model/job.ts'
+import type { Outcome } from '../../src/model/outcome.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
@@ -59,6 +60,9 @@ interface Played {
   /** Its event loop stands still: it begins nothing, ends nothing and answers nothing; its thread gives back. */
   blocked: boolean
   pings: number
+  /** Its latest run that has begun, and the one up to which the ring knows. */
+  latest: number
+  told: number
 }
 
 class World {
@@ -112,21 +116,36 @@ class World {
   #admit(isolated: boolean): void {
     const number = ++this.#number
     const worker = { number, pid: number, generation: 1, isolated }
-    this.#workers.set(number, { worker, runs: new Map(), stock: [], blocked: false, pings: 0 })
+    this.#workers.set(number, {
+      worker,
+      runs: new Map(),
+      stock: [],
+      blocked: false,
+      pings: 0,
+      latest: 0,
+      told: 0,
+    })
     this.#ring.admit(worker)
   }
 
   /** What it has not begun it gives back; what it runs ends well, in the end. */
   #retire(worker: Worker): void {
     const played = this.#workers.get(worker.number)
-    for (const { run } of played?.stock.splice(0) ?? [])
-      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'unbegun' }]], worked: 0 })
+    for (const { run } of played?.stock.splice(0) ?? []) this.#report(worker, run, { kind: 'unbegun' }, 0)
     for (const [run, id] of played?.runs ?? []) {
       const life = this.lives.get(id) as Life
       life.over = true
-      this.#ring.hear(worker, { kind: 'ended', ended: [[run, { kind: 'succeeded' }]], worked: 1 })
+      this.#report(worker, run, { kind: 'succeeded' })
     }
     this.#dies(worker, true)
+  }
+
+  /** With it goes how far the worker is, or is as soon as this has left. */
+  #report(worker: Worker, run: number, outcome: Outcome, worked = 1): void {
+    const played = this.#workers.get(worker.number)
+    const begun = played?.stock[0]?.run ?? played?.latest ?? 0
+    if (played !== undefined) played.told = begun
+    this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]], worked, begun })
   }
 
   #isolate(wanted: boolean): void {
@@ -167,6 +186,9 @@ class World {
       const next = played.stock.shift()
       if (next === undefined) return
       expect((this.lives.get(next.id) as Life).over, `${next.id} runs again`).toBe(false)
+      played.latest = next.run
+      // A worker tells of the first that it begins, before anything can happen to it.
+      if (runs.size === 0 && next.run > played.told) this.#ring.begun(worker, next.run)
       runs.set(next.run, next.id)
       if (next.timed) queueMicrotask(() => this.#ring.hear(worker, { kind: 'begun', run: next.run }))
     }
@@ -234,7 +256,7 @@ class World {
     life.timedOut = false
     const failure = { name: 'Error', message: 'no', stack: '' }
     const outcome = well ? ({ kind: 'succeeded' } as const) : ({ kind: 'threw', failure } as const)
-    this.#ring.hear(worker, { kind: 'ended', ended: [[run, outcome]], worked: 1 })
+    this.#report(worker, run, outcome)
     this.#begins(played)
   }
 
@@ -254,7 +276,8 @@ class World {
     const played = all[pick % all.length]
     if (played === undefined) return
     const { runs, stock } = played
-    const [alone] = [...runs.values(), ...stock.map(({ id }) => id)]
+    // What it was handed and has not begun does not pay.
+    const [alone] = runs.values()
     if (!expected && alone !== undefined && runs.size + stock.length === 1) this.#charge(alone)
     this.#dies(played.worker, expected)
     if (!played.worker.isolated) this.#admit(false)
@@ -271,7 +294,7 @@ class World {
     const played = this.#workers.get(worker.number)
     if (played === undefined) return
     this.#workers.delete(worker.number)
-    this.#ring.dismiss(worker, { code: null, signal: 'SIGKILL' }, expected)
+    this.#ring.dismiss(worker, { code: null, signal: 'SIGKILL' }, expected ? 'die' : undefined)
   }
 
   async cancel(pick: number): Promise<void> {

@@ -60,6 +60,9 @@ test('a job that was handed over and has not begun can be cancelled, whatever it
   const project = await deedsProject()
   await project.daemon(['--workers', '1', '--concurrency', '10'])
   const { once } = project.calls(TASKS)
+  // Its module is loaded: while that is, whatever comes begins, and waits for it.
+  await once.async('return', 'first')
+  await project.hasRun('done:first')
   const [, ...behind] = await Promise.all([
     once.async('pause', 'release'),
     ...names('behind', 5).map((name) => once.async('return', name)),

@@ -50,8 +50,9 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
   return { dispatcher, queue, handed, messages, held, started, asked }
 }
 
-/** A worker is gone: what it can have begun. None of these has a stock. */
+/** A worker that had begun all that it had is gone: what it had. None of these has a stock. */
 const begunOn = (dispatcher: Dispatcher, worker: Worker): readonly Run[] => {
+  dispatcher.begun(worker, Number.MAX_SAFE_INTEGER)
   const { begun, stock } = dispatcher.dismiss(worker)
   expect(stock).toEqual([])
   return begun

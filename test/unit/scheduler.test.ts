@@ -620,7 +620,7 @@ describe('in the ring', () => {
       // Due in the very next milliseconds, whichever look that is.
       ring.insert([call(`job ${i}`, 'known', now + (i % 5))], () => {}, false)
       await vi.waitFor(() => expect(handed).toHaveLength(i + 1), { timeout: 500, interval: 5 })
-      ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]], worked: 0 })
+      ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32 + i, { kind: 'succeeded' }]], worked: 0, begun: 0 })
       await ring.drained()
     }
   })
@@ -650,7 +650,7 @@ describe('in the ring', () => {
     await vi.waitFor(() => expect(handed).toEqual(['one']), { timeout: 1000, interval: 5 })
     ring.stop()
     ring.insert([call('two', 'known')], () => {}, false)
-    ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]], worked: 0 })
+    ring.hear(WORKER, { kind: 'ended', ended: [[2 ** 32, { kind: 'succeeded' }]], worked: 0, begun: 0 })
     await ring.drained()
     expect(handed).toEqual(['one'])
   })

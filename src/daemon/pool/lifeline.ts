@@ -1,4 +1,4 @@
-/** The master's end of a worker's lifeline: calls jobs back that have not begun. */
+/** The master's end of a worker's lifeline: calls jobs back that have not begun, and hears of those that do. */
 
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
@@ -8,10 +8,15 @@ export class Lifeline {
   /** Answers come in the order of the questions. */
   readonly #asked: ((places: readonly number[]) => void)[] = []
 
-  constructor(socket: Duplex) {
+  /** @param begun told the number of a run that begins while its worker runs nothing else */
+  constructor(socket: Duplex, begun: (run: number) => void) {
     this.#socket = socket
     const lines = createInterface({ input: socket })
-    lines.on('line', (line) => this.#asked.shift()?.(JSON.parse(line)))
+    lines.on('line', (line) => {
+      const said = JSON.parse(line) as number | readonly number[]
+      if (typeof said === 'number') begun(said)
+      else this.#asked.shift()?.(said)
+    })
     // The worker is gone: its exit says so. The interface hands on what the socket says.
     socket.on('error', () => {})
     lines.on('error', () => {})
