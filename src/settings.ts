@@ -13,6 +13,8 @@ export interface Settings {
   /** Where clients connect and, unless `bind` says otherwise, where the daemon binds. */
   readonly url: string
   readonly bind: string
+  /** The folder that `ztask keys` made, or for a client elsewhere its own file: only clients that are listed get in. */
+  readonly keys: string | undefined
   /** `sqlite:PATH`, relative to the project's folder. */
   readonly database: string
   /** Clients say it with each message; a daemon of another project refuses them. */
@@ -136,6 +138,7 @@ const SETTINGS: {
 } = {
   url: { check: address, default: 'tcp://127.0.0.1:5555', env: 'ZTASKD_URL' },
   bind: { check: address, env: 'ZTASKD_BIND' },
+  keys: { check: text(/./, "a path, such as '.ztask/keys'"), env: 'ZTASKD_KEYS' },
   database: {
     check: text(/^sqlite:.+/, "'sqlite:PATH', such as 'sqlite:.ztask/ztask.db'"),
     default: 'sqlite:.ztask/ztask.db',
@@ -185,6 +188,7 @@ export const KEYS = Object.keys(SETTINGS) as (keyof Settings)[]
 export const CLIENT_SETTINGS = [
   'project',
   'url',
+  'keys',
   'alwaysEager',
   'disabled',
   'callTimeout',

@@ -12,6 +12,7 @@ import { takeLock } from '../store/lock.ts'
 import { migrate, refuseOlder } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
 import type { Verb } from '../wire/protocol.ts'
+import { reachOf } from './flags.ts'
 import { version } from './version.ts'
 
 /** How long a command that changes jobs waits for another that does, ms. */
@@ -51,10 +52,9 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
  *
  * @throws DaemonUnavailableError where none answers
  */
-export const askDaemon = async ({ settings }: Project, verb: Verb, params: unknown): Promise<unknown> => {
-  const { url, project, callTimeout } = settings
+export const askDaemon = async (project: Project, verb: Verb, params: unknown): Promise<unknown> => {
   try {
-    return await connectionTo(url, project, callTimeout).ask(verb, params)
+    return await connectionTo(reachOf(project)).ask(verb, params)
   } finally {
     close()
   }

@@ -120,6 +120,12 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
       () => {}, // Told where it is awaited.
     )
   })
+  process.on('SIGHUP', () => {
+    starting.then(
+      (daemon) => daemon.readKeys(),
+      () => {}, // Told where it is awaited.
+    )
+  })
   endOnSignals(starting, logger.flush)
   try {
     await starting

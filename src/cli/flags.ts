@@ -1,7 +1,8 @@
 /** The flags that several commands share, and what is read from a flag's text. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
+import type { Reach } from '../client/process.ts'
 import { loadProject, type Project } from '../config.ts'
 import { ConfigError } from '../model/errors.ts'
 
@@ -27,6 +28,12 @@ export const projectOf = async ({ url, database }: ProjectFlags): Promise<Projec
     refuseNowhere(project)
   return project
 }
+
+/** @returns how a command's calls reach the project's daemon */
+export const reachOf = ({ settings, root }: Project): Reach => ({
+  ...settings,
+  keys: settings.keys && resolve(root, settings.keys),
+})
 
 /** Whoever sets one of them has said which daemon or database is meant, and may be in any folder. */
 const PLACED = ['ZTASKD_URL', 'ZTASKD_DATABASE', 'ZTASKD_PROJECT', 'ZTASKD_REGISTRY'] as const

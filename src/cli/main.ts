@@ -8,6 +8,7 @@ import { addGenerate } from './generate.ts'
 import { addHelp } from './help.ts'
 import { addInit } from './init.ts'
 import { addJobCommands } from './jobs.ts'
+import { addKeys } from './keys.ts'
 import { addList } from './list.ts'
 import { addMigrate } from './migrate.ts'
 import { addRun } from './run.ts'
@@ -25,6 +26,7 @@ const PARTS = [
   addJobCommands,
   addRun,
   addMigrate,
+  addKeys,
   addCompletion,
   addHelp,
 ]

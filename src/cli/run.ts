@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { v7 } from 'uuid'
 import { close, connectionTo } from '../client/process.ts'
 import { encodeArgs } from '../wire/codec.ts'
-import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
+import { type ProjectFlags, projectOf, reachOf, withProjectFlags } from './flags.ts'
 
 const list = (text: string): unknown[] => {
   try {
@@ -21,10 +21,10 @@ export const addRun = (program: Command): void => {
     .argument('<task>')
     .argument('[args]', 'its arguments, a JSON list', list, [])
     .action(async (task: string, args: unknown[], flags: ProjectFlags) => {
-      const { settings } = await projectOf(flags)
+      const project = await projectOf(flags)
       const id = v7()
       const job = { id, task, args: encodeArgs(args) }
-      await connectionTo(settings.url, settings.project, settings.callTimeout).enqueue(job)
+      await connectionTo(reachOf(project)).enqueue(job)
       close()
       process.stdout.write(`${id}\n`)
     })

@@ -101,7 +101,7 @@ export class Client {
     }
     const job = { id, task, args: encoded, ...due }
     try {
-      return await connectionTo(settings.url, settings.project, settings.callTimeout).enqueue(job)
+      return await connectionTo(settings).enqueue(job)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
@@ -124,7 +124,7 @@ export class Client {
       return this.#performAll(jobs)
     }
     try {
-      return await connectionTo(settings.url, settings.project, settings.callTimeout).enqueueAll(jobs, size)
+      return await connectionTo(settings).enqueueAll(jobs, size)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${settings.url}: running ${task} here, ${jobs.length} times`)

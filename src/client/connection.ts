@@ -100,14 +100,18 @@ export class Connection {
   readonly #asker = (verb: Verb, params: unknown): Promise<unknown> => this.ask(verb, params)
   #timer: NodeJS.Timeout | undefined
 
-  /** @param timeout ms that a call may take, counted while it is in flight or no daemon answers */
-  constructor(url: string, project: string, timeout: number, clock: Clock = systemClock) {
+  /**
+   * @param timeout ms that a call may take, counted while it is in flight or no daemon answers
+   * @param keys the file of this client's keys, or its folder, where the daemon asks for them
+   */
+  constructor(url: string, project: string, timeout: number, keys?: string, clock: Clock = systemClock) {
     this.#timeout = timeout
     this.#url = url
     this.#project = project
     this.#clock = clock
     this.#socket = new DealerSocket({
       url,
+      keys,
       received: (frames) => this.#receive(frames),
       undelivered: (message) => this.#undelivered(message),
       failed: (error) => this.#rejectAll(error),
@@ -351,7 +355,7 @@ export class Connection {
   #unavailable({ cargo }: Call): DaemonUnavailableError {
     const what = cargo.kind === 'ask' ? `${cargo.verb} was not asked` : `${named(cargo)} was not sent`
     return new DaemonUnavailableError(
-      `No daemon answered at ${this.#url} for ${this.#timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL.`,
+      `No daemon answered at ${this.#url} for ${this.#timeout / 1000} s: ${what}. Start one (npx ztask daemon), or check ZTASKD_URL, and ZTASKD_KEYS where it lets in only clients with keys.`,
       { url: this.#url, timeout: this.#timeout / 1000 },
     )
   }

@@ -18,16 +18,25 @@ const held = (): Held => {
   return holder[HELD]
 }
 
+/** How calls reach their daemon. */
+export interface Reach {
+  readonly url: string
+  readonly project: string
+  /** Seconds that a call may take. */
+  readonly callTimeout: number
+  /** The client's keys, or their folder, where the daemon asks for them. */
+  readonly keys?: string | undefined
+}
+
 /**
- * @param timeout seconds that a call may take
  * @returns this process's connection, made at the first call
  */
-export const connectionTo = (url: string, project: string, timeout: number): Connection => {
+export const connectionTo = ({ url, project, callTimeout, keys }: Reach): Connection => {
   const { connections } = held()
-  const key = `${project} ${url} ${timeout}`
+  const key = `${project} ${url} ${callTimeout} ${keys}`
   let connection = connections.get(key)
   if (connection === undefined) {
-    connection = new Connection(url, project, timeout * 1000)
+    connection = new Connection(url, project, callTimeout * 1000, keys)
     connections.set(key, connection)
   }
   return connection

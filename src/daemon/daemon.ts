@@ -1,6 +1,6 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
-import { dirname, relative } from 'node:path'
+import { dirname, relative, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
@@ -13,7 +13,9 @@ import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
 import type { SqliteStore } from '../store/sqlite.ts'
+import { isLocal } from '../wire/address.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
+import { readServerKeys, type ServerKeys } from '../wire/keys.ts'
 import { Commands } from './commands.ts'
 import { checkGenerated, runGenerate } from './generator.ts'
 import { Ingress } from './ingress.ts'
@@ -59,10 +61,12 @@ const CHECK_AFTER = 2000
 /**
  * Starts a daemon; resolves when it serves.
  *
- * @throws DatabaseLockedError, DatabaseTooNewError, GenerateError, DaemonError, each with the cure
+ * @throws ConfigError, DatabaseLockedError, DatabaseTooNewError, GenerateError, DaemonError, each with the cure
  */
 export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   const { settings, root } = options.project
+  const keys = settings.keys === undefined ? undefined : readServerKeys(resolve(root, settings.keys))
+  if (keys === undefined && !isLocal(settings.bind)) throw unguarded(settings.bind)
   const file = databaseFile(settings.database, root)
   const lock = takeLock(file, LOCK_WAIT)
   if (lock === undefined) throw await alreadyHeld(file)
@@ -71,7 +75,7 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
     store = openStore(file)
     await migrate(store.kysely)
     const boot = await store.boot(process.pid, settings.bind, systemClock.now())
-    const daemon = new Daemon(options, lock, store, boot)
+    const daemon = new Daemon(options, { lock, store, boot, keys })
     await daemon.open()
     return daemon
   } catch (error) {
@@ -79,6 +83,14 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
     lock.release()
     throw error
   }
+}
+
+/** What a daemon has when it begins. */
+interface Belongings {
+  readonly lock: DatabaseLock
+  readonly store: SqliteStore
+  readonly boot: number
+  readonly keys: ServerKeys | undefined
 }
 
 export class Daemon {
@@ -94,7 +106,7 @@ export class Daemon {
   #registry: FoundRegistry | undefined
   readonly #checking = new AbortController()
 
-  constructor(options: DaemonOptions, lock: DatabaseLock, store: SqliteStore, boot: number) {
+  constructor(options: DaemonOptions, { lock, store, boot, keys }: Belongings) {
     this.#options = options
     this.#lock = lock
     this.#store = store
@@ -123,7 +135,11 @@ export class Daemon {
     this.#pool = new Pool({
       size: options.workers,
       brief: () => this.#brief(),
-      env: { ZTASKD_URL: settings.url, ZTASKD_PROJECT: settings.project },
+      env: {
+        ZTASKD_URL: settings.url,
+        ZTASKD_PROJECT: settings.project,
+        ...(settings.keys !== undefined && { ZTASKD_KEYS: resolve(root, settings.keys) }),
+      },
       root,
       reports: dirname(databaseFile(settings.database, root)),
       retireTimeout: options.shutdownTimeout,
@@ -145,6 +161,7 @@ export class Daemon {
     this.#ingress = new Ingress({
       clock: systemClock,
       project: settings.project,
+      keys,
       maxPayload: settings.maxPayload,
       maxBatch: settings.maxBatch,
       boot: randomUUID(),
@@ -199,6 +216,19 @@ export class Daemon {
   /** The log file was renamed: the workers open it anew. */
   reopenLogs(): void {
     this.#pool.broadcast({ kind: 'reopen' })
+  }
+
+  /** Which clients are let in may have changed. What cannot be read changes nothing. */
+  async readKeys(): Promise<void> {
+    const { root, settings } = this.#options.project
+    if (settings.keys === undefined) return
+    try {
+      const keys = readServerKeys(resolve(root, settings.keys))
+      await this.#ingress.admit(keys)
+      this.#journal.keysRead([...keys.clients.values()])
+    } catch (error) {
+      this.#journal.keysNotRead(error as Error)
+    }
   }
 
   /** Ends at once: running jobs are cut, and go back uncharged. */
@@ -338,6 +368,12 @@ export class Daemon {
     }
   }
 }
+
+const unguarded = (bind: string): ConfigError =>
+  new ConfigError(
+    `${bind} can be reached from other hosts, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind tcp://127.0.0.1:PORT.`,
+    { setting: 'bind' },
+  )
 
 const cannotLoad = (cause: WorkerBrokenError): DaemonError => {
   const told = cause.failure === undefined ? cause.message : loadFault(cause.failure)

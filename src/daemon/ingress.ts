@@ -13,6 +13,7 @@ import {
 import type { NewJob } from '../model/job.ts'
 import type { RefusalReason } from '../model/refusal.ts'
 import { isTaken } from '../wire/address.ts'
+import type { ServerKeys } from '../wire/keys.ts'
 import { Outbox } from '../wire/outbox.ts'
 import {
   type ClientMessage,
@@ -25,10 +26,13 @@ import {
   type Verb,
   type WireJob,
 } from '../wire/protocol.ts'
+import { Gatekeeper } from './ingress/zap.ts'
 
 export interface IngressOptions {
   readonly clock: Clock
   readonly project: string
+  /** Whom to let in; everybody, where there are none. */
+  readonly keys: ServerKeys | undefined
   readonly maxPayload: number
   readonly maxBatch: number
   /** Names this start of this daemon, so that clients notice another. */
@@ -74,6 +78,12 @@ const MOST_UNSTORED = 32 * 2 ** 20
 
 export class Ingress {
   readonly #options: IngressOptions
+  #keys: ServerKeys | undefined
+  readonly #gatekeeper = new Gatekeeper({
+    admits: (key) => this.#keys?.clients.has(key) === true,
+    turnedAway: (address, key) => this.#options.refused('key', notListed(address, key)),
+  })
+  #address = ''
   #socket: Router | undefined
   #outbox: Outbox<(string | Buffer)[]> | undefined
   #reading: Promise<void> | undefined
@@ -83,6 +93,7 @@ export class Ingress {
 
   constructor(options: IngressOptions) {
     this.#options = options
+    this.#keys = options.keys
   }
 
   /**
@@ -92,6 +103,24 @@ export class Ingress {
    */
   async open(address: string): Promise<void> {
     if (await isTaken(address)) throw cannotBind(address, Object.assign(new Error(), { code: 'EADDRINUSE' }))
+    if (this.#keys !== undefined) await this.#gatekeeper.open()
+    await this.#bind(address)
+  }
+
+  /**
+   * From now on these decide who is let in. Where one is no longer among them, all connections are cut: ZeroMQ asks about
+   * a client only when it connects. The others connect anew by themselves, and send again what was not answered.
+   */
+  async admit(keys: ServerKeys): Promise<void> {
+    const before = this.#keys
+    if (before === undefined || this.#socket === undefined) return
+    this.#keys = keys
+    if ([...before.clients.keys()].every((key) => keys.clients.has(key))) return
+    await this.#unbind()
+    await this.#bind(this.#address)
+  }
+
+  async #bind(address: string): Promise<void> {
     const { Router } = await import('zeromq')
     // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
     // does not read must not hold up the answers of the others. linger: the last answers still go out after the close.
@@ -101,6 +130,13 @@ export class Ingress {
       sendTimeout: 0,
       sendHighWaterMark: 10_000,
       maxMessageSize: LARGEST_FRAME + 4 * (this.#options.maxPayload + this.#options.maxBatch),
+      ...(this.#keys !== undefined && {
+        curveServer: true,
+        curveSecretKey: this.#keys.secretKey,
+        // Without it, whoever has any key would be let in where nobody answers the question.
+        zapDomain: 'ztask',
+        zapEnforceDomain: true,
+      }),
     })
     try {
       await socket.bind(address)
@@ -109,6 +145,7 @@ export class Ingress {
       throw cannotBind(address, cause as NodeJS.ErrnoException)
     }
     this.#socket = socket
+    this.#address = socket.lastEndpoint ?? address
     this.#outbox = new Outbox<(string | Buffer)[]>(socket, (_, error) => this.#options.unanswered(error))
     this.#reading = this.#read(socket)
     void this.#watch(socket).catch(() => {}) // It only counts.
@@ -116,6 +153,11 @@ export class Ingress {
 
   /** Takes nothing more, delivers the answers that are due, and unbinds. */
   async close(): Promise<void> {
+    await this.#unbind()
+    this.#gatekeeper.close()
+  }
+
+  async #unbind(): Promise<void> {
     await this.#outbox?.flushed()
     this.#socket?.close()
     this.#resume?.()
@@ -150,14 +192,10 @@ export class Ingress {
 
   /** What never becomes a message is seen here only. Its end is the socket's. */
   async #watch(socket: Router): Promise<void> {
+    // Who has a wrong key has been told of by its address.
     for await (const event of socket.events)
-      if (event.type.startsWith('handshake:error'))
-        this.#options.refused(
-          'handshake',
-          new ProtocolError(
-            'A connection ended before it had spoken ZeroMQ. Only clients of ztask belong at this address.',
-          ),
-        )
+      if (event.type.startsWith('handshake:error') && event.type !== 'handshake:error:auth')
+        this.#options.refused('handshake', this.#keys === undefined ? NO_CLIENT : NO_KEYS)
   }
 
   #receive(identity: Buffer, frames: readonly Buffer[]): void {
@@ -316,6 +354,19 @@ export class Ingress {
     )
   }
 }
+
+const NO_CLIENT = new ProtocolError(
+  'A connection ended before it had spoken ZeroMQ. Only clients of ztask belong at this address.',
+)
+const NO_KEYS = new ProtocolError(
+  'A connection ended in its handshake: a client without keys, or with those of another daemon, or no client at all. Set its ZTASKD_KEYS.',
+)
+
+const notListed = (address: string, key: string): ProtocolError =>
+  new ProtocolError(
+    `A client at ${address} is not let in: its public key, ${key}, is not listed. List it in the file clients beside server.key, then send the daemon SIGHUP.`,
+    { address, key },
+  )
 
 const batchTooLarge = (task: string, jobs: number, size: number, maxBatch: number): BatchTooLargeError =>
   new BatchTooLargeError(

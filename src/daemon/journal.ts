@@ -254,6 +254,17 @@ export class Journal {
       )
   }
 
+  keysRead(clients: readonly string[]): void {
+    this.#log.info(
+      { clients: clients.slice(0, MOST_NAMED) },
+      `Keys read again: ${count(clients.length, 'client')} may connect`,
+    )
+  }
+
+  keysNotRead(error: Error): void {
+    this.#log.error({ err: error }, `The keys could not be read again, those before go on: ${error.message}`)
+  }
+
   unforked(error: Error): void {
     this.#log.error({ err: error }, `No worker can be brought up: ${error.message}. Trying again`)
   }

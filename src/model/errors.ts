@@ -166,7 +166,8 @@ export class StorageError extends ZtaskError {
  *
  * Raised: a call, by whichever side could not read the other.
  *
- * Data: `ours` and `theirs`, where the versions differ; `frames`, `jobs` or `ids`, where their number is wrong.
+ * Data: `ours` and `theirs`, where the versions differ; `frames`, `jobs` or `ids`, where their number is wrong; `address` and
+ * `key` of a client whose public key is not listed.
  *
  * Cure: use one version of ztask on both sides. A client of your own: see docs/wire.md.
  */
@@ -181,7 +182,8 @@ export class ProtocolError extends ZtaskError {
  *
  * Data: `url`; `timeout`, in seconds.
  *
- * Cure: start a daemon (`npx ztask daemon`), or correct the url (`ZTASKD_URL`). It is safe to call again. With
+ * Cure: start a daemon (`npx ztask daemon`), or correct the url (`ZTASKD_URL`); where the daemon has keys, give the client
+ * one that is listed (`ZTASKD_KEYS`). It is safe to call again. With
  * `onUnavailable: 'inline'` the task runs in the caller instead.
  */
 export class DaemonUnavailableError extends ZtaskError {

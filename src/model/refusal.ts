@@ -1,7 +1,9 @@
 /** What a daemon does not serve, by reason: the keys of `refused` in `ztask status --json`. */
 export const REFUSAL_REASONS = Object.freeze([
-  /** A connection that does not speak ZeroMQ, a browser's say. */
+  /** A connection that does not speak ZeroMQ, a browser's say; or has no keys, where they are needed. */
   'handshake',
+  /** A client whose public key is not listed. */
+  'key',
   'malformed',
   /** Of the protocol. */
   'version',

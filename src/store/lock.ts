@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseLockedError } from '../model/errors.ts'
-import { cannotOpen, makePrivate } from './node-sqlite.ts'
+import { cannotOpen, FOLDER_MODE, makePrivate } from './node-sqlite.ts'
 
 /** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
 const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
@@ -62,7 +62,7 @@ export const takeLock = (
 ): DatabaseLock | undefined => {
   let db: DatabaseSync | undefined
   try {
-    mkdirSync(dirname(database), { recursive: true })
+    mkdirSync(dirname(database), { recursive: true, mode: FOLDER_MODE })
     refuseNetwork(dirname(database))
     // Whoever can read it can hold it, and keep the daemon from its start.
     makePrivate(lockFile(database))

@@ -9,8 +9,9 @@ import type { Schema } from './schema.ts'
 /** How long a statement waits for another process's lock, ms; in WAL mode only writers meet. */
 const BUSY_TIMEOUT = 5000
 
-/** For the daemon's user and, where its umask lets it, its group: arguments are nobody else's to read. */
-const MODE = 0o660
+/** Arguments are nobody's to read but the daemon's user's, nor is the folder that is made for them. */
+const MODE = 0o600
+export const FOLDER_MODE = 0o700
 
 /**
  * Makes a file where there is none, for SQLite to open: its own would be for everybody to read. The files beside it get
@@ -33,7 +34,7 @@ export const makePrivate = (file: string): void => {
 export const openFile = (file: string): DatabaseSync => {
   let db: DatabaseSync | undefined
   try {
-    mkdirSync(dirname(file), { recursive: true })
+    mkdirSync(dirname(file), { recursive: true, mode: FOLDER_MODE })
     makePrivate(file)
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT })
     db.exec('pragma journal_mode = wal; pragma synchronous = full')

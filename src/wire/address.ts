@@ -17,3 +17,10 @@ export const isTaken = (address: string): Promise<boolean> =>
       resolve(true)
     })
   })
+
+/** @returns whether an address can be reached from this host only; of `ipc://` the rights of its folder decide */
+export const isLocal = (address: string): boolean => {
+  if (address.startsWith(IPC)) return true
+  const [, host = ''] = /^tcp:\/\/(.*):[^:]*$/.exec(address) ?? []
+  return /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
+}

@@ -8,6 +8,8 @@ export class TcpProxy {
   losesCalls = false
   /** While set, bytes from the daemon vanish. */
   losesAnswers = false
+  /** Told of all that passes. */
+  passed: (chunk: Buffer) => void = () => {}
   /** Connections so far. */
   connections = 0
   readonly #server: Server
@@ -41,6 +43,7 @@ export class TcpProxy {
     this.connections++
     const pair = [client, daemon] as const
     this.#pairs.add(pair)
+    for (const socket of pair) socket.on('data', (chunk) => this.passed(chunk))
     client.on('data', (chunk) => this.losesCalls || daemon.write(chunk))
     daemon.on('data', (chunk) => this.losesAnswers || client.write(chunk))
     for (const socket of pair) {

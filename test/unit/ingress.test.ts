@@ -11,7 +11,14 @@ test('a daemon that is behind reads no more until it has stored some, and nothin
   const waiting: (() => void)[] = []
   let inserted = 0
   const ingress = new Ingress({
-    ...{ clock: systemClock, project: 'p', maxPayload: 2 ** 20, maxBatch: 2 ** 24, boot: 'b' },
+    ...{
+      clock: systemClock,
+      project: 'p',
+      keys: undefined,
+      maxPayload: 2 ** 20,
+      maxBatch: 2 ** 24,
+      boot: 'b',
+    },
     judge: () => undefined,
     isRecent: () => false,
     isStored: async () => false,

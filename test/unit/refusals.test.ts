@@ -61,6 +61,6 @@ test('what has not been told is told at the stop, once, and no timer is left', (
   ])
   expect(vi.getTimerCount()).toBe(0)
   expect(refusals.counts).toEqual({
-    ...{ total: 2, handshake: 1, payload: 1, malformed: 0, version: 0, project: 0, task: 0 },
+    ...{ total: 2, handshake: 1, key: 0, payload: 1, malformed: 0, version: 0, project: 0, task: 0 },
   })
 })
