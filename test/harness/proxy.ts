@@ -13,6 +13,7 @@ export class TcpProxy {
   /** Connections so far. */
   connections = 0
   readonly #server: Server
+  #held = 0
   readonly #pairs = new Set<readonly [Socket, Socket]>()
 
   private constructor(server: Server) {
@@ -34,6 +35,16 @@ export class TcpProxy {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy()
   }
 
+  /** Passes nothing on until what it returns is called; connections made meanwhile wait too. Nothing is lost. */
+  holdUp(): () => void {
+    this.#held++
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause()
+    return () => {
+      if (--this.#held > 0) return
+      for (const pair of this.#pairs) for (const socket of pair) socket.resume()
+    }
+  }
+
   close(): void {
     this.cut()
     this.#server.close()
@@ -46,6 +57,7 @@ export class TcpProxy {
     for (const socket of pair) socket.on('data', (chunk) => this.passed(chunk))
     client.on('data', (chunk) => this.losesCalls || daemon.write(chunk))
     daemon.on('data', (chunk) => this.losesAnswers || client.write(chunk))
+    if (this.#held > 0) for (const socket of pair) socket.pause()
     for (const socket of pair) {
       socket.on('error', () => {})
       socket.on('close', () => {

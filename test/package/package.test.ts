@@ -51,6 +51,7 @@ test('it holds these kinds of files in these folders, and no other', () => {
     'daemon',
     'daemon/commits',
     'daemon/dispatcher',
+    'daemon/ingress',
     'daemon/pool',
     'model',
     'store',

@@ -97,7 +97,7 @@ test('the table of settings holds each that there is, with its default', async (
   const rows = tableOf(section('Settings'))
   expect(rows.map(([, name]) => name)).toEqual(Object.keys(settings))
   // What follows from something else is said in words.
-  const inWords = ['bind', 'project', 'loader', 'registry']
+  const inWords = ['bind', 'keys', 'project', 'loader', 'registry']
   for (const [, name = '', variable = '', shown = ''] of rows) {
     const value = settings[name as keyof typeof settings]
     const said = Array.isArray(value) ? JSON.stringify(value).replaceAll('"', "'") : String(value)

@@ -338,6 +338,7 @@ describe('a value that cannot be', () => {
     ['url', 'localhost:5555', /an address such as 'tcp:/],
     ['url', 'tcp://127.0.0.1:99999', /its port up to 65535/],
     ['bind', 'http://x', /an address/],
+    ['keys', '', /a path/],
     ['database', 'mysql://x', /'sqlite:PATH'/],
     ['project', '', /a name of 1 to 200 characters/],
     ['alwaysEager', 'yes', /true or false/],
@@ -426,7 +427,7 @@ describe('a value that cannot be', () => {
     ['retryCont', /has no setting 'retryCont'\. Did you mean 'retryCount'\?/],
     ['ALWAYSEAGER', /Did you mean 'alwaysEager'\?/],
     ['databse', /Did you mean 'database'\?/],
-    ['toString', /The settings are url, bind, database, .*registry\./],
+    ['toString', /The settings are url, bind, keys, database, .*registry\./],
     ['somethingElse', /The settings are url/],
   ])('an unknown key %s suggests the nearest, or lists them all', (key, message) => {
     expect(() => fromObject({ [key]: 1 }, 'ztask.config.ts')).toThrow(message)

@@ -1,0 +1,65 @@
+/** What is done to the system, and when: all of it follows from a seed. */
+
+/** Each with how often it comes, compared with the others. */
+const WEIGHTS = {
+  'kill worker': 11,
+  'kill master': 4,
+  'kill client': 1,
+  'freeze worker': 2,
+  'freeze master': 1,
+  'freeze client': 1,
+  reload: 1,
+  'cut connections': 2,
+  'hold up connections': 2,
+  'lock database': 1,
+  'fill disk': 1,
+  'step clock': 1,
+} as const
+
+export type Kind = keyof typeof WEIGHTS
+export const KINDS = Object.keys(WEIGHTS) as Kind[]
+
+export interface Disturbance {
+  readonly kind: Kind
+  /** ms after the one before. */
+  readonly after: number
+  /** 0 to 1: how long, how far, which. */
+  readonly size: number
+  readonly pick: number
+}
+
+/** The mean time between two, ms. */
+const PACE = 700
+
+/** A small generator of 32 bits: mulberry32, by Tommy Ettinger, public domain. @returns numbers from 0 to 1 */
+const generator = (seed: number): (() => number) => {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let word = Math.imul(state ^ (state >>> 15), 1 | state)
+    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** First each kind once, in an order of the seed's, so that a short campaign has all; then by their weights. */
+export function* schedule(seed: number): Generator<Disturbance> {
+  const next = generator(seed)
+  const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0)
+  const drawn = (): Kind => {
+    let left = next() * total
+    for (const kind of KINDS) {
+      left -= WEIGHTS[kind]
+      if (left < 0) return kind
+    }
+    return 'kill worker'
+  }
+  const first = KINDS.map((kind) => ({ kind, turn: next() })).toSorted((a, b) => a.turn - b.turn)
+  for (let index = 0; ; index++)
+    yield {
+      kind: first[index]?.kind ?? drawn(),
+      after: -Math.log(1 - next()) * PACE,
+      size: next(),
+      pick: next(),
+    }
+}

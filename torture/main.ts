@@ -1,0 +1,64 @@
+/**
+ * Tortures a daemon and its clients, and tells whether anything that was acknowledged is lost.
+ *
+ *   npm run torture -- --minutes 10 --seed 7
+ *   npm run torture -- --seconds 15 --json
+ *   npm run torture -- --seconds 15 --early-ack    must find losses: the daemon answers before it commits
+ *
+ * Exits 1 where a call is lost, a job ran twice without a reason, one is left, or a process ended by itself. Needs Linux; to fill a disk, root.
+ */
+import { parseArgs } from 'node:util'
+import { freePort } from '../bench/machine.ts'
+import { Campaign, type CampaignReport } from './campaign.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string' },
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    'early-ack': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+const duration = (values.minutes === undefined ? Number(values.seconds) : Number(values.minutes) * 60) * 1000
+const seed = Number(values.seed)
+
+const tableOf = ({
+  acknowledged,
+  ended,
+  lost,
+  repeats,
+  done,
+  refused,
+  crashed,
+  omitted,
+  left,
+}: CampaignReport): string => {
+  const reasons = Map.groupBy(repeats, ({ because }) => because ?? 'for no reason')
+  const rows: [string, string | number][] = [
+    ['calls acknowledged', acknowledged],
+    ['jobs that have run', ended],
+    ['lost', lost.length],
+    ['left in the table at the end', left],
+    ['starts refused, with a reason', refused],
+    ['processes that ended by themselves', crashed.length],
+    ['ran twice', repeats.length],
+    ...[...reasons].map(([reason, all]): [string, number] => [`ran twice: ${reason}`, all.length]),
+    ...Object.entries(done).map(([kind, count]): [string, string | number] => [
+      kind,
+      omitted.some((one) => one === kind) ? 'not on this machine' : count,
+    ]),
+  ]
+  return rows.map(([what, count]) => `| ${what.padEnd(42)} | ${`${count}`.padStart(10)} |`).join('\n')
+}
+
+const report = await Campaign.run({ seed, duration, early: values['early-ack'] }, await freePort())
+if (values.json) console.log(JSON.stringify(report))
+else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(report)}`)
+const unexplained = report.repeats.filter(({ because }) => because === undefined)
+for (const name of [...report.lost.slice(0, 10), ...unexplained.slice(0, 10).map((one) => one.name)])
+  console.error(name)
+for (const crash of report.crashed) console.error(crash)
+const faults = report.lost.length + unexplained.length + report.left + report.crashed.length
+process.exit(faults > 0 ? 1 : 0)

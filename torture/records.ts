@@ -1,0 +1,130 @@
+/** What became of each call, read from what the applications and the tasks have written, and from the table of jobs. */
+import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import type { Site } from './site.ts'
+
+/** Of a process that was killed, or of an outage: times by a clock that is not stepped, epoch ms. */
+export interface Incident {
+  readonly kind: string
+  readonly pid: number
+  readonly at: number
+}
+
+interface Run {
+  readonly pid: number
+  readonly begun: number
+  ended: number | undefined
+}
+
+/** A job that ended more than once, and what explains it; nothing may be unexplained. */
+export interface Repeat {
+  readonly name: string
+  readonly because: string | undefined
+}
+
+/** How far the clocks of processes may differ, ms: each counts on from its own start. */
+const TOLERANCE = 50
+
+export class Records {
+  readonly #site: Site
+  readonly #offsets = new Map<string, number>()
+  readonly #acknowledged = new Set<string>()
+  readonly #runs = new Map<string, Run[]>()
+  readonly #unsettled = new Set<string>()
+  readonly lost = new Set<string>()
+
+  constructor(site: Site) {
+    this.#site = site
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged.size
+  }
+
+  get ended(): number {
+    return [...this.#runs.values()].filter((runs) => runs.some(({ ended }) => ended !== undefined)).length
+  }
+
+  /**
+   * Looks for calls that were acknowledged and are nowhere. Acknowledgements are read first, then the table, then what has
+   * run: so what is in none of both is lost, also where all goes on meanwhile.
+   */
+  check(): void {
+    for (const [, [name = '']] of this.#fresh('acknowledged')) {
+      this.#acknowledged.add(name)
+      this.#unsettled.add(name)
+    }
+    const waiting = this.waiting()
+    for (const [pid, [what, name = '', at]] of this.#fresh('runs')) this.#note(pid, what, name, Number(at))
+    for (const name of this.#unsettled) {
+      if (this.#runs.get(name)?.some(({ ended }) => ended !== undefined)) this.#unsettled.delete(name)
+      else if (!waiting.has(name)) this.lost.add(name)
+    }
+  }
+
+  /** @returns the names of the jobs in the table, of which there is none before the first start has made it */
+  waiting(): Set<string> {
+    const db = new DatabaseSync(this.#site.path('.ztask/ztask.db'), { timeout: 10_000 })
+    try {
+      const rows = db.prepare('select args from jobs').all() as { args: string }[]
+      return new Set(rows.map(({ args }) => (JSON.parse(args) as [string])[0]))
+    } finally {
+      db.close()
+    }
+  }
+
+  /** A run that is not told to have ended may have: its outcome is lost with the master, or with the worker that had it. */
+  repeats(incidents: readonly Incident[]): Repeat[] {
+    const masters = incidents.filter(({ kind }) => kind === 'kill master')
+    const workers = new Map(incidents.map((incident) => [incident.pid, incident]))
+    return [...this.#runs].flatMap(([name, runs]) => {
+      const whole = runs.filter(({ ended }) => ended !== undefined)
+      return whole.slice(1).map((again, index) => {
+        const { pid, begun } = whole[index] as Run
+        const between = ({ at }: Incident): boolean => at > begun - TOLERANCE && at < again.begun + TOLERANCE
+        const killed = workers.get(pid)
+        if (killed?.kind === 'kill worker' && between(killed))
+          return { name, because: 'its worker was killed' }
+        return { name, because: masters.some(between) ? 'the master was killed' : undefined }
+      })
+    })
+  }
+
+  #note(pid: number, what: string | undefined, name: string, at: number): void {
+    const runs = this.#runs.get(name) ?? []
+    this.#runs.set(name, runs)
+    if (what === 'begin') runs.push({ pid, begun: at, ended: undefined })
+    const open = runs.findLast((run) => run.pid === pid && run.ended === undefined)
+    if (what === 'end' && open !== undefined) open.ended = at
+  }
+
+  /** @returns the lines that were written since the last look, split into words, each with the process that wrote it */
+  *#fresh(folder: string): Generator<[number, string[]]> {
+    for (const file of readdirSync(this.#site.path(folder))) {
+      const path = `${folder}/${file}`
+      const offset = this.#offsets.get(path) ?? 0
+      const text = readFrom(this.#site.path(path), offset)
+      // A process that is killed may leave half a line.
+      const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+      this.#offsets.set(path, offset + Buffer.byteLength(whole))
+      for (const line of whole.split('\n')) if (line !== '') yield [Number(file), line.split(' ')]
+    }
+  }
+}
+
+const readFrom = (file: string, offset: number): string => {
+  if (!existsSync(file)) return ''
+  const descriptor = openSync(file, 'r')
+  try {
+    const chunks: Buffer[] = []
+    for (let at = offset; ; ) {
+      const chunk = Buffer.alloc(65_536)
+      const read = readSync(descriptor, chunk, 0, chunk.length, at)
+      if (read === 0) return Buffer.concat(chunks).toString()
+      chunks.push(chunk.subarray(0, read))
+      at += read
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
