@@ -76,6 +76,8 @@ const parse = (frames: readonly Uint8Array[]): Record<string, unknown> => {
         theirs: found,
       },
     )
+  if (body.byteLength > UNCOUNTED && valuesIn(body) > MOST_VALUES)
+    throw new ProtocolError(`A message has at most ${MOST_VALUES} values; this one has more. ${CURE}`)
   let message: unknown
   try {
     message = JSON.parse(body.toString())
@@ -85,6 +87,32 @@ const parse = (frames: readonly Uint8Array[]): Record<string, unknown> => {
   if (message === null || typeof message !== 'object')
     throw new ProtocolError(`The message is not an object. ${CURE}`)
   return message as Record<string, unknown>
+}
+
+/** Bytes of a body whose values need no count: the worst that they hold is a few dozen MB. */
+const UNCOUNTED = 2 * 2 ** 20
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+/** A comma, a colon, and what opens a list or an object: as many as there are values and keys. */
+const BEFORE_VALUE: readonly number[] = [0x2c, 0x3a, 0x5b, 0x7b]
+
+/**
+ * Counts before anything is made of it: of 13 MB with a million keys JSON.parse makes 300 MB.
+ *
+ * @returns how many values and keys a JSON text holds, or a few more
+ */
+const valuesIn = (json: Uint8Array): number => {
+  let values = 0
+  let inString = false
+  for (let at = 0; at < json.byteLength; at++) {
+    const byte = json[at] as number
+    if (byte === QUOTE) inString = !inString
+    else if (inString) {
+      if (byte === BACKSLASH) at++
+    } else if (BEFORE_VALUE.includes(byte)) values++
+  }
+  return values
 }
 
 const isSeq = (value: unknown): value is number => Number.isSafeInteger(value)
@@ -128,6 +156,9 @@ export const MOST_JOBS = 10_000
 
 /** Jobs in a message whose jobs are stored together: the first that is refused ends the reading of it. */
 export const MOST_TOGETHER = 100_000
+
+/** Values and keys of a message: those of the largest batch, and what is around them. */
+const MOST_VALUES = MOST_TOGETHER * (MOST_FIELDS + 1) + 100
 
 const isTime = (value: unknown, latest: number): boolean =>
   value === null || (typeof value === 'number' && value >= 0 && value <= latest)

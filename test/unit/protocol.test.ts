@@ -203,3 +203,14 @@ describe('a job on the wire', () => {
     expect(accepted).toBeGreaterThan(10)
   })
 })
+
+test('a large message of countless values is refused before it is read', () => {
+  const keys = Array.from({ length: 700_000 }, (_, index) => `"k${index}\\\\":0`).join(',')
+  const hello = (rest: string): Buffer => Buffer.from(`{"kind":"hello","project":"p",${rest}}`)
+  const read = (body: Buffer): unknown => readClientMessage([Buffer.from('ztask/1'), body])
+  expect(() => read(hello(keys))).toThrow(/at most 600100 values/)
+  expect(() => read(hello(`"x":[${'[],'.repeat(1_000_000)}0]`))).toThrow(/at most 600100 values/)
+  // Within a text nothing counts, whatever it is.
+  const text = JSON.stringify('[],{"":"\\'.repeat(300_000))
+  expect(read(hello(`"x":${text}`))).toMatchObject({ kind: 'hello' })
+})

@@ -1,0 +1,148 @@
+/** What an attacker sends who can connect: from noise to messages that are right but for what is in them. */
+import { randomUUID } from 'node:crypto'
+import fc from 'fast-check'
+import { VERBS } from '../src/wire/protocol.ts'
+
+export type Frames = readonly (string | Uint8Array)[]
+
+/** A message, and where it enqueues the ids of the jobs in it, by their places. */
+export interface Attack {
+  readonly kind: string
+  readonly frames: Frames
+  readonly seq?: number
+  readonly ids?: readonly unknown[]
+}
+
+const PROTOCOL = 'ztask/1'
+export const PROJECT = 'fuzz'
+
+const NAMES = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'then',
+  '',
+  'work',
+  'work ',
+  '🦆',
+  '\u0000',
+  'x'.repeat(201),
+]
+const NUMBERS = [0, -0, -1, 0.5, 1e308, 2 ** 53, 2 ** 63, Number.MIN_VALUE, null, '1', true]
+const ARGS = [
+  '[]',
+  '["x"]',
+  '{"__proto__":{"polluted":1}}',
+  '[{"__proto__":{"polluted":1}},{"constructor":{"prototype":{"polluted":1}}}]',
+  'devalue:[[1],{"__proto__":2},3]',
+  'devalue:[[1],["Map",2,3],"a",[0]]',
+  'devalue:[1e9]',
+  'devalue:nonsense',
+  '[',
+  '7',
+  '',
+  '['.repeat(10_000) + ']'.repeat(10_000),
+]
+
+const odd = fc.oneof(fc.constantFrom(...NAMES, ...NUMBERS), fc.jsonValue(), fc.string({ unit: 'binary' }))
+const uuid = fc.uuid().map((id) => id.toLowerCase())
+
+/** Jobs that could be taken among jobs that could not. @param known ids that others have used */
+const jobs = (known: readonly string[]): fc.Arbitrary<unknown[]> => {
+  const id = fc.oneof(
+    { weight: 6, arbitrary: uuid },
+    known.length > 0 ? fc.constantFrom(...known) : uuid,
+    odd,
+  )
+  const task = fc.oneof({ weight: 6, arbitrary: fc.constant('work') }, fc.constantFrom(...NAMES), odd)
+  const args = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...ARGS) }, odd)
+  const time = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(0, 1, null) },
+    fc.constantFrom(...NUMBERS),
+    odd,
+  )
+  const job = fc.oneof(
+    { weight: 8, arbitrary: fc.tuple(id, task, args) },
+    fc.tuple(id, task, args, time),
+    fc.tuple(id, task, args, fc.constant(null), time),
+    odd,
+  )
+  return fc.array(job, { maxLength: 20 })
+}
+
+const params = fc.oneof(
+  fc.record({ ids: fc.array(fc.oneof(uuid, odd), { maxLength: 5 }) }),
+  fc.dictionary(fc.constantFrom('state', 'task', 'since', 'limit', 'id', 'ids', '__proto__'), odd),
+  odd,
+)
+
+const body = (message: object): Frames => [PROTOCOL, JSON.stringify(message)]
+
+/** @returns messages of one seed, each enqueue with a number of its own */
+export const attacks = (seed: number, count: number, known: readonly string[]): Attack[] => {
+  let seq = 0
+  const enqueue = fc.tuple(jobs(known), fc.boolean()).map(([list, together]): Attack => {
+    const message = {
+      kind: 'enqueue',
+      project: PROJECT,
+      seq: ++seq,
+      jobs: list,
+      ...(together && { together }),
+    }
+    return {
+      kind: together ? 'batch' : 'enqueue',
+      frames: body(message),
+      seq,
+      ids: list.map((job) => (Array.isArray(job) ? job[0] : undefined)),
+    }
+  })
+  const attack = fc.oneof(
+    { weight: 6, arbitrary: enqueue },
+    fc
+      .array(fc.uint8Array({ maxLength: 300 }), { maxLength: 5 })
+      .map((frames): Attack => ({ kind: 'noise', frames })),
+    odd.map((value): Attack => ({ kind: 'json', frames: [PROTOCOL, JSON.stringify(value) ?? 'undefined'] })),
+    fc
+      .record({
+        kind: fc.oneof(fc.constantFrom('hello', 'enqueue', 'ask', 'stored', '__proto__'), odd),
+        project: odd,
+        seq: odd,
+        jobs: odd,
+      })
+      .map((message): Attack => ({ kind: 'envelope', frames: body(message) })),
+    fc.tuple(fc.constantFrom(...VERBS), params).map(
+      ([verb, asked]): Attack => ({
+        kind: 'ask',
+        frames: body({ kind: 'ask', project: PROJECT, seq: 2 ** 40, verb, params: asked }),
+      }),
+    ),
+    fc.uint8Array({ minLength: 1, maxLength: 50 }).map(
+      (bytes): Attack => ({
+        kind: 'invalid UTF-8',
+        frames: [
+          PROTOCOL,
+          Buffer.concat([Buffer.from(`{"kind":"hello","project":"`), bytes, Buffer.from('"}')]),
+        ],
+      }),
+    ),
+  )
+  return fc.sample(attack, { seed, numRuns: count })
+}
+
+const KEYS = 1_000_000
+const DEPTH = 200_000
+
+/** Few and large: each takes the daemon tens of milliseconds to read. */
+export const large = (): Attack[] => {
+  const keys = Array.from({ length: KEYS }, (_, index) => `"k${index}":0`).join(',')
+  const deep = '['.repeat(DEPTH) + ']'.repeat(DEPTH)
+  const envelope = (jobs: string): string =>
+    `{"kind":"enqueue","project":"${PROJECT}","seq":${2 ** 41},"jobs":${jobs}}`
+  const job = (args: string): string => JSON.stringify([[randomUUID(), 'work', args]])
+  return [
+    { kind: 'a million keys', frames: [PROTOCOL, `{"kind":"hello","project":"${PROJECT}",${keys}}`] },
+    { kind: 'nested deep', frames: [PROTOCOL, envelope(deep)] },
+    { kind: 'too large a job', frames: [PROTOCOL, envelope(job('x'.repeat(2 ** 21)))] },
+    { kind: 'many jobs', frames: [PROTOCOL, envelope(`[${'0,'.repeat(200_000)}0]`)] },
+  ]
+}

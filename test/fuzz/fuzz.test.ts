@@ -1,0 +1,20 @@
+/** A short form of `npm run fuzz`. */
+import { expect, test } from 'vitest'
+import type { FuzzReport } from '../../fuzz/campaign.ts'
+import { REPOSITORY, RunningProcess } from '../harness/process.ts'
+
+test('whatever is sent, the daemon serves on, takes little memory, and stores nothing that it did not accept', async () => {
+  const ended = await new RunningProcess(
+    ['fuzz/main.ts', '--json', '--seconds', '6', '--seed', '1'],
+    REPOSITORY,
+  ).ended
+  expect(ended.stderr).toBe('')
+  const report = JSON.parse(ended.stdout) as FuzzReport
+  expect(report).toMatchObject({ crash: undefined, rejected: [], strangers: [], missing: 0 })
+  expect(report.memory).toBeLessThan(300)
+  expect(ended.code).toBe(0)
+  expect(report.answers.stored).toBeGreaterThan(100)
+  expect(report.answers.refused).toBeGreaterThan(100)
+  expect(report.sent['a million keys']).toBeGreaterThan(0)
+  expect(report.mostOpen).toBeGreaterThan(1000)
+})
