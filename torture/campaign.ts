@@ -121,7 +121,7 @@ export class Campaign {
     this.#site.write('shift', `${2 * STEP}`)
     await Promise.all(this.#applications.map((application) => application.stop('SIGTERM')))
     const left = await this.#rest()
-    this.#records.check()
+    if (!this.#records.check()) throw new Error('The database cannot be read, though nothing is done to it.')
     return {
       acknowledged: this.#records.acknowledged,
       ended: this.#records.ended,

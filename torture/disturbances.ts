@@ -1,4 +1,5 @@
 /** What is done to the system, and when: all of it follows from a seed. */
+import { generator } from './generator.ts'
 
 /** Each with how often it comes, compared with the others. */
 const WEIGHTS = {
@@ -30,17 +31,6 @@ export interface Disturbance {
 
 /** The mean time between two, ms. */
 const PACE = 700
-
-/** A small generator of 32 bits: mulberry32, by Tommy Ettinger, public domain. @returns numbers from 0 to 1 */
-const generator = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let word = Math.imul(state ^ (state >>> 15), 1 | state)
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 /** First each kind once, in an order of the seed's, so that a short campaign has all; then by their weights. */
 export function* schedule(seed: number): Generator<Disturbance> {

@@ -22,6 +22,9 @@ export interface Repeat {
   readonly because: string | undefined
 }
 
+/** SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: a disturbance is under way (sqlite.org/rescode.html). */
+const PASSING: readonly number[] = [5, 10, 13]
+
 /** How far the clocks of processes may differ, ms: each counts on from its own start. */
 const TOLERANCE = 50
 
@@ -48,17 +51,31 @@ export class Records {
   /**
    * Looks for calls that were acknowledged and are nowhere. Acknowledgements are read first, then the table, then what has
    * run: so what is in none of both is lost, also where all goes on meanwhile.
+   *
+   * @returns whether it could look: not while the disk is full, or another has the database
    */
-  check(): void {
+  check(): boolean {
     for (const [, [name = '']] of this.#fresh('acknowledged')) {
       this.#acknowledged.add(name)
       this.#unsettled.add(name)
     }
-    const waiting = this.waiting()
+    const waiting = this.#waitingNow()
+    if (waiting === undefined) return false
     for (const [pid, [what, name = '', at]] of this.#fresh('runs')) this.#note(pid, what, name, Number(at))
     for (const name of this.#unsettled) {
       if (this.#runs.get(name)?.some(({ ended }) => ended !== undefined)) this.#unsettled.delete(name)
       else if (!waiting.has(name)) this.lost.add(name)
+    }
+    return true
+  }
+
+  #waitingNow(): Set<string> | undefined {
+    try {
+      return this.waiting()
+    } catch (error) {
+      const { errcode } = error as { errcode?: number }
+      if (errcode !== undefined && PASSING.includes(errcode & 0xff)) return undefined
+      throw error
     }
   }
 
