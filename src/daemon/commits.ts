@@ -36,6 +36,11 @@ export interface CommitsOptions {
 const RETRY_AFTER = 250
 /** How long until one of the jobs that are stuck is tried again, ms: what the database has against them may be mended. */
 const PROBE_AFTER = 1000
+/**
+ * Outcomes that may wait for a database that fails; beyond it nothing is handed out. One takes a few hundred bytes, and
+ * what has run and is not written runs again should the daemon die.
+ */
+const MOST_WAITING = 10_000
 const ALL_STORED: readonly NotStored[] = []
 
 export class Commits {
@@ -98,6 +103,11 @@ export class Commits {
   /** @returns why the database takes neither how a job goes on nor that it is failed, where it does not */
   stuckBy(seq: number): Error | undefined {
     return this.#stuck.find(({ job }) => job.seq === seq)?.stuckBy
+  }
+
+  /** Whether the database fails and so many outcomes wait for it that no more should come. */
+  get isBehind(): boolean {
+    return this.#failing && this.#changes.length >= MOST_WAITING
   }
 
   #change(change: Change): void {

@@ -102,7 +102,10 @@ export class Ring {
         return settle(job, { kind: 'unstorable', failure: unstorable(next, error) }, clock.now()) ?? job
       },
       stuck: (job, error) => journal.stuck(job, error),
-      health: (error) => journal.databaseHealth(error),
+      health: (error) => {
+        journal.databaseHealth(error)
+        if (error === undefined) this.#pump()
+      },
     })
     this.#outcomes = new Outcomes({
       clock,
@@ -485,7 +488,7 @@ export class Ring {
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
   #pump(): void {
-    if (this.#stopped) return
+    if (this.#stopped || this.#commits.isBehind) return
     // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
     const now = this.#options.clock.now()
     this.#options.isolate(this.#dispatcher.onTrial || this.#scheduler.hasSuspect())

@@ -644,6 +644,42 @@ describe('in the ring', () => {
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
   })
 
+  test('while the database fails, outcomes wait up to a bound; then nothing is handed out until it works again', async () => {
+    const COUNT = 10_500
+    const clock = { now: () => 1, monotonic: () => 1 }
+    const jobs = Array.from({ length: COUNT }, (_, i) => call(`job ${i}`, 'known'))
+    const { ring, handed, store } = await ringOn(clock, jobs)
+    const full = Object.assign(new Error('database or disk is full'), { errcode: 13 })
+    const failing = vi.spyOn(store, 'commit').mockRejectedValue(full)
+    let ended = 0
+    const work = async (): Promise<void> => {
+      for (let idle = 0; idle < 50; idle++) {
+        for (; ended < handed.length; ended++, idle = 0)
+          ring.hear(WORKER, {
+            kind: 'ended',
+            ended: [[2 ** 32 + ended, { kind: 'succeeded' }]],
+            worked: 0,
+            begun: 0,
+          })
+        await turn()
+      }
+    }
+    await work()
+    // What it had been handed when the bound was reached ends as well.
+    expect(handed.length).toBeGreaterThanOrEqual(10_000)
+    expect(handed.length).toBeLessThan(10_100)
+    expect((await store.counts(1)).waiting).toBe(COUNT)
+    failing.mockRestore()
+    await vi.waitFor(
+      async () => {
+        await work()
+        expect(handed).toHaveLength(COUNT)
+      },
+      { timeout: 5000, interval: 20 },
+    )
+    expect(new Set(handed).size).toBe(COUNT)
+  })
+
   test('a ring that was stopped hands nothing out and sets no alarm, whatever still ends', async () => {
     const clock = { now: () => 1, monotonic: () => 1 }
     const { ring, handed } = await ringOn(clock, [call('one', 'known')])

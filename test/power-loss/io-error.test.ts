@@ -1,0 +1,56 @@
+/** The disk fails under the daemon: system calls that fail on purpose, by strace. */
+import { spawnSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import { StorageError } from '../../dist/src/index.js'
+import { EXECUTABLE, logLines, RunningProcess } from '../harness/process.ts'
+import { makeProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+
+const canTrace = spawnSync('strace', ['-q', '-o', '/dev/null', 'true']).status === 0
+const CALLS = 60
+
+test.skipIf(!canTrace).for([
+  ['an fsync', 'fsync:error=EIO:when=40..42'],
+  ['a write', 'pwrite64:error=EIO:when=100..104'],
+  ['a write to a full disk', 'pwrite64:error=ENOSPC:when=100..120'],
+] as const)(
+  '%s fails: calls are refused while it does, nothing is half stored, and the daemon goes on',
+  async ([, fault]) => {
+    const project = await makeProject()
+    const calls = ['-o', 'trace', '-e', 'trace=fsync,pwrite64', '-e', `inject=${fault}`]
+    const daemon = new RunningProcess(
+      ['-f', '--seccomp-bpf', '-q', ...calls, process.execPath, EXECUTABLE, 'daemon', '--noreload'],
+      project.dir,
+      {},
+      'strace',
+    )
+    const { pid } = JSON.parse(await daemon.prints(/Listening on/)) as { pid: number }
+    const stored: string[] = []
+    let refused = 0
+    const { note } = project.client()
+    try {
+      for (let i = 0; i < CALLS; i++)
+        await note.after(3600, `call ${i}`).then(
+          ({ id }) => stored.push(id),
+          (error: unknown) => {
+            expect(error).toBeInstanceOf(StorageError)
+            refused++
+          },
+        )
+      // What it ran before that and could not write is not lost either.
+      await note.async('after all')
+      await project.hasRun('after all')
+      await until('it to have ended', () => project.rows().length === stored.length)
+    } finally {
+      process.kill(pid, 'SIGKILL')
+      await daemon.ended
+    }
+    expect(refused).toBeGreaterThan(0)
+    expect(refused).toBeLessThan(CALLS / 2)
+    const said = logLines(daemon.stdout).map(({ msg }) => msg)
+    expect(said.filter((msg) => msg.startsWith('The database fails'))).toHaveLength(1)
+    expect(said.filter((msg) => msg.startsWith('The database works again'))).toHaveLength(1)
+    expect(project.sql('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
+    expect(new Set(project.rows().map(({ id }) => id))).toEqual(new Set(stored))
+  },
+)
