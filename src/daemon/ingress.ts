@@ -1,4 +1,5 @@
 /** The door: reads what clients send, checks it, has it stored, and answers after the commit. */
+import { setTimeout } from 'node:timers/promises'
 import type { Router } from 'zeromq'
 import type { Clock } from '../clock.ts'
 import {
@@ -76,6 +77,10 @@ const LARGEST_FRAME = 64 * 2 ** 20
  */
 const MOST_UNSTORED = 32 * 2 ** 20
 
+/** How long an address that was ours may take to be free again, and the time between two tries, ms. */
+const BIND_AGAIN = 30_000
+const BIND_PAUSE = 5
+
 export class Ingress {
   readonly #options: IngressOptions
   #keys: ServerKeys | undefined
@@ -84,6 +89,8 @@ export class Ingress {
     turnedAway: (address, key) => this.#options.refused('key', notListed(address, key)),
   })
   #address = ''
+  /** One change of the keys at a time. */
+  #admitting: Promise<void> = Promise.resolve()
   #socket: Router | undefined
   #outbox: Outbox<(string | Buffer)[]> | undefined
   #reading: Promise<void> | undefined
@@ -111,13 +118,32 @@ export class Ingress {
    * From now on these decide who is let in. Where one is no longer among them, all connections are cut: ZeroMQ asks about
    * a client only when it connects. The others connect anew by themselves, and send again what was not answered.
    */
-  async admit(keys: ServerKeys): Promise<void> {
+  admit(keys: ServerKeys): Promise<void> {
+    const admitted = this.#admitting.then(() => this.#change(keys))
+    this.#admitting = admitted.catch(() => {})
+    return admitted
+  }
+
+  async #change(keys: ServerKeys): Promise<void> {
     const before = this.#keys
     if (before === undefined || this.#socket === undefined) return
     this.#keys = keys
     if ([...before.clients.keys()].every((key) => keys.clients.has(key))) return
     await this.#unbind()
-    await this.#bind(this.#address)
+    await this.#bindAgain()
+  }
+
+  /** ZeroMQ gives an address up a moment after the socket is closed: 48 of 150 bound too early. */
+  async #bindAgain(): Promise<void> {
+    const deadline = performance.now() + BIND_AGAIN
+    for (;;) {
+      try {
+        return await this.#bind(this.#address)
+      } catch (error) {
+        if (performance.now() > deadline) throw error
+        await setTimeout(BIND_PAUSE)
+      }
+    }
   }
 
   async #bind(address: string): Promise<void> {

@@ -33,7 +33,8 @@ export class Refusals {
     this.#counts.total++
     this.#counts[reason]++
     this.#fresh++
-    this.#latest = error
+    // Of a handshake nothing is known: it must not hide what tells who it was.
+    if (reason !== 'handshake' || this.#latest === undefined) this.#latest = error
     if (this.#timer === undefined) this.#tell()
   }
 

@@ -9,7 +9,7 @@ import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
 
 const SEED = Number(process.env.ZTASK_SEED ?? 1)
-const ROUNDS = Number(process.env.ZTASK_RUNS ?? 12)
+const ROUNDS = Number(process.env.ZTASK_RUNS ?? 8)
 const CALLS_A_ROUND = 400
 /** Seconds. */
 const TIMEOUT = 2

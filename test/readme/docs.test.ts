@@ -17,6 +17,7 @@ const textOf = (page: string): string => readFileSync(`${REPOSITORY}${page}`, 'u
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   'docs/codegen.md': 'test/readme/codegen.test.ts',
   'docs/dependencies.md': 'they measure the node_modules of a fresh clone, which this machine need not have',
+  'docs/reliability.md': 'campaigns of minutes: test/torture, test/power-loss and test/fuzz run short ones',
   'docs/security.md': 'test/security/keys.test.ts',
   'docs/wire.md': 'test/readme/wire.test.ts',
 }

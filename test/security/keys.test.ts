@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { close } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
 import type { RefusalCounts } from '../../src/model/refusal.ts'
+import { logLines } from '../harness/process.ts'
 import { freePort, makeProject, TestProject } from '../harness/project.ts'
 import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
@@ -146,7 +147,8 @@ describe('with keys', () => {
     const list = readFileSync(project.path('.ztask/keys/clients'), 'utf8')
     writeFileSync(project.path('.ztask/keys/clients'), list.replace(/.* billing\n/, ''))
     daemon.child.kill('SIGHUP')
-    await daemon.prints(/Keys read again: 1 client/)
+    await daemon.prints(/Keys read again: 1 client|could not/)
+    expect(daemon.stdout).not.toContain('could not be read again')
     await expect(billing.async('shut out')).rejects.toMatchObject({
       code: expect.stringMatching(/UNAVAILABLE|UNKNOWN/),
     })
@@ -167,6 +169,28 @@ describe('with keys', () => {
     )
     await project.hasRun('back')
     expect(project.ran()).not.toContain('shut out')
+  })
+
+  test('however often the address is given up and taken again, nobody is left before a closed door', async () => {
+    const project = await locked()
+    expect(await project.ztask('keys', 'billing')).toMatchObject({ code: 0 })
+    const daemon = await project.daemon()
+    const list = readFileSync(project.path('.ztask/keys/clients'), 'utf8')
+    for (let times = 1; times <= 20; times++)
+      for (const text of [list.replace(/.* billing\n/, ''), list]) {
+        writeFileSync(project.path('.ztask/keys/clients'), text)
+        daemon.child.kill('SIGHUP')
+        const told = text === list ? 2 : 1
+        await until(`${told} clients to be let in, ${times}`, () => {
+          const said = logLines(daemon.stdout).filter(({ msg }) =>
+            msg.startsWith(`Keys read again: ${told} client`),
+          )
+          return said.length >= times
+        })
+      }
+    expect(daemon.stdout).not.toContain('could not be read again')
+    await noteOf(project, '.ztask/keys').async('at last')
+    await project.hasRun('at last')
   })
 
   test('what is called meanwhile is stored once, whoever is cut', async () => {

@@ -9,7 +9,7 @@ const torture = async (...flags: string[]): Promise<{ report: CampaignReport; co
 }
 
 test('nothing that was acknowledged is lost, whatever is killed, frozen, cut, locked, filled and stepped', async () => {
-  const { report, code } = await torture('--seconds', '12', '--seed', '1')
+  const { report, code } = await torture('--seconds', '11', '--seed', '1')
   expect(report).toMatchObject({ lost: [], crashed: [], left: 0 })
   expect(report.repeats.filter(({ because }) => because === undefined)).toEqual([])
   expect(code).toBe(0)
@@ -20,7 +20,7 @@ test('nothing that was acknowledged is lost, whatever is killed, frozen, cut, lo
 })
 
 test('it would tell: a daemon that answers before it commits loses calls', async () => {
-  const { report, code } = await torture('--seconds', '10', '--seed', '3', '--early-ack')
+  const { report, code } = await torture('--seconds', '8', '--seed', '3', '--early-ack')
   expect(report.done['kill master']).toBeGreaterThan(0)
   expect(report.lost.length).toBeGreaterThan(0)
   expect(code).toBe(1)

@@ -64,3 +64,15 @@ test('what has not been told is told at the stop, once, and no timer is left', (
     ...{ total: 2, handshake: 1, key: 0, payload: 1, malformed: 0, version: 0, project: 0, task: 0 },
   })
 })
+
+test('a handshake that failed does not hide what else is to be told', () => {
+  refusals.add('handshake', new Error('first'))
+  refusals.add('handshake', new Error('nobody'))
+  refusals.add('key', new Error('who it was'))
+  refusals.add('handshake', new Error('nobody again'))
+  vi.advanceTimersByTime(1000)
+  expect(lines()).toEqual([
+    [1, 'first', 1],
+    [3, 'who it was', 4],
+  ])
+})
