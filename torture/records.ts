@@ -93,15 +93,17 @@ export class Records {
   /** A run that is not told to have ended may have: its outcome is lost with the master, or with the worker that had it. */
   repeats(incidents: readonly Incident[]): Repeat[] {
     const masters = incidents.filter(({ kind }) => kind === 'kill master')
-    const workers = new Map(incidents.map((incident) => [incident.pid, incident]))
+    // Several of one process, and of others: numbers come again.
+    const workers = Map.groupBy(
+      incidents.filter(({ kind }) => kind === 'kill worker'),
+      ({ pid }) => pid,
+    )
     return [...this.#runs].flatMap(([name, runs]) => {
       const whole = runs.filter(({ ended }) => ended !== undefined)
       return whole.slice(1).map((again, index) => {
         const { pid, begun } = whole[index] as Run
         const between = ({ at }: Incident): boolean => at > begun - TOLERANCE && at < again.begun + TOLERANCE
-        const killed = workers.get(pid)
-        if (killed?.kind === 'kill worker' && between(killed))
-          return { name, because: 'its worker was killed' }
+        if (workers.get(pid)?.some(between)) return { name, because: 'its worker was killed' }
         return { name, because: masters.some(between) ? 'the master was killed' : undefined }
       })
     })

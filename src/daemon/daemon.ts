@@ -11,7 +11,7 @@ import type { TaskSpec } from '../model/task-spec.ts'
 import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
-import { databaseFile, openStore } from '../store/open.ts'
+import { databaseFile, explained, openStore } from '../store/open.ts'
 import type { SqliteStore } from '../store/sqlite.ts'
 import { isLocal } from '../wire/address.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
@@ -81,7 +81,8 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   } catch (error) {
     await store?.close()
     lock.release()
-    throw error
+    // What the last daemon left is written before this one serves: the disk may be full just then.
+    throw explained(file, error as Error)
   }
 }
 

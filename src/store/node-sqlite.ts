@@ -76,19 +76,22 @@ export const cannotOpen = (file: string, cause: Error): DatabaseError =>
     { cause },
   )
 
-/** @throws DatabaseError with the file and the cure, where a statement failed for a fault of the file */
+/** @returns a DatabaseError with the file and the cure, where a statement failed for a fault of the file; else the error */
+export const explained = (file: string, error: Error): Error => {
+  const cure = cureOf(error)
+  if (cure === undefined) return error
+  return new DatabaseError(
+    `The database ${file} cannot be used: ${error.message}. ${cure}`,
+    { file },
+    { cause: error },
+  )
+}
+
 const explain = <T>(file: string, run: () => T): T => {
   try {
     return run()
   } catch (error) {
-    const cure = cureOf(error as Error)
-    if (cure === undefined) throw error
-    const { message } = error as Error
-    throw new DatabaseError(
-      `The database ${file} cannot be used: ${message}. ${cure}`,
-      { file },
-      { cause: error },
-    )
+    throw explained(file, error as Error)
   }
 }
 

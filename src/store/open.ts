@@ -2,6 +2,8 @@
 import { isAbsolute, join } from 'node:path'
 import { SqliteStore } from './sqlite.ts'
 
+export { explained } from './node-sqlite.ts'
+
 /** @returns the file that `sqlite:PATH` names, relative paths taken from the project's folder. */
 export const databaseFile = (database: string, root: string): string => {
   const path = database.replace(/^sqlite:(\/\/(?=\/))?/, '')
