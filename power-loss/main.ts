@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util'
 import { freePort } from '../bench/machine.ts'
 import { generator } from '../torture/generator.ts'
+import { type Row, tableOf } from '../torture/table.ts'
 import { PowerLossCampaign } from './campaign.ts'
 
 const { values } = parseArgs({
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 const campaign = new PowerLossCampaign(await freePort())
 const seed = Number(values.seed)
 const report = await campaign.run(Number(values.jobs), Number(values.cuts), generator(seed))
-const rows: [string, number][] = [
+const rows: Row[] = [
   ['jobs acknowledged', report.acknowledged],
   ['fsyncs of the write-ahead log', report.commits],
   ['fsyncs of the database (checkpoints)', report.checkpoints],
@@ -33,12 +34,6 @@ const rows: [string, number][] = [
   ['acknowledged and not there', report.lost],
 ]
 if (values.json) console.log(JSON.stringify(report))
-else
-  console.log(
-    [
-      `seed ${seed}`,
-      ...rows.map(([what, count]) => `| ${what.padEnd(40)} | ${`${count}`.padStart(8)} |`),
-    ].join('\n'),
-  )
+else console.log(`seed ${seed}\n${tableOf(rows)}`)
 for (const fault of report.corrupt.slice(0, 5)) console.error(fault)
 process.exit(report.early + report.corrupt.length + report.lost > 0 ? 1 : 0)

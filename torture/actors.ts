@@ -21,9 +21,9 @@ export class Actor {
     return this.#running
   }
 
-  async stop(signal: NodeJS.Signals): Promise<void> {
+  stop(signal: NodeJS.Signals): Promise<Ended> {
     this.#stopped = true
-    await this.#running.kill(signal)
+    return this.#running.kill(signal)
   }
 
   #run(): RunningProcess {

@@ -2,7 +2,7 @@
 import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Ended } from '../test/harness/process.ts'
+import { type Ended, processesIn } from '../test/harness/process.ts'
 import { TcpProxy } from '../test/harness/proxy.ts'
 import { Actor, startApplication, startDaemon, workersOf } from './actors.ts'
 import { type Disturbance, KINDS, type Kind, schedule } from './disturbances.ts'
@@ -43,6 +43,8 @@ const STEP = 3_600_000
 const REST = 180_000
 
 const DAEMON = 'the daemon'
+/** What a start may be refused with, in a sentence: its disk was full, or its workers were killed while they loaded. */
+const REFUSED = /^The (database .* cannot be (used|opened): .*|workers cannot load the code: .*SIGKILL.*)\n*$/
 
 const now = (): number => performance.timeOrigin + performance.now()
 
@@ -100,8 +102,7 @@ export class Campaign {
   /** It should end by the campaign's signals alone. */
   #look({ code, signal, stderr }: Ended, who: string): void {
     if (signal === 'SIGKILL') return
-    // A start that is refused says why, in a sentence: its disk was full, or its workers were killed while they loaded.
-    if (code === 1 && who === DAEMON && !/^\s+at /m.test(stderr)) this.#refused++
+    if (code === 1 && who === DAEMON && REFUSED.test(stderr)) this.#refused++
     else this.#crashed.push(`${who} ended: ${signal ?? code} ${stderr.slice(0, 2000)}`)
   }
 
@@ -119,7 +120,12 @@ export class Campaign {
     await Promise.all(this.#open)
     // Ahead of all that was ever due.
     this.#site.write('shift', `${2 * STEP}`)
-    await Promise.all(this.#applications.map((application) => application.stop('SIGTERM')))
+    // One that was just being started has no ear for it yet.
+    for (const { code, signal, stderr } of await Promise.all(
+      this.#applications.map((application) => application.stop('SIGTERM')),
+    ))
+      if (code !== 0 && signal !== 'SIGTERM')
+        this.#look({ code, signal, stderr, stdout: '' }, 'an application')
     const left = await this.#rest()
     if (!this.#records.check()) throw new Error('The database cannot be read, though nothing is done to it.')
     return {
@@ -146,7 +152,8 @@ export class Campaign {
 
   async #end(): Promise<void> {
     await Promise.all([this.#daemon, ...this.#applications].map((actor) => actor.stop('SIGKILL')))
-    while (workersOf(this.#site, 1).length > 0) await sleep(10)
+    // The workers follow their master; a disk in use cannot be taken away.
+    while (processesIn(this.#site.dir).length > 0) await sleep(10)
   }
 
   /** @returns whether there was something to do it to */

@@ -10,6 +10,7 @@
 import { parseArgs } from 'node:util'
 import { freePort } from '../bench/machine.ts'
 import { Campaign, type CampaignReport } from './campaign.ts'
+import { type Row, tableOf } from './table.ts'
 
 const { values } = parseArgs({
   options: {
@@ -24,7 +25,7 @@ const { values } = parseArgs({
 const duration = (values.minutes === undefined ? Number(values.seconds) : Number(values.minutes) * 60) * 1000
 const seed = Number(values.seed)
 
-const tableOf = ({
+const rowsOf = ({
   acknowledged,
   ended,
   lost,
@@ -34,9 +35,9 @@ const tableOf = ({
   crashed,
   omitted,
   left,
-}: CampaignReport): string => {
+}: CampaignReport): Row[] => {
   const reasons = Map.groupBy(repeats, ({ because }) => because ?? 'for no reason')
-  const rows: [string, string | number][] = [
+  return [
     ['calls acknowledged', acknowledged],
     ['jobs that have run', ended],
     ['lost', lost.length],
@@ -44,18 +45,16 @@ const tableOf = ({
     ['starts refused, with a reason', refused],
     ['processes that ended by themselves', crashed.length],
     ['ran twice', repeats.length],
-    ...[...reasons].map(([reason, all]): [string, number] => [`ran twice: ${reason}`, all.length]),
-    ...Object.entries(done).map(([kind, count]): [string, string | number] => [
-      kind,
-      omitted.some((one) => one === kind) ? 'not on this machine' : count,
-    ]),
+    ...[...reasons].map(([reason, all]): Row => [`ran twice: ${reason}`, all.length]),
+    ...Object.entries(done).map(
+      ([kind, count]): Row => [kind, omitted.some((one) => one === kind) ? 'not on this machine' : count],
+    ),
   ]
-  return rows.map(([what, count]) => `| ${what.padEnd(42)} | ${`${count}`.padStart(10)} |`).join('\n')
 }
 
 const report = await Campaign.run({ seed, duration, early: values['early-ack'] }, await freePort())
 if (values.json) console.log(JSON.stringify(report))
-else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(report)}`)
+else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(rowsOf(report))}`)
 const unexplained = report.repeats.filter(({ because }) => because === undefined)
 for (const name of [...report.lost.slice(0, 10), ...unexplained.slice(0, 10).map((one) => one.name)])
   console.error(name)

@@ -1,9 +1,8 @@
 /** The project that is tortured: an application of its own in a temporary folder, and what it writes down. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { EXECUTABLE, REPOSITORY } from '../test/harness/process.ts'
+import { makeApplication } from '../test/harness/application.ts'
 
 /**
  * Each run says when it begins and when it ends, by a clock that no disturbance steps. A name tells how long it lasts:
@@ -94,22 +93,17 @@ while (!stopping) {
 `
 
 export class Site {
-  readonly dir = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-torture-')))
+  readonly dir: string
   /** Whether the database has a small disk of its own, which can be filled. */
   readonly hasDisk: boolean
 
   constructor(url: string) {
-    for (const folder of ['src', 'runs', 'acknowledged', 'node_modules', '.ztask'])
-      mkdirSync(this.path(folder))
-    symlinkSync(REPOSITORY, this.path('node_modules/ztask'))
-    this.write('package.json', '{ "name": "torture", "type": "module" }')
-    this.write('ztask.config.ts', `export default { url: '${url}' }\n`)
-    this.write('src/tasks.ts', TASKS)
+    this.dir = makeApplication('torture', url, TASKS)
+    for (const folder of ['runs', 'acknowledged', '.ztask']) mkdirSync(this.path(folder), { recursive: true })
     this.write('clock.mjs', STEPPED_CLOCK)
     this.write('late-commits.mjs', LATE_COMMITS)
     this.write('application.mts', APPLICATION)
     this.hasDisk = this.#mount()
-    execFileSync(process.execPath, [EXECUTABLE, 'generate'], { cwd: this.dir })
   }
 
   path(file: string): string {
