@@ -19,7 +19,7 @@ import {
 export type { NotStored } from './commits/units.ts'
 
 export interface CommitsOptions {
-  readonly store: Pick<Store, 'commit' | 'isJobsFault'>
+  readonly store: Pick<Store, 'commit' | 'isJobsFault' | 'mayBeStored'>
   /** Jobs that are stored now and were not before. */
   readonly stored: (jobs: readonly Job[]) => void
   /** A job whose ending is stored now. */
@@ -47,9 +47,11 @@ export class Commits {
   readonly #options: CommitsOptions
   #arrivals: Arrival[] = []
   #changes: Change[] = []
+  /** Written, and perhaps on disk. They are written again, and answered when that has succeeded; nothing joins them. */
+  readonly #unsure = new Set<Arrival>()
   #scheduled = false
   #running: Promise<void> | undefined
-  #failing = false
+  #outage: Error | undefined
   #again: NodeJS.Timeout | undefined
   /** Neither their endings nor that they are failed can be written. They hold up nobody. */
   #stuck: Change[] = []
@@ -65,8 +67,18 @@ export class Commits {
    * @param together where one of them cannot be stored, none is
    */
   insert(jobs: readonly NewJob[], answer: Arrival['answer'], together = false): void {
-    this.#arrivals.push({ jobs, answer, together })
+    const arrival = { jobs, answer, together }
+    if (this.#outage !== undefined && this.#unsure.size > 0) return this.#turnAway(arrival, this.#outage)
+    this.#arrivals.push(arrival)
     this.#schedule()
+  }
+
+  /** What is written while nobody can say whether it is would become doubtful too, without end. */
+  #turnAway(arrival: Arrival, outage: Error): void {
+    const doubtful = new Set([...this.#unsure].flatMap(({ jobs }) => jobs.map(({ id }) => id)))
+    // Asked again by a client that has heard nothing.
+    if (arrival.jobs.some(({ id }) => doubtful.has(id))) this.#unsure.add(arrival)
+    else refuse(arrival, outage)
   }
 
   /**
@@ -107,7 +119,7 @@ export class Commits {
 
   /** Whether the database fails and so many outcomes wait for it that no more should come. */
   get isBehind(): boolean {
-    return this.#failing && this.#changes.length >= MOST_WAITING
+    return this.#outage !== undefined && this.#changes.length >= MOST_WAITING
   }
 
   #change(change: Change): void {
@@ -132,7 +144,7 @@ export class Commits {
     for (;;) {
       if (this.#running !== undefined) await this.#running
       else if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
-      else if (this.#changes.length === 0 || performance.now() >= deadline) break
+      else if (!this.#waits || performance.now() >= deadline) break
       else await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER / 10))
     }
     clearTimeout(this.#again)
@@ -140,6 +152,11 @@ export class Commits {
     return [...this.#changes, ...this.#stuck]
       .filter(({ marking }) => marking === undefined)
       .map(({ job }) => job)
+  }
+
+  /** Whether anything waits for a database that fails. */
+  get #waits(): boolean {
+    return this.#changes.length > 0 || this.#unsure.size > 0
   }
 
   #schedule(): void {
@@ -153,13 +170,13 @@ export class Commits {
     this.#running = this.#commit().finally(() => {
       this.#running = undefined
       // Changes that wait for the timer do not wait here; those that came while calls were refused have none.
-      const waits = this.#failing && this.#again !== undefined
-      if (this.#arrivals.length > 0 || (this.#changes.length > 0 && !waits)) this.#schedule()
+      const isTimed = this.#outage !== undefined && this.#again !== undefined
+      if (this.#arrivals.length > 0 || (this.#waits && !isTimed)) this.#schedule()
     })
   }
 
   async #commit(): Promise<void> {
-    const arrivals = this.#arrivals
+    const arrivals = this.#unsure.size === 0 ? this.#arrivals : [...this.#unsure, ...this.#arrivals]
     const changes = this.#changes
     this.#arrivals = []
     this.#changes = []
@@ -178,7 +195,10 @@ export class Commits {
       return
     }
     this.#healthy()
-    for (const { answer } of arrivals) answer(ALL_STORED)
+    for (const arrival of arrivals) {
+      this.#unsure.delete(arrival)
+      arrival.answer(ALL_STORED)
+    }
     for (const change of changes) this.#written(change)
     this.#options.stored(inserted)
   }
@@ -197,6 +217,7 @@ export class Commits {
     const { store } = this.#options
     const [failed, inserted] = await this.#halved(units, cause)
     const refused = new Map<Arrival, NotStored[]>()
+    const unsure = new Map<Arrival, number[]>()
     const waiting: Change[] = []
     let outage: Error | undefined
     for (const unit of units) {
@@ -207,13 +228,24 @@ export class Commits {
         const list = refused.get(unit.arrival) ?? []
         refused.set(unit.arrival, list)
         if (error === undefined) continue
+        if (!isBad && (store.mayBeStored(error) || this.#unsure.has(unit.arrival))) {
+          const places = unsure.get(unit.arrival) ?? []
+          unsure.set(unit.arrival, places)
+          for (let at = 0; at < unit.jobs.length; at++) places.push(unit.first + at)
+          continue
+        }
         const told = isBad ? notTaken(error, unit.arrival.together) : notWritten(error)
         for (let at = 0; at < unit.jobs.length; at++) list.push([unit.first + at, told])
       } else if (error === undefined) this.#written(unit.change)
       else if (isBad) this.#spoilt(unit.change, error)
       else waiting.push(unit.change)
     }
-    for (const [{ answer }, list] of refused) answer(list)
+    for (const [arrival, list] of refused) {
+      const places = unsure.get(arrival)
+      this.#unsure.delete(arrival)
+      if (places === undefined) arrival.answer(list)
+      else this.#unsure.add(remaining(arrival, places, list))
+    }
     this.#options.stored(inserted)
     if (outage === undefined) this.#healthy()
     else this.#failed(outage, [], waiting)
@@ -263,25 +295,27 @@ export class Commits {
   }
 
   #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
-    const error = notWritten(cause)
-    for (const { jobs, answer } of arrivals) answer(jobs.map((_, index) => [index, error]))
-    if (changes.length > 0) {
-      this.#changes = [...changes, ...this.#changes]
-      // One timer, however many commits fail meanwhile.
+    const isUnsure = this.#options.store.mayBeStored(cause)
+    for (const arrival of arrivals)
+      if (isUnsure || this.#unsure.has(arrival)) this.#unsure.add(arrival)
+      else refuse(arrival, cause)
+    if (changes.length > 0) this.#changes = [...changes, ...this.#changes]
+    // One timer, however many commits fail meanwhile.
+    if (changes.length > 0 || this.#unsure.size > 0) {
       this.#again ??= setTimeout(() => this.#retry(), RETRY_AFTER)
     }
-    if (!this.#failing) this.#options.health(cause)
-    this.#failing = true
+    if (this.#outage === undefined) this.#options.health(cause)
+    this.#outage = cause
   }
 
   #retry(): void {
     this.#again = undefined
-    if (this.#changes.length > 0) this.#schedule()
+    if (this.#waits) this.#schedule()
   }
 
   #healthy(): void {
-    if (this.#failing) this.#options.health(undefined)
-    this.#failing = false
+    if (this.#outage !== undefined) this.#options.health(undefined)
+    this.#outage = undefined
   }
 }
 
@@ -292,6 +326,22 @@ const ending = (job: Job, next: Job | undefined): Change => ({
   instead: undefined,
   stuckBy: undefined,
 })
+
+/** @returns those of an arrival's jobs that are in these places; of the others it is known which are not stored */
+const remaining = (
+  { jobs, answer, together }: Arrival,
+  places: readonly number[],
+  known: readonly NotStored[],
+): Arrival => ({
+  jobs: places.flatMap((place) => jobs[place] ?? []),
+  together,
+  answer: (later) => answer([...known, ...later.map(([at, error]) => [places[at] ?? 0, error] as const)]),
+})
+
+const refuse = ({ jobs, answer }: Arrival, cause: Error): void => {
+  const error = notWritten(cause)
+  answer(jobs.map((_, index) => [index, error]))
+}
 
 const notWritten = (cause: Error): StorageError =>
   new StorageError(

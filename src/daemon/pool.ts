@@ -322,6 +322,8 @@ export class Pool {
   #gone(member: Member, exit: Exit): void {
     const { order, relieved, isolated, broken } = member
     const worked = this.#options.gone(member, exit, order, broken)
+    // Those of a generation to come are replaced when it takes over; those of one that has retired, never.
+    if (member.generation !== this.#generation?.number) return
     // One that is isolated may have been wanted again since it was told to go.
     if (order === undefined ? !relieved : isolated) this.#replace(member, worked || order !== undefined)
   }

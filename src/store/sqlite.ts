@@ -1,8 +1,9 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Job, Turn } from '../model/job.ts'
-import { kyselyOver, openFile } from './node-sqlite.ts'
+import { BUSY_TIMEOUT, kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { listRows, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
@@ -12,6 +13,16 @@ import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.
 const NODE = 1
 /** SQLITE_TOOBIG, SQLITE_CONSTRAINT (a trigger's RAISE too), SQLITE_MISMATCH */
 const JOBS_FAULTS = [18, 19, 20]
+/**
+ * SQLITE_NOMEM, SQLITE_IOERR_FSYNC, _DIR_FSYNC, _SHMSIZE, _SHMMAP: they may come when the last frame of a commit is written,
+ * and whoever opens the database next finds it.
+ */
+const AFTER_WRITING = [7, 1034, 1290, 4874, 5386]
+/** SQLITE_BUSY */
+const BUSY = 5
+/** For how long a commit waits while another process holds the database: less than a call may take, ms. */
+const LOCK_PATIENCE = 4000
+const LOCK_PAUSE = 10
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
 
@@ -20,6 +31,8 @@ export class SqliteStore implements Store {
   readonly kysely: Kysely<Schema>
   readonly #db: DatabaseSync
   #prepared: SqliteStatements | undefined
+  /** When another process was first found to hold the database, and has held it since. */
+  #lockedSince: number | undefined
 
   constructor(file: string) {
     this.#db = openFile(file)
@@ -35,7 +48,7 @@ export class SqliteStore implements Store {
   async commit(batch: Batch): Promise<readonly Job[]> {
     const statements = this.#statements
     const inserted: Job[] = []
-    this.#db.exec('begin immediate')
+    await this.#begin()
     try {
       for (const job of batch.insert) {
         const stored = statements.insert(job)
@@ -50,6 +63,33 @@ export class SqliteStore implements Store {
       throw error
     }
     return inserted
+  }
+
+  /**
+   * Waits with the event loop free: in SQLite's own wait the daemon would answer nobody. What comes after a wait in vain
+   * waits no longer: it has perhaps waited for that one.
+   */
+  async #begin(): Promise<void> {
+    for (;;) {
+      this.#db.exec('pragma busy_timeout = 0')
+      try {
+        this.#db.exec('begin immediate')
+        this.#lockedSince = undefined
+        return
+      } catch (error) {
+        if ((error as { errcode?: number }).errcode !== BUSY) throw error
+        this.#lockedSince ??= performance.now()
+        if (performance.now() - this.#lockedSince > LOCK_PATIENCE) throw error
+      } finally {
+        this.#db.exec(`pragma busy_timeout = ${BUSY_TIMEOUT}`)
+      }
+      await setTimeout(LOCK_PAUSE)
+    }
+  }
+
+  mayBeStored(error: Error): boolean {
+    const { errcode } = error as Error & { errcode?: number }
+    return errcode !== undefined && AFTER_WRITING.includes(errcode)
   }
 
   isJobsFault(error: Error): boolean {

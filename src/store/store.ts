@@ -52,11 +52,16 @@ export interface Store {
    * Makes a batch durable, all of it or nothing.
    *
    * @returns the inserted jobs as they now are; a job whose id was there already is not among them
-   * @throws the database's own error; nothing of the batch is then stored
+   * @throws the database's own error; nothing of the batch is then stored, or all of it where `mayBeStored`
    */
   commit(batch: Batch): Promise<readonly Job[]>
   /** @returns whether a commit failed for what one of its jobs is, and would have succeeded without it */
   isJobsFault(error: Error): boolean
+  /**
+   * @returns whether a commit failed when it was perhaps written already: should the daemon die now, the next may find it.
+   *   That is over when a later commit has succeeded
+   */
+  mayBeStored(error: Error): boolean
   /** @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one */
   nearest(limit: number, after?: Turn): Promise<readonly Job[]>
   /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */

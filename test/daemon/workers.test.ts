@@ -59,7 +59,7 @@ test('a worker that is told to go while it loads goes when it has loaded, and ru
   expect(project.ran()).toContain('stop')
 })
 
-test('a worker that dies before its siblings are ready is replaced', async () => {
+test('a worker that dies before its siblings are ready is replaced, and once', async () => {
   const project = await withStartup(`
   try {
     mkdirSync('first')
@@ -71,7 +71,17 @@ test('a worker that dies before its siblings are ready is replaced', async () =>
   setTimeout(() => process.exit(3), 50)
 `)
   await project.daemon(['--workers', '2'])
-  await until('two workers', async () => (await workersOf(project)).length === 2)
+  const [pid] = await until('two workers', async () => {
+    const pids = await workersOf(project)
+    return pids.length === 2 && pids
+  })
+  // It is replaced later than one too many would have been.
+  process.kill(pid ?? 0, 'SIGKILL')
+  const after = await until('another', async () => {
+    const pids = await workersOf(project)
+    return pids.length > 1 && !pids.includes(pid ?? 0) && pids
+  })
+  expect(after).toHaveLength(2)
 })
 
 test('workers that die young are replaced after growing pauses', async () => {

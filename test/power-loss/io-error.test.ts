@@ -1,7 +1,7 @@
 /** The disk fails under the daemon: system calls that fail on purpose, by strace. */
 import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
-import { StorageError } from '../../dist/src/index.js'
+import { OutcomeUnknownError, StorageError } from '../../dist/src/index.js'
 import { EXECUTABLE, logLines, RunningProcess } from '../harness/process.ts'
 import { makeProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
@@ -10,7 +10,6 @@ const canTrace = spawnSync('strace', ['-q', '-o', '/dev/null', 'true']).status =
 const CALLS = 60
 
 test.skipIf(!canTrace).for([
-  ['an fsync', 'fsync:error=EIO:when=40..42'],
   ['a write', 'pwrite64:error=EIO:when=100..104'],
   ['a write to a full disk', 'pwrite64:error=ENOSPC:when=100..120'],
 ] as const)(
@@ -52,5 +51,73 @@ test.skipIf(!canTrace).for([
     expect(said.filter((msg) => msg.startsWith('The database works again'))).toHaveLength(1)
     expect(project.sql('pragma integrity_check')).toEqual([{ integrity_check: 'ok' }])
     expect(new Set(project.rows().map(({ id }) => id))).toEqual(new Set(stored))
+  },
+)
+
+test.skipIf(!canTrace)(
+  'an fsync fails: its job is perhaps there, so nobody is told that it is not, and it is stored when that works again',
+  async () => {
+    const project = await makeProject()
+    const fault = 'inject=fsync,fdatasync:error=EIO:when=40..43'
+    const daemon = new RunningProcess(
+      [
+        ...['-f', '--seccomp-bpf', '-q', '-o', 'trace', '-e', 'trace=fsync,fdatasync', '-e', fault],
+        ...[process.execPath, EXECUTABLE, 'daemon', '--noreload'],
+      ],
+      project.dir,
+      {},
+      'strace',
+    )
+    const { pid } = JSON.parse(await daemon.prints(/Listening on/)) as { pid: number }
+    const { note } = project.client({ callTimeout: 30 })
+    const stored: string[] = []
+    try {
+      for (let i = 0; i < CALLS; i++) stored.push((await note.after(3600, `call ${i}`)).id)
+    } finally {
+      process.kill(pid, 'SIGKILL')
+      await daemon.ended
+    }
+    const said = logLines(daemon.stdout).map(({ msg }) => msg)
+    expect(said.filter((msg) => msg.startsWith('The database fails'))).toHaveLength(1)
+    expect(said.filter((msg) => msg.startsWith('The database works again'))).toHaveLength(1)
+    expect(project.rows().map(({ id }) => id)).toEqual(stored)
+  },
+)
+
+test.skipIf(!canTrace)(
+  'fsyncs fail until the daemon is killed: the job that is there afterwards was not refused',
+  async () => {
+    const project = await makeProject()
+    const fault = 'inject=fsync,fdatasync:error=EIO:when=40+'
+    const daemon = new RunningProcess(
+      [
+        ...['-f', '--seccomp-bpf', '-q', '-o', 'trace', '-e', 'trace=fsync,fdatasync', '-e', fault],
+        ...[process.execPath, EXECUTABLE, 'daemon', '--noreload'],
+      ],
+      project.dir,
+      {},
+      'strace',
+    )
+    const { pid } = JSON.parse(await daemon.prints(/Listening on/)) as { pid: number }
+    const { note } = project.client({ callTimeout: 2 })
+    const stored: string[] = []
+    let failed: Error | undefined
+    try {
+      while (failed === undefined && stored.length < CALLS)
+        await note.after(3600, `call ${stored.length}`).then(
+          ({ id }) => stored.push(id),
+          (error: Error) => {
+            failed = error
+          },
+        )
+    } finally {
+      process.kill(pid, 'SIGKILL')
+      await daemon.ended
+    }
+    expect(failed).toBeInstanceOf(OutcomeUnknownError)
+    const rows = project.rows().map(({ id }) => id)
+    expect(rows.slice(0, stored.length)).toEqual(stored)
+    // It was written, and only its fsync failed: to refuse it would have been untrue.
+    expect(rows).toHaveLength(stored.length + 1)
   },
 )

@@ -67,7 +67,11 @@ beforeEach(async () => {
   broken = gate = undefined
   atOnce = underWay = 0
   commits = new Commits({
-    store: { commit: commitTo(sqlite), isJobsFault: (error) => sqlite.isJobsFault(error) },
+    store: {
+      commit: commitTo(sqlite),
+      isJobsFault: (error) => sqlite.isJobsFault(error),
+      mayBeStored: (error) => sqlite.mayBeStored(error),
+    },
     stored: (jobs) => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },
@@ -635,6 +639,118 @@ describe('drained', () => {
     commits.settle(a, undefined)
     await commits.drained()
     expect(await rows()).toEqual([])
+  })
+})
+
+describe('a commit that fails when it is perhaps written', () => {
+  /** SQLITE_IOERR_FSYNC */
+  const fsync = (): Error => Object.assign(new Error('disk I/O error'), { errcode: 1034 })
+
+  test('is answered when it has been written again, and not before', async () => {
+    broken = fsync()
+    insert('a')
+    await turns()
+    expect(told).toEqual(['ill: disk I/O error'])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told).toEqual(['ill: disk I/O error', 'well', 'answer a', 'stored a'])
+    expect(await rows()).toEqual(['a queued'])
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(asked).toHaveLength(2)
+  })
+
+  test('is not refused for what fails later; what arrives then is', async () => {
+    broken = fsync()
+    insert('a')
+    await turns()
+    broken = new Error(FULL)
+    insert('b')
+    await turns()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(told).toEqual(['ill: disk I/O error', 'answer b: refused'])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told.slice(2)).toEqual(['well', 'answer a', 'stored a'])
+    expect(await rows()).toEqual(['a queued'])
+  })
+
+  test('what arrives meanwhile is refused unwritten, but what was asked before is answered with it', async () => {
+    broken = fsync()
+    insert('a')
+    await turns()
+    insert('b')
+    insert('a')
+    await turns()
+    expect(told).toEqual(['ill: disk I/O error', 'answer b: refused'])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(told.slice(2)).toEqual(['well', 'answer a', 'answer a', 'stored a'])
+    expect(await rows()).toEqual(['a queued'])
+  })
+
+  test('is answered, too, where it was asked again while it was being written', async () => {
+    broken = fsync()
+    insert('a')
+    await turns()
+    broken = undefined
+    let go = () => {}
+    gate = new Promise((resolve) => {
+      go = resolve
+    })
+    await vi.advanceTimersByTimeAsync(250)
+    insert('a')
+    go()
+    await turns()
+    await vi.advanceTimersByTimeAsync(1000)
+    await turns()
+    expect(told.filter((what) => what === 'answer a')).toHaveLength(2)
+    expect(await rows()).toEqual(['a queued'])
+  })
+
+  test('while one of its jobs is bad: that one is refused, the others are written again, and it is answered once', async () => {
+    sqlite.kysely.executeQuery(
+      sql`create trigger no before insert on jobs when new.id = 'bad' begin select raise(abort, 'no'); end`.compile(
+        sqlite.kysely,
+      ),
+    )
+    let left = 2
+    gate = {
+      // biome-ignore lint/suspicious/noThenProperty: counts the commits that begin.
+      then: (go: () => void) => {
+        if (--left < 0) broken = fsync()
+        go()
+      },
+    } as unknown as Promise<void>
+    const answers: [number, string][][] = []
+    commits.insert(['a', 'bad', 'c', 'd'].map(newJob), (notStored) =>
+      answers.push(notStored.map(([at, error]) => [at, error.message])),
+    )
+    await turns()
+    expect(answers).toEqual([])
+    gate = broken = undefined
+    await vi.advanceTimersByTimeAsync(1000)
+    await turns()
+    expect(answers).toEqual([[[1, expect.stringContaining('does not take this job: no')]]])
+    expect((await rows()).toSorted()).toEqual(['a queued', 'c queued', 'd queued'])
+  })
+
+  test('holds up the end of the daemon for as long as the outcomes do', async () => {
+    broken = fsync()
+    insert('a')
+    await turns()
+    let drained = false
+    void commits.drained(60_000).then(() => {
+      drained = true
+    })
+    await turns()
+    expect(drained).toBe(false)
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(500)
+    await turns()
+    expect([drained, told.at(-2)]).toEqual([true, 'answer a'])
   })
 })
 

@@ -18,7 +18,7 @@ const prepared = new Set<string>()
 /** Every member of the store that was asked for. */
 const used = new Set<PropertyKey>()
 /** Of these none reads a row. */
-const NO_QUERIES = ['constructor', 'isJobsFault', 'close']
+const NO_QUERIES = ['constructor', 'isJobsFault', 'mayBeStored', 'close']
 
 const jobOf = (index: number): NewJob => ({
   ...{ id: `job ${index}`, task: `task ${index % 10}`, args: '["a"]', created: index },
