@@ -5,6 +5,7 @@
 import { StorageError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
 import type { Store } from '../store/store.ts'
+import { Doubtful } from './commits/doubtful.ts'
 import { halve } from './commits/halve.ts'
 import {
   type Arrival,
@@ -28,6 +29,8 @@ export interface CommitsOptions {
   readonly unstorable: (job: Job, next: Job | undefined, error: Error) => Job
   /** Nor does it take that: the row stays what it was, and the job does not run again before its end is written. */
   readonly stuck: (job: Job, error: Error) => void
+  /** Whether a job of this id ended a short while ago. */
+  readonly hasEnded: (id: string) => boolean
   /** The database fails, or works again. */
   readonly health: (error: Error | undefined) => void
 }
@@ -47,8 +50,9 @@ export class Commits {
   readonly #options: CommitsOptions
   #arrivals: Arrival[] = []
   #changes: Change[] = []
-  /** Written, and perhaps on disk. They are written again, and answered when that has succeeded; nothing joins them. */
-  readonly #unsure = new Set<Arrival>()
+  readonly #doubtful = new Doubtful()
+  /** Arrivals that came while a commit was under way, which may end one of their jobs. */
+  readonly #overtaken = new Set<Arrival>()
   #scheduled = false
   #running: Promise<void> | undefined
   #outage: Error | undefined
@@ -65,19 +69,24 @@ export class Commits {
    * Stores new jobs with the next commit, then answers.
    *
    * @param together where one of them cannot be stored, none is
+   * @param waits told where the answer may take as long as the disk does
    */
-  insert(jobs: readonly NewJob[], answer: Arrival['answer'], together = false): void {
-    const arrival = { jobs, answer, together }
-    if (this.#outage !== undefined && this.#unsure.size > 0) return this.#turnAway(arrival, this.#outage)
+  insert(
+    jobs: readonly NewJob[],
+    answer: Arrival['answer'],
+    together = false,
+    waits: Arrival['waits'] = undefined,
+  ): void {
+    const arrival = { jobs, answer, together, waits }
+    if (this.#outage !== undefined && this.#doubtful.size > 0) return this.#turnAway(arrival, this.#outage)
+    if (this.#running !== undefined) this.#overtaken.add(arrival)
     this.#arrivals.push(arrival)
     this.#schedule()
   }
 
-  /** What is written while nobody can say whether it is would become doubtful too, without end. */
   #turnAway(arrival: Arrival, outage: Error): void {
-    const doubtful = new Set([...this.#unsure].flatMap(({ jobs }) => jobs.map(({ id }) => id)))
-    // Asked again by a client that has heard nothing.
-    if (arrival.jobs.some(({ id }) => doubtful.has(id))) this.#unsure.add(arrival)
+    if (this.#doubtful.joins(arrival)) return
+    if (this.#doubtful.concerns(arrival)) this.#doubtful.add(arrival)
     else refuse(arrival, outage)
   }
 
@@ -124,7 +133,8 @@ export class Commits {
 
   #change(change: Change): void {
     this.#changes.push(change)
-    this.#schedule()
+    // While the database fails it is tried by the clock: not for each job that ends.
+    if (this.#again === undefined) this.#schedule()
   }
 
   /** Resolves when the next commit has ended, well or not. */
@@ -156,7 +166,7 @@ export class Commits {
 
   /** Whether anything waits for a database that fails. */
   get #waits(): boolean {
-    return this.#changes.length > 0 || this.#unsure.size > 0
+    return this.#changes.length > 0 || this.#doubtful.size > 0
   }
 
   #schedule(): void {
@@ -176,7 +186,9 @@ export class Commits {
   }
 
   async #commit(): Promise<void> {
-    const arrivals = this.#unsure.size === 0 ? this.#arrivals : [...this.#unsure, ...this.#arrivals]
+    const fresh =
+      this.#overtaken.size === 0 ? this.#arrivals : this.#arrivals.map((one) => this.#unended(one))
+    const arrivals = this.#doubtful.size === 0 ? fresh : [...this.#doubtful.arrivals, ...fresh]
     const changes = this.#changes
     this.#arrivals = []
     this.#changes = []
@@ -195,12 +207,18 @@ export class Commits {
       return
     }
     this.#healthy()
-    for (const arrival of arrivals) {
-      this.#unsure.delete(arrival)
-      arrival.answer(ALL_STORED)
-    }
+    for (const arrival of arrivals) this.#doubtful.settle(arrival)(ALL_STORED)
     for (const change of changes) this.#written(change)
     this.#options.stored(inserted)
+  }
+
+  /** What the last commit ended is stored already, and must not be stored anew: sent again, it had found its row still there. */
+  #unended(arrival: Arrival): Arrival {
+    if (!this.#overtaken.delete(arrival)) return arrival
+    const places = [...arrival.jobs.keys()].filter(
+      (at) => !this.#options.hasEnded((arrival.jobs[at] as NewJob).id),
+    )
+    return places.length === arrival.jobs.length ? arrival : remaining(arrival, places, [])
   }
 
   #written({ job, next, marking, stuckBy }: Change): void {
@@ -217,7 +235,7 @@ export class Commits {
     const { store } = this.#options
     const [failed, inserted] = await this.#halved(units, cause)
     const refused = new Map<Arrival, NotStored[]>()
-    const unsure = new Map<Arrival, number[]>()
+    const doubtful = new Map<Arrival, number[]>()
     const waiting: Change[] = []
     let outage: Error | undefined
     for (const unit of units) {
@@ -228,9 +246,9 @@ export class Commits {
         const list = refused.get(unit.arrival) ?? []
         refused.set(unit.arrival, list)
         if (error === undefined) continue
-        if (!isBad && (store.mayBeStored(error) || this.#unsure.has(unit.arrival))) {
-          const places = unsure.get(unit.arrival) ?? []
-          unsure.set(unit.arrival, places)
+        if (!isBad && (store.mayBeStored(error) || this.#doubtful.has(unit.arrival))) {
+          const places = doubtful.get(unit.arrival) ?? []
+          doubtful.set(unit.arrival, places)
           for (let at = 0; at < unit.jobs.length; at++) places.push(unit.first + at)
           continue
         }
@@ -241,10 +259,10 @@ export class Commits {
       else waiting.push(unit.change)
     }
     for (const [arrival, list] of refused) {
-      const places = unsure.get(arrival)
-      this.#unsure.delete(arrival)
-      if (places === undefined) arrival.answer(list)
-      else this.#unsure.add(remaining(arrival, places, list))
+      const places = doubtful.get(arrival)
+      const answer = this.#doubtful.settle(arrival)
+      if (places === undefined) answer(list)
+      else this.#doubtful.add(remaining({ ...arrival, answer }, places, list))
     }
     this.#options.stored(inserted)
     if (outage === undefined) this.#healthy()
@@ -295,13 +313,13 @@ export class Commits {
   }
 
   #failed(cause: Error, arrivals: readonly Arrival[], changes: readonly Change[]): void {
-    const isUnsure = this.#options.store.mayBeStored(cause)
+    const isDoubtful = this.#options.store.mayBeStored(cause)
     for (const arrival of arrivals)
-      if (isUnsure || this.#unsure.has(arrival)) this.#unsure.add(arrival)
+      if (isDoubtful || this.#doubtful.has(arrival)) this.#doubtful.add(arrival)
       else refuse(arrival, cause)
     if (changes.length > 0) this.#changes = [...changes, ...this.#changes]
     // One timer, however many commits fail meanwhile.
-    if (changes.length > 0 || this.#unsure.size > 0) {
+    if (changes.length > 0 || this.#doubtful.size > 0) {
       this.#again ??= setTimeout(() => this.#retry(), RETRY_AFTER)
     }
     if (this.#outage === undefined) this.#options.health(cause)
@@ -329,12 +347,13 @@ const ending = (job: Job, next: Job | undefined): Change => ({
 
 /** @returns those of an arrival's jobs that are in these places; of the others it is known which are not stored */
 const remaining = (
-  { jobs, answer, together }: Arrival,
+  { jobs, answer, together, waits }: Arrival,
   places: readonly number[],
   known: readonly NotStored[],
 ): Arrival => ({
   jobs: places.flatMap((place) => jobs[place] ?? []),
   together,
+  waits,
   answer: (later) => answer([...known, ...later.map(([at, error]) => [places[at] ?? 0, error] as const)]),
 })
 

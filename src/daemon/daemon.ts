@@ -169,7 +169,7 @@ export class Daemon {
       judge: (task) => ring.catalogue.judge(task, settings.unknownTask),
       isRecent: (id) => ring.isRecent(id),
       isStored: (id) => ring.isStored(id),
-      insert: (jobs, answer, together) => ring.insert(jobs, answer, together),
+      insert: (jobs, answer, together, waits) => ring.insert(jobs, answer, together, waits),
       ask: (verb, params) => commands.run(verb, params),
       refused: (reason, error) => this.#refusals.add(reason, error),
       unanswered: (error) => this.#journal.unanswered(error),

@@ -44,11 +44,15 @@ export interface IngressOptions {
   readonly isRecent: (id: string) => boolean
   /** Is on disk, whichever commit put it there. */
   readonly isStored: (id: string) => Promise<boolean>
-  /** Stores jobs, all or none where they go `together`, then answers which of them are not stored. */
+  /**
+   * Stores jobs, all or none where they go `together`, then answers which of them are not stored. Where that may take as
+   * long as the disk does, `waits` is told.
+   */
   readonly insert: (
     jobs: readonly NewJob[],
     answer: (notStored: readonly NotStored[]) => void,
     together: boolean,
+    waits: () => void,
   ) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
   /** A message, a job or a connection that is not served. */
@@ -244,14 +248,19 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    const bytes = frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    let bytes = frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
     this.#unstored += bytes
-    const answered = (answer: DaemonMessage): void => {
+    // Once: what waits for a disk that fails is no more while it does, and must not shut the door to all others.
+    const counted = (): void => {
       this.#stored(bytes)
+      bytes = 0
+    }
+    const answered = (answer: DaemonMessage): void => {
+      counted()
       reply(answer)
     }
-    if (message.together === true) this.#enqueueAll(message, arrived, answered)
-    else this.#enqueue(message, arrived, answered)
+    if (message.together === true) this.#enqueueAll(message, arrived, answered, counted)
+    else this.#enqueue(message, arrived, answered, counted)
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
@@ -285,7 +294,12 @@ export class Ingress {
     )
   }
 
-  #enqueue({ seq, jobs: sent }: Enqueue, arrived: number, reply: (message: DaemonMessage) => void): void {
+  #enqueue(
+    { seq, jobs: sent }: Enqueue,
+    arrived: number,
+    reply: (message: DaemonMessage) => void,
+    waits: () => void,
+  ): void {
     if (sent.length > MOST_JOBS)
       return reply({
         kind: 'refused',
@@ -313,11 +327,16 @@ export class Ingress {
         answer()
       })
     }
-    this.#options.insert(jobs, inserted, false)
+    this.#options.insert(jobs, inserted, false, waits)
   }
 
   /** All or none: the first that is refused speaks for all. */
-  #enqueueAll({ seq, jobs: sent }: Enqueue, arrived: number, reply: (message: DaemonMessage) => void): void {
+  #enqueueAll(
+    { seq, jobs: sent }: Enqueue,
+    arrived: number,
+    reply: (message: DaemonMessage) => void,
+    waits: () => void,
+  ): void {
     const refuse = (error: ErrorRecord): void => reply({ kind: 'refused', seq, error })
     if (sent.length > MOST_TOGETHER)
       return refuse(this.#refusal('malformed', tooMany(sent.length, MOST_TOGETHER)))
@@ -341,7 +360,7 @@ export class Ingress {
         .isStored(first.id)
         .then((stored) => (stored ? reply({ kind: 'stored', seq }) : refuse(failed[1].toJSON())))
     }
-    this.#options.insert(jobs, answer, true)
+    this.#options.insert(jobs, answer, true, waits)
   }
 
   /** @returns of jobs that could not be inserted those that an earlier message has not stored already */

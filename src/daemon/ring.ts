@@ -102,6 +102,7 @@ export class Ring {
         return settle(job, { kind: 'unstorable', failure: unstorable(next, error) }, clock.now()) ?? job
       },
       stuck: (job, error) => journal.stuck(job, error),
+      hasEnded: (id) => this.#recent.has(id),
       health: (error) => {
         journal.databaseHealth(error)
         if (error === undefined) this.#pump()
@@ -203,8 +204,9 @@ export class Ring {
     jobs: readonly NewJob[],
     answer: (notStored: readonly NotStored[]) => void,
     together: boolean,
+    waits?: () => void,
   ): void {
-    this.#commits.insert(jobs, answer, together)
+    this.#commits.insert(jobs, answer, together, waits)
   }
 
   /** Whether a job of this id is on disk, as far as the database can be read. */

@@ -7,7 +7,7 @@ import { DatabaseError } from '../model/errors.ts'
 import type { Schema } from './schema.ts'
 
 /** How long a statement waits for another process's lock, ms; in WAL mode only writers meet. */
-export const BUSY_TIMEOUT = 5000
+const BUSY_TIMEOUT = 5000
 
 /** Arguments are nobody's to read but the daemon's user's, nor is the folder that is made for them. */
 const MODE = 0o600

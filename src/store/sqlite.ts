@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Job, Turn } from '../model/job.ts'
-import { BUSY_TIMEOUT, kyselyOver, openFile } from './node-sqlite.ts'
+import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { listRows, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
@@ -23,6 +23,7 @@ const BUSY = 5
 /** For how long a commit waits while another process holds the database: less than a call may take, ms. */
 const LOCK_PATIENCE = 4000
 const LOCK_PAUSE = 10
+const LOCK_FORGOTTEN = 1000
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
 
@@ -31,8 +32,10 @@ export class SqliteStore implements Store {
   readonly kysely: Kysely<Schema>
   readonly #db: DatabaseSync
   #prepared: SqliteStatements | undefined
-  /** When another process was first found to hold the database, and has held it since. */
-  #lockedSince: number | undefined
+  /** SQLite itself waits for a lock no more: there are others to serve. */
+  #isOpen = false
+  /** When another process was found to hold the database, first and lastly, on the monotonic clock. */
+  #locked: { readonly since: number; readonly last: number } | undefined
 
   constructor(file: string) {
     this.#db = openFile(file)
@@ -46,9 +49,14 @@ export class SqliteStore implements Store {
   }
 
   async commit(batch: Batch): Promise<readonly Job[]> {
+    return this.#whenFree(() => this.#commit(batch))
+  }
+
+  /** In one piece: no other statement of this connection may get into its transaction. */
+  #commit(batch: Batch): readonly Job[] {
     const statements = this.#statements
     const inserted: Job[] = []
-    await this.#begin()
+    this.#db.exec('begin immediate')
     try {
       for (const job of batch.insert) {
         const stored = statements.insert(job)
@@ -66,22 +74,25 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Waits with the event loop free: in SQLite's own wait the daemon would answer nobody. What comes after a wait in vain
-   * waits no longer: it has perhaps waited for that one.
+   * Runs what writes. Where another process holds the database it waits with the event loop free: in SQLite's own wait
+   * the daemon would answer nobody. What comes after a wait in vain waits no longer: it has perhaps waited for that one.
    */
-  async #begin(): Promise<void> {
+  async #whenFree<T>(write: () => T | Promise<T>): Promise<T> {
+    if (!this.#isOpen) this.#db.exec('pragma busy_timeout = 0')
+    this.#isOpen = true
     for (;;) {
-      this.#db.exec('pragma busy_timeout = 0')
       try {
-        this.#db.exec('begin immediate')
-        this.#lockedSince = undefined
-        return
+        const written = await write()
+        this.#locked = undefined
+        return written
       } catch (error) {
-        if ((error as { errcode?: number }).errcode !== BUSY) throw error
-        this.#lockedSince ??= performance.now()
-        if (performance.now() - this.#lockedSince > LOCK_PATIENCE) throw error
-      } finally {
-        this.#db.exec(`pragma busy_timeout = ${BUSY_TIMEOUT}`)
+        if (!isBusy(error as Error)) throw error
+        const now = performance.now()
+        // One that nobody has looked at for a while is another lock.
+        const since =
+          this.#locked !== undefined && now - this.#locked.last < LOCK_FORGOTTEN ? this.#locked.since : now
+        this.#locked = { since, last: now }
+        if (now - since > LOCK_PATIENCE) throw error
       }
       await setTimeout(LOCK_PAUSE)
     }
@@ -204,10 +215,16 @@ export class SqliteStore implements Store {
     list: readonly string[] | undefined,
     run: (part: readonly string[] | undefined) => Promise<number>,
   ): Promise<number> {
-    if (list === undefined) return run(undefined)
+    if (list === undefined) return this.#whenFree(() => run(undefined))
     let total = 0
     for (let at = 0; at < list.length; at += IDS_A_STATEMENT)
-      total += await run(list.slice(at, at + IDS_A_STATEMENT))
+      total += await this.#whenFree(() => run(list.slice(at, at + IDS_A_STATEMENT)))
     return total
   }
+}
+
+/** A statement of Kysely's has SQLite's error as its cause. */
+const isBusy = (error: Error): boolean => {
+  const { errcode } = (error.cause ?? error) as { errcode?: number }
+  return errcode !== undefined && (errcode & 0xff) === BUSY
 }

@@ -78,6 +78,7 @@ beforeEach(async () => {
     ended: (job, next) => mine.push(`ended ${job.id} ${next?.state ?? 'gone'}`),
     unstorable: (job, _, error) => unstorable(job, error, mine),
     stuck: (job) => mine.push(`stuck ${job.id}`),
+    hasEnded: (id) => mine.includes(`ended ${id} gone`),
     health: (error) => mine.push(error === undefined ? 'well' : `ill: ${error.message}`),
   })
 })
@@ -584,6 +585,37 @@ describe('while the database fails', () => {
   })
 })
 
+test('a job that is sent again while the commit that ends it is under way is not stored anew', async () => {
+  const [a] = (await running('a')) as [Job]
+  let open = (): void => {}
+  gate = new Promise((resolve) => {
+    open = resolve
+  })
+  commits.settle(a, undefined)
+  await turns()
+  insert('new', 'a')
+  insert('a')
+  open()
+  await turns()
+  expect(told).toEqual(['ended a gone', 'answer new,a', 'answer a', 'stored new'])
+  expect(await rows()).toEqual(['new queued'])
+})
+
+test('while the database fails, outcomes are tried by the clock and not each as it comes', async () => {
+  const jobs = await running('a', 'b', 'c', 'd')
+  broken = new Error(FULL)
+  for (const job of jobs) {
+    commits.settle(job, undefined)
+    await turns()
+  }
+  expect(asked).toHaveLength(1)
+  broken = undefined
+  await vi.advanceTimersByTimeAsync(250)
+  await turns()
+  expect(asked).toHaveLength(2)
+  expect(await rows()).toEqual([])
+})
+
 describe('drained', () => {
   const drains = async (): Promise<boolean> => {
     let done = false
@@ -735,6 +767,29 @@ describe('a commit that fails when it is perhaps written', () => {
     await turns()
     expect(answers).toEqual([[[1, expect.stringContaining('does not take this job: no')]]])
     expect((await rows()).toSorted()).toEqual(['a queued', 'c queued', 'd queued'])
+  })
+
+  test('however often it is asked again, its jobs are written once, and nobody else waits for it', async () => {
+    broken = fsync()
+    let waits = 0
+    const answered: number[] = []
+    for (let time = 0; time < 10; time++) {
+      commits.insert(
+        ['a', 'b'].map(newJob),
+        () => answered.push(time),
+        false,
+        () => waits++,
+      )
+      await turns()
+    }
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(asked.at(-1)?.insert.map(({ id }) => id)).toEqual(['a', 'b'])
+    expect(waits).toBe(10)
+    // A client that asks again has lost the connection on which it had asked before.
+    expect(answered).toEqual([6, 7, 8, 9])
+    expect(await rows()).toEqual(['a queued', 'b queued'])
   })
 
   test('holds up the end of the daemon for as long as the outcomes do', async () => {

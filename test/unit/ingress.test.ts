@@ -2,14 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import { systemClock } from '../../src/clock.ts'
-import { Ingress } from '../../src/daemon/ingress.ts'
+import { Ingress, type IngressOptions } from '../../src/daemon/ingress.ts'
 import { freePort } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
-test('a daemon that is behind reads no more until it has stored some, and nothing is lost', async () => {
+const MESSAGES = 100
+
+/** A door whose jobs go to `insert`, and a client that sends a hundred messages of 1 MiB each. */
+const flooded = async (
+  insert: IngressOptions['insert'],
+): Promise<{ socket: Dealer; sending: Promise<void> }> => {
   const url = `tcp://127.0.0.1:${await freePort()}`
-  const waiting: (() => void)[] = []
-  let inserted = 0
   const ingress = new Ingress({
     ...{
       clock: systemClock,
@@ -22,28 +25,33 @@ test('a daemon that is behind reads no more until it has stored some, and nothin
     judge: () => undefined,
     isRecent: () => false,
     isStored: async () => false,
-    insert: (jobs, answer) => {
-      inserted += jobs.length
-      waiting.push(() => answer([]))
-    },
+    insert,
     ask: async () => undefined,
     refused: (_, error) => expect.unreachable(error.message),
     unanswered: (error) => expect.unreachable(error.message),
   })
   await ingress.open(url)
   onTestFinished(() => ingress.close())
-
-  const MESSAGES = 100
   const socket = new Dealer({ linger: 0, immediate: true })
   onTestFinished(() => socket.close())
   socket.connect(url)
   const args = JSON.stringify(['x'.repeat(2 ** 20 - 100)])
-  const sending = (async () => {
+  const send = async (): Promise<void> => {
     for (let seq = 0; seq < MESSAGES; seq++) {
       const message = { kind: 'enqueue', project: 'p', seq, jobs: [[randomUUID(), 't', args]] }
       await socket.send(['ztask/1', JSON.stringify(message)])
     }
-  })()
+  }
+  return { socket, sending: send() }
+}
+
+test('a daemon that is behind reads no more until it has stored some, and nothing is lost', async () => {
+  const waiting: (() => void)[] = []
+  let inserted = 0
+  const { socket, sending } = await flooded((jobs, answer) => {
+    inserted += jobs.length
+    waiting.push(() => answer([]))
+  })
   await until('it to be behind', () => inserted >= 32)
   // It goes on with each answer and no sooner: 32 MiB, and the message that goes beyond it.
   for (let answered = 0; answered < MESSAGES; answered++) {
@@ -60,4 +68,12 @@ test('a daemon that is behind reads no more until it has stored some, and nothin
     answers.add(JSON.parse(String(body)).seq)
   }
   expect(answers.size).toBe(MESSAGES)
+})
+
+test('what waits for a disk that fails shuts the door to nobody', async () => {
+  const { socket, sending } = await flooded((_jobs, _answer, _together, waits) => waits())
+  await sending
+  await socket.send(['ztask/1', JSON.stringify({ kind: 'hello', project: 'p' })])
+  const [, body] = await socket.receive()
+  expect(JSON.parse(String(body))).toMatchObject({ kind: 'welcome' })
 })

@@ -4,10 +4,11 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseTooNewError } from '../../src/model/errors.ts'
 import { byTurn, type Job, type NewJob, settle } from '../../src/model/job.ts'
@@ -477,6 +478,32 @@ describe('SQLite', () => {
     }
     // 2 is FULL, https://www.sqlite.org/pragma.html#pragma_synchronous
     expect([await pragma('journal_mode'), await pragma('synchronous')]).toEqual(['wal', 2])
+    await store.close()
+  })
+
+  test('a lock is waited for, though a commit has waited in vain for an earlier one', async () => {
+    const store = new SqliteStore(file)
+    await migrate(store.kysely)
+    const other = new DatabaseSync(file, { timeout: 5000 })
+    const commit = (id: string) => store.commit({ insert: [newJob(id)], save: [], remove: [] })
+    let now = 0
+    let step = 900
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      now += step
+      return now
+    })
+    onTestFinished(() => clock.mockRestore())
+    other.exec('begin immediate')
+    await expect(commit('a')).rejects.toThrow('database is locked')
+    other.exec('rollback')
+    now += 2000
+    step = 0
+    other.exec('begin immediate')
+    const patient = commit('b')
+    await setImmediate()
+    other.exec('rollback')
+    other.close()
+    expect(ids(await patient)).toEqual(['b'])
     await store.close()
   })
 

@@ -13,6 +13,8 @@ export interface Arrival {
   readonly answer: (notStored: readonly NotStored[]) => void
   /** They are stored all of them or none. */
   readonly together: boolean
+  /** Told where the answer may take as long as the disk does: others are not to wait for it. */
+  readonly waits?: (() => void) | undefined
 }
 
 /** Who waits for a mark: its run goes on meanwhile, or is about to begin. */
