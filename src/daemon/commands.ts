@@ -200,7 +200,10 @@ export class Commands {
       if (!mine && (await queue.cancel(job))) return 'signalled'
       if (mine || queue.withdraw(job)) {
         // Read once more, now that nobody else can change it: since it was found it may have run, or been cancelled.
-        const still = await store.find(id)
+        const still = await store.find(id).catch((error: unknown) => {
+          queue.restored(job)
+          throw error
+        })
         if (still?.state === job.state) return this.#remove(still)
         if (still === undefined) queue.removed(job)
         else queue.restored(still)

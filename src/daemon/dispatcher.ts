@@ -250,7 +250,7 @@ export class Dispatcher {
 
   #ward(): Slot | undefined {
     return [...this.#slots.values()].find(
-      ({ closed, worker, runs }) => worker.isolated && !closed && runs.size === 0,
+      ({ closed, stuck, worker, runs }) => worker.isolated && !closed && !stuck && runs.size === 0,
     )
   }
 

@@ -245,7 +245,9 @@ export class Ring {
     const marked = await store.marked()
     const underWay = marked.filter(({ mark }) => mark === 'started' || mark === 'trial')
     const tried = underWay.filter(({ mark }) => mark === 'trial')
-    const [culprit] = underWay.length === 1 ? underWay : tried.length === 1 ? tried : []
+    // What is cancelled was under way, too.
+    const alone = underWay.length === 1 && !marked.some(({ mark }) => mark === 'cancelled')
+    const [culprit] = alone ? underWay : tried.length === 1 ? tried : []
     const endings: [Job, Job | undefined][] = []
     for (const job of marked) {
       if (job.mark === 'suspect') continue
@@ -355,6 +357,8 @@ export class Ring {
   #calledBack(worker: Worker, runs: readonly Run[]): void {
     const back = runs.flatMap(({ number }) => this.#dispatcher.end(number, worker) ?? [])
     if (back.length === 0) return
+    // Suspects have no other worker, and are not to wait for what an earlier one left behind.
+    if (worker.isolated) this.#exchange(worker)
     this.#dispatcher.stuck(worker)
     this.#pulse.ask(worker, () => {
       this.#dispatcher.turned(worker)
@@ -362,6 +366,13 @@ export class Ring {
     })
     for (const run of back) this.#unbegun(run)
     this.#pump()
+  }
+
+  /** Another takes the place of a worker, which ends when it can. */
+  #exchange(worker: Worker): void {
+    this.#dispatcher.close(worker)
+    this.#options.relieve(worker)
+    this.#options.retire(worker)
   }
 
   /**
@@ -383,7 +394,11 @@ export class Ring {
         // Nobody waits for it any more: it goes the way of the others.
         if (late) return this.#calledBack(worker, back)
         clearTimeout(timer)
-        resolve(back.some(({ number }) => this.#dispatcher.end(number, worker) !== undefined))
+        const mine = back.flatMap(({ number }) => this.#dispatcher.end(number, worker) ?? [])
+        for (const one of mine) this.#stops.ended(one)
+        resolve(mine.length > 0)
+        // There is room for another.
+        this.#pump()
       })
     })
   }

@@ -35,6 +35,8 @@ interface Relieved {
   killed: boolean
 }
 
+/** setTimeout fires at once for more, ms: 24 days. */
+const LONGEST = 2 ** 31 - 1
 /** How long an event loop that turns may take to answer, ms. */
 const PONG = 250
 
@@ -54,7 +56,7 @@ export class Stops {
     this.#clear(run.number)
     this.#timeouts.set(
       run.number,
-      setTimeout(() => this.stop(run, 'timeout'), timeout),
+      setTimeout(() => this.stop(run, 'timeout'), Math.min(timeout, LONGEST)),
     )
   }
 

@@ -67,13 +67,32 @@ const SHAPES: {
   left: () => true,
   pong: () => true,
   ready: ({ tasks }) => Array.isArray(tasks),
-  broken: ({ failure }) => typeof failure === 'object' && failure !== null,
+  broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',
   ended: ({ ended, worked, begun }) =>
     typeof worked === 'number' &&
     typeof begun === 'number' &&
     Array.isArray(ended) &&
-    ended.every((one) => Array.isArray(one) && typeof one[1]?.kind === 'string'),
+    ended.every((one) => Array.isArray(one) && isOutcome(one[1])),
+}
+
+const isOutcome = (said: Partial<Outcome> | null | undefined): boolean => {
+  switch (said?.kind) {
+    case 'succeeded':
+    case 'unbegun':
+      return true
+    case 'threw':
+      return isFailure(said.failure)
+    case 'missing':
+      return typeof said.reason === 'string'
+    default:
+      return false
+  }
+}
+
+const isFailure = (said: unknown): boolean => {
+  const { name, message, stack } = (said ?? {}) as Partial<Failure>
+  return typeof name === 'string' && typeof message === 'string' && typeof stack === 'string'
 }
 
 /** What a worker is told in its environment, as JSON, before it runs a line. */

@@ -19,6 +19,8 @@ const DEEDS: Record<string, (detail: string) => unknown> = {
   wait: (detail) => until(detail),
   // Computes until the file is there.
   pause: (detail) => { while (!existsSync(detail)); },
+  // The same, when it has ended.
+  'leave-pause': (detail) => { setTimeout(() => { say('pauses:' + detail); while (!existsSync(detail)); }, 20) },
   forever: () => new Promise(() => setInterval(() => {}, 1000)),
   hoard: () => { for (;;) hoard.push(new Array(10_000).fill(Math.random())) },
   exit: () => process.exit(3),

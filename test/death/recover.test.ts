@@ -59,6 +59,20 @@ test('B12: several are suspects: they run one at a time, and only the one that k
   await until('the others to have succeeded', () => project.rows().every(({ id }) => !rest.includes(id)))
 })
 
+test('one beside which a cancelled one was under way is a suspect, and pays nothing', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '5', '--kill-grace', '60'])
+  const { once } = project.calls(TASKS)
+  await once.async('wait', 'go')
+  const other = await once.async('forever', 'x')
+  await marked(project, 'started', 2)
+  expect(await other.cancel()).toBe('signalled')
+  await daemon.kill('SIGKILL')
+  project.write('go', '')
+  await project.daemon()
+  await until('both to be gone, none of them failed', () => project.rows().length === 0)
+})
+
 test('a daemon that ends in order leaves no marks', async () => {
   const project = await deedsProject()
   const daemon = await project.daemon(['--shutdown-timeout', '0.2'])

@@ -109,3 +109,37 @@ test('a daemon that ends with stocks in its workers leaves what has not begun in
   for (const [id, name] of jobs) expect(times(project, `done:${name}`), name).toBe(left.has(id) ? 0 : 1)
   expect(project.rows().every(({ attempts, mark }) => attempts === 0 && mark === null)).toBe(true)
 })
+
+test('a job with a timeout that is cancelled before it begins leaves nothing that ends its worker later', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon([
+    ...['--workers', '1', '--concurrency', '10', '--hang-timeout', '0.5', '--kill-grace', '0.2'],
+  ])
+  const { once, onceTimed, lasting } = project.calls(TASKS)
+  await once.async('return', 'first')
+  await project.hasRun('done:first')
+  const [, behind] = await Promise.all([once.async('pause', 'release'), onceTimed.async('return', 'behind')])
+  expect(await behind.cancel()).toBe('removed')
+  project.write('release', '')
+  await project.hasRun('done:release')
+  // It runs for longer than the other would have had.
+  await lasting.async(1500, 'neighbour')
+  await until('all to have ended', () => project.rows().length === 0)
+  expect(daemon.stdout).not.toMatch(/Killing|gets no more/)
+})
+
+test('the room of a job that is cancelled before it begins is the next one’s', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '1', '--concurrency', '1'])
+  const { once } = project.calls(TASKS)
+  await once.async('return', 'first')
+  await project.hasRun('done:first')
+  // It ends, and leaves a loop behind it in which its worker begins nothing.
+  await once.async('leave-pause', 'release')
+  await project.hasRun('pauses:release')
+  const [cancelled, next] = await Promise.all([once.async('return', 'a'), once.async('return', 'b')])
+  expect(await cancelled.cancel()).toBe('removed')
+  project.write('release', '')
+  await until('the next to run', () => project.rows().every(({ id }) => id !== next.id))
+  expect(project.ran()).not.toContain('done:a')
+})

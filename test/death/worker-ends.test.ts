@@ -5,7 +5,7 @@ import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
 const DEEDS = `
-import { appendFileSync, existsSync } from 'node:fs'
+import { appendFileSync, existsSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { currentJob, task } from 'ztask'
 
@@ -26,10 +26,21 @@ export const dieOnce = task({ retryCount: 3, retryAfter: 0.3 }, async (name: str
   say('end:' + name + ':' + attempt)
 })
 export const leaveSpin = task({ retryCount: 0 }, async () => { setTimeout(() => { say('spins'); for (;;) {} }, 20); say('leaveSpin') })
+// Its worker computes as soon as its outcome is on its way.
+export const leaveLoop = task({ retryCount: 0 }, async (name: string) => {
+  say('loop:' + name)
+  await until('go')
+  if (name !== 'first') return
+  const send = process.send!.bind(process) as (...told: unknown[]) => boolean
+  process.send = ((...told: unknown[]) => { const sent = send(...told); while (!existsSync('end')); return sent }) as typeof process.send
+})
 export const exit7 = task({ retryCount: 0 }, async (file: string) => { say('exit7'); await until(file); process.exit(7) })
-export const sendRubbish = task({ retryCount: 0 }, async () => {
-  for (const rubbish of [null, 7, 'ready', { kind: 'ended' }, { kind: 'ended', ended: [null], worked: 0, begun: 0 }])
-    process.send?.(rubbish)
+export const sendRubbish = task({ retryCount: 0 }, async (run: number) => {
+  const told = [null, [run, null], [run, { kind: 'threw' }], [run, { kind: 'missing' }]]
+  const ended = told.map((one) => ({ kind: 'ended', ended: [one], worked: 0, begun: 0 }))
+  for (const rubbish of [null, 7, 'ready', { kind: 'ended' }, { kind: 'broken', failure: {} }, ...ended]) process.send?.(rubbish)
+  // The lifeline: an easy mistake, with a file descriptor that was closed twice.
+  for (const line of ['hello', '{}', '[null]']) writeSync(3, line + '\\n')
   await sleep(50)
   say('sentRubbish')
 })
@@ -48,8 +59,8 @@ if (process.env.SPIN_AT_TOP === '1') for (;;) {}
 const BYE = 'export const bye = async () => { await new Promise((resolve) => setTimeout(resolve, 1000)) }'
 
 const TASKS = [
-  ...['say1', 'wait', 'overdue', 'dieOnce', 'leaveSpin', 'exit7', 'sendRubbish', 'badCause', 'badProxy'],
-  'top',
+  ...['say1', 'wait', 'overdue', 'dieOnce', 'leaveSpin', 'leaveLoop', 'exit7', 'sendRubbish', 'badCause'],
+  ...['badProxy', 'top'],
 ] as const
 
 const make = (config?: string): Promise<TestProject> =>
@@ -79,6 +90,22 @@ test('a worker of suspects that is killed for a timeout is replaced: the next su
   await until('both to be over', () => project.rows().every(({ state }) => state === 'failed'))
   expect(failures(project)).toEqual([['overdue', 'failed', 'TimeoutError']])
   expect(project.ran().filter((what) => what === 'done:go')).toHaveLength(1)
+})
+
+test('suspects do not wait for a loop that an earlier one left behind in their worker', async () => {
+  const project = await make()
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '3'])
+  const { leaveLoop } = project.calls(TASKS)
+  const jobs = await Promise.all(['first', 'second', 'third'].map((name) => leaveLoop?.async(name)))
+  for (const name of ['first', 'second', 'third']) await project.hasRun(`loop:${name}`)
+  process.kill(project.runs()[0]?.pid as number, 'SIGKILL')
+  await project.hasRun('loop:first', 2)
+  project.write('go', '')
+  await until('all to have ended', () => isGone(project))
+  const calls = daemon.stdout.split('\n').filter((line) => line.includes('Calling leaveLoop'))
+  // Once together, once alone, and for the second perhaps once more, before the loop was noticed.
+  expect(calls.filter((line) => line.includes(jobs[1]?.id ?? '')).length).toBeLessThanOrEqual(3)
+  project.write('end', '')
 })
 
 test('a suspect is not handed to a worker that is on its way out, however long its onExit takes', async () => {
@@ -183,7 +210,8 @@ test('what user code sends over the channel of its worker harms nobody', async (
   const project = await make()
   const daemon = await project.daemon(['--workers', '1'])
   const { sendRubbish } = project.calls(TASKS)
-  await sendRubbish?.async()
+  // The first run of a first start.
+  await sendRubbish?.async(2 ** 32)
   await project.hasRun('sentRubbish')
   await until('it to have ended', () => isGone(project))
   expect(daemon.hasEnded).toBe(false)

@@ -6,9 +6,10 @@ import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { Commands, idleQueue } from '../../src/daemon/commands.ts'
-import type { NewJob } from '../../src/model/job.ts'
+import type { Job, NewJob } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
 
 let folder: string
 let store: SqliteStore
@@ -68,4 +69,22 @@ test('jobs that are too large to be listed together are refused with the cure, b
     'The arguments of these jobs are more than 128 MB together. List fewer (--limit), or one (ztask show ID).',
   )
   expect(await commands.run('list', { limit: 2 })).toHaveLength(2)
+})
+
+test('a cancel that cannot read the job a second time puts it back', async () => {
+  await insert(1)
+  let reads = 0
+  const failing: Store = Object.create(store, {
+    find: {
+      value: async (id: string) => {
+        if (++reads === 2) throw new Error('disk I/O error')
+        return store.find(id)
+      },
+    },
+  })
+  const restored: string[] = []
+  const queue = { ...idleQueue, restored: ({ id }: Job) => void restored.push(id) }
+  const over = new Commands({ store: failing, clock: systemClock, queue, facts: () => ({}) })
+  await expect(over.run('cancel', { ids: ['0'] })).rejects.toThrow('disk I/O error')
+  expect(restored).toEqual(['0'])
 })

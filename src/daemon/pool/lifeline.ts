@@ -13,9 +13,9 @@ export class Lifeline {
     this.#socket = socket
     const lines = createInterface({ input: socket })
     lines.on('line', (line) => {
-      const said = JSON.parse(line) as number | readonly number[]
+      const said = read(line)
       if (typeof said === 'number') begun(said)
-      else this.#asked.shift()?.(said)
+      else if (said !== undefined) this.#asked.shift()?.(said)
     })
     // The worker is gone: its exit says so. The interface hands on what the socket says.
     socket.on('error', () => {})
@@ -26,5 +26,15 @@ export class Lifeline {
   recall(places: readonly number[], told: (places: readonly number[]) => void): void {
     this.#asked.push(told)
     this.#socket.write(`${JSON.stringify(places)}\n`)
+  }
+}
+
+/** @returns what a worker says, or nothing where user code has written into its file descriptor */
+const read = (line: string): number | readonly number[] | undefined => {
+  try {
+    const said: unknown = JSON.parse(line)
+    return [said].flat().every(Number.isInteger) ? (said as number | readonly number[]) : undefined
+  } catch {
+    return undefined
   }
 }
