@@ -1,6 +1,7 @@
 /** The settings: one list of them, with what each is checked by, its default and where else it may be set. */
 import { inspect } from 'node:util'
 import { ConfigError } from './model/errors.ts'
+import { masked } from './model/masked.ts'
 import { nearest } from './model/nearest.ts'
 
 /** What a call does that could not be sent within `callTimeout`: reject, or run the task in the caller. */
@@ -219,7 +220,9 @@ export const checked = <K extends keyof Settings>(
   const wrong = item === undefined ? value : listed(value)[item]
   const place = item === undefined ? '' : `[${item}]`
   const named = inFile ? `${key}${place} in ${source}` : `${source}${place}`
-  const shown = inspect(wrong, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
+  // What is in an object is not shown: a password may stand there by itself.
+  const depth = Array.isArray(wrong) ? 0 : -1
+  const shown = masked(inspect(wrong, { depth, breakLength: Number.POSITIVE_INFINITY }))
   throw new ConfigError(`${named} is ${shown}: it must be ${expected}.`, { setting: key, source })
 }
 

@@ -8,6 +8,7 @@ import { systemClock } from '../clock.ts'
 import type { Project } from '../config.ts'
 import { Commands, idleQueue } from '../daemon/commands.ts'
 import { DaemonUnavailableError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import { takeLock } from '../store/lock.ts'
 import { migrate, refuseOlder } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
@@ -66,13 +67,13 @@ const askDatabase = async (
   verb: Verb,
   params: unknown,
 ): Promise<unknown> => {
-  process.stderr.write(`No daemon answers: this is what ${file} holds.\n`)
+  process.stderr.write(`No daemon answers: this is what ${masked(file)} holds.\n`)
   const store = openStore(file)
   try {
     // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.
     if (READING.includes(verb)) await refuseOlder(store.kysely, file)
     else await migrate(store.kysely)
-    const facts = { workers: [], generation: 0, version, project: settings.project, database: file }
+    const facts = { workers: [], generation: 0, version, project: settings.project, database: masked(file) }
     const commands = new Commands({
       store,
       clock: systemClock,

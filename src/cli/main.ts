@@ -1,6 +1,7 @@
 /** The commands: one file each. Exit codes: 0 success, 1 a failure that is explained, 2 wrong usage. */
 import { Command, CommanderError } from 'commander'
 import { ConfigError, ZtaskError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import { addCompletion } from './completion.ts'
 import { addDaemon } from './daemon.ts'
 import { withEnvFile } from './env-file.ts'
@@ -38,6 +39,8 @@ const build = (): Command => {
     .helpCommand(false)
     .showSuggestionAfterError(true)
     .showHelpAfterError('(--help shows what there is)')
+    // A flag that is misspelt is repeated with its value.
+    .configureOutput({ outputError: (text, write) => write(masked(text)) })
     .exitOverride()
   for (const add of PARTS) add(program)
   // Commander passes its settings on only to commands that it makes itself.

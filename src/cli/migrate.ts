@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DatabaseLockedError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import { takeLock } from '../store/lock.ts'
 import { fakeMigration, listMigrations, migrate, NONE_APPLIED } from '../store/migrate.ts'
 import { databaseFile, openStore } from '../store/open.ts'
@@ -24,7 +25,9 @@ export const addMigrate = (program: Command): void => {
       if (flags.list && !existsSync(file)) return show(NONE_APPLIED, flags.json === true)
       const lock = flags.list ? undefined : takeLock(file, 1000)
       if (lock === undefined && !flags.list)
-        throw new DatabaseLockedError(`${file} is held by a daemon. Stop it first.`, { file })
+        throw new DatabaseLockedError(`${masked(file)} is held by a daemon. Stop it first.`, {
+          file: masked(file),
+        })
       const store = openStore(file)
       try {
         if (flags.list) show(await listMigrations(store.kysely), flags.json === true)

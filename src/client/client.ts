@@ -11,6 +11,7 @@ import {
   RegistryNotLoadedError,
   UnserializableArgumentError,
 } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import type { Job } from '../model/task.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs } from '../wire/codec.ts'
@@ -105,7 +106,7 @@ export class Client {
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
-      console.warn(`ztask: no daemon at ${settings.url}: running ${task} here${delayed}`)
+      console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here${delayed}`)
       await this.#perform(id, task, encoded)
     }
     return endedJob(id, false)
@@ -127,7 +128,7 @@ export class Client {
       return await connectionTo(settings).enqueueAll(jobs, size)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
-      console.warn(`ztask: no daemon at ${settings.url}: running ${task} here, ${jobs.length} times`)
+      console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here, ${jobs.length} times`)
       return this.#performAll(jobs)
     }
   }

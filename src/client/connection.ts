@@ -15,6 +15,7 @@ import {
   fromRecord,
   OutcomeUnknownError,
 } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import type { Job } from '../model/task.ts'
 import {
   type ClientMessage,
@@ -82,6 +83,7 @@ const BYTES_IN_FLIGHT = 8 * 2 ** 20
 const TICK = 20
 
 export class Connection {
+  /** As errors show it. */
   readonly #url: string
   readonly #project: string
   readonly #timeout: number
@@ -106,7 +108,7 @@ export class Connection {
    */
   constructor(url: string, project: string, timeout: number, keys?: string, clock: Clock = systemClock) {
     this.#timeout = timeout
-    this.#url = url
+    this.#url = masked(url)
     this.#project = project
     this.#clock = clock
     this.#socket = new DealerSocket({

@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Dealer } from 'zeromq'
 import { ConfigError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import { readClientKeys } from '../wire/keys.ts'
 import { Outbox } from '../wire/outbox.ts'
 
@@ -132,7 +133,7 @@ export class DealerSocket {
 
 const cannotConnect = (url: string, cause: Error): ConfigError =>
   new ConfigError(
-    `No connection can be made to ${url}: ${cause.message}. Check ZTASKD_URL.`,
-    { url },
+    `No connection can be made to ${masked(url)}: ${cause.message}. Check ZTASKD_URL.`,
+    { url: masked(url) },
     { cause },
   )

@@ -6,6 +6,7 @@ import { generatedFiles, type Project } from '../config.ts'
 import type { Logger } from '../log.ts'
 import { ConfigError, DaemonError, DatabaseLockedError, GenerateError } from '../model/errors.ts'
 import type { LogOptions } from '../model/log-options.ts'
+import { masked } from '../model/masked.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
@@ -112,7 +113,7 @@ export class Daemon {
     this.#lock = lock
     this.#store = store
     const { root, settings } = options.project
-    this.#journal = new Journal(options.log, databaseFile(settings.database, root))
+    this.#journal = new Journal(options.log, masked(databaseFile(settings.database, root)))
     this.#refusals = new Refusals((report) => this.#journal.refused(report))
     const ring = new Ring({
       store,
@@ -259,8 +260,8 @@ export class Daemon {
     if (replayFailed) this.#journal.replayed(await this.#store.retryFailed(systemClock.now()))
     await this.#ingress.open(settings.bind)
     this.#journal.started({
-      url: settings.bind,
-      database: databaseFile(settings.database, root),
+      url: masked(settings.bind),
+      database: masked(databaseFile(settings.database, root)),
       workers,
       concurrency,
       project: settings.project,
@@ -363,16 +364,16 @@ export class Daemon {
       refused: this.#refusals.counts,
       version,
       pid: process.pid,
-      url: project.settings.bind,
+      url: masked(project.settings.bind),
       project: project.settings.project,
-      database: databaseFile(project.settings.database, project.root),
+      database: masked(databaseFile(project.settings.database, project.root)),
     }
   }
 }
 
 const unguarded = (bind: string): ConfigError =>
   new ConfigError(
-    `${bind} can be reached from other hosts, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind tcp://127.0.0.1:PORT.`,
+    `${masked(bind)} can be reached from other hosts, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind tcp://127.0.0.1:PORT.`,
     { setting: 'bind' },
   )
 
@@ -395,10 +396,11 @@ const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {
   await store.close()
   // Where a command holds it, the row is of a daemon that is gone.
   const daemon = holder !== undefined && isAlive(holder.pid) ? holder : undefined
-  const who = daemon === undefined ? 'another process' : `another daemon (pid ${daemon.pid}, ${daemon.url})`
+  const url = daemon && masked(daemon.url)
+  const who = daemon === undefined ? 'another process' : `another daemon (pid ${daemon.pid}, ${url})`
   return new DatabaseLockedError(
-    `${file} is held by ${who}. Stop it, or give this one another database (--database, ZTASKD_DATABASE).`,
-    { file, pid: daemon?.pid, url: daemon?.url },
+    `${masked(file)} is held by ${who}. Stop it, or give this one another database (--database, ZTASKD_DATABASE).`,
+    { file: masked(file), pid: daemon?.pid, url },
   )
 }
 

@@ -12,6 +12,7 @@ import {
   ZtaskError,
 } from '../model/errors.ts'
 import type { NewJob } from '../model/job.ts'
+import { masked } from '../model/masked.ts'
 import type { RefusalReason } from '../model/refusal.ts'
 import { isTaken } from '../wire/address.ts'
 import type { ServerKeys } from '../wire/keys.ts'
@@ -430,5 +431,10 @@ const cannotBind = (address: string, cause: NodeJS.ErrnoException): DaemonError 
     cause.code === 'EADDRINUSE'
       ? 'another process uses it. Stop that one, or choose another url (ZTASKD_URL, --url)'
       : `${cause.message}. Choose another url (ZTASKD_URL, --url)`
-  return new DaemonError(`${address} cannot be bound: ${why}.`, { address, reason: cause.code }, { cause })
+  const shown = masked(address)
+  return new DaemonError(
+    `${shown} cannot be bound: ${why}.`,
+    { address: shown, reason: cause.code },
+    { cause },
+  )
 }

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, realpathSync, statfsSync } from 'node:fs'
 import { dirname, join, parse } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseLockedError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import { cannotOpen, FOLDER_MODE, makePrivate } from './node-sqlite.ts'
 
 /** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
@@ -24,8 +25,8 @@ const refuseNetwork = (folder: string): void => {
   const kind = NETWORK_FILE_SYSTEMS[statfsSync(folder).type >>> 0]
   if (kind !== undefined)
     throw new DatabaseLockedError(
-      `${folder} is on a network file system (${kind}), where SQLite's locks do not hold. Put the database on a local disk: ZTASKD_DATABASE=sqlite:/var/lib/ztask/ztask.db.`,
-      { folder, kind },
+      `${masked(folder)} is on a network file system (${kind}), where SQLite's locks do not hold. Put the database on a local disk: ZTASKD_DATABASE=sqlite:/var/lib/ztask/ztask.db.`,
+      { folder: masked(folder), kind },
     )
 }
 

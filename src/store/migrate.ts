@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import { Migrator, NO_MIGRATIONS } from 'kysely/migration'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseError, DatabaseTooNewError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import type { Schema } from './schema.ts'
 import type { MigrationState } from './store.ts'
 
@@ -68,8 +69,8 @@ export const refuseOlder = async (db: Kysely<Schema>, file: string): Promise<voi
   const missing = (await listMigrations(db)).filter(({ applied }) => !applied).map(({ name }) => name)
   if (missing.length > 0)
     throw new DatabaseError(
-      `The database ${file} lacks ${missing.join(', ')}: it was made by an older ztask. Copy it, then run npx ztask migrate, or start the daemon.`,
-      { file },
+      `The database ${masked(file)} lacks ${missing.join(', ')}: it was made by an older ztask. Copy it, then run npx ztask migrate, or start the daemon.`,
+      { file: masked(file) },
     )
 }
 

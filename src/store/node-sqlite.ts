@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
 import { DatabaseError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
 import type { Schema } from './schema.ts'
 
 /** How long a statement waits for another process's lock, ms; in WAL mode only writers meet. */
@@ -70,22 +71,22 @@ const cureOf = (cause: Error): string | undefined => {
 
 /** @returns the error for a file that is no database, or that this user may not write */
 export const cannotOpen = (file: string, cause: Error): DatabaseError =>
-  new DatabaseError(
-    `The database ${file} cannot be opened: ${cause.message}. ${cureOf(cause) ?? CHECK}`,
-    { file },
-    { cause },
-  )
+  failure(file, 'opened', cause, cureOf(cause) ?? CHECK)
 
 /** @returns a DatabaseError with the file and the cure, where a statement failed for a fault of the file; else the error */
 export const explained = (file: string, error: Error): Error => {
   const cure = cureOf(error)
   if (cure === undefined) return error
-  return new DatabaseError(
-    `The database ${file} cannot be used: ${error.message}. ${cure}`,
-    { file },
-    { cause: error },
-  )
+  return failure(file, 'used', error, cure)
 }
+
+/** The path stands in what the system says against it, too. */
+const failure = (file: string, done: 'opened' | 'used', cause: Error, cure: string): DatabaseError =>
+  new DatabaseError(
+    `The database ${masked(file)} cannot be ${done}: ${masked(cause.message)}. ${cure}`,
+    { file: masked(file) },
+    { cause },
+  )
 
 const explain = <T>(file: string, run: () => T): T => {
   try {

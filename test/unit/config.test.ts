@@ -376,6 +376,28 @@ describe('a value that cannot be', () => {
     expect(flag.message).toMatch(/^--url is 'nowhere': it must be an address/)
   })
 
+  test('is shown without the password that is in it, alone, in a list, and in an object not at all', async () => {
+    const shown = (config: object): string => {
+      try {
+        fromObject(config, 'x.ts')
+      } catch (error) {
+        return (error as Error).message.split(': it must be')[0] ?? ''
+      }
+      return 'accepted'
+    }
+    const database = 'postgres://bob:hunter2@db/x'
+    expect(shown({ database })).toBe("database in x.ts is 'postgres://bob:***@db/x'")
+    expect(shown({ database: [database] })).toBe("database in x.ts is [ 'postgres://bob:***@db/x' ]")
+    expect(shown({ database: 'redis://:hun@t/er2@db' })).toBe("database in x.ts is 'redis://:***@db'")
+    expect(shown({ onLoad: ['./a.ts#x', database] })).toBe("onLoad[1] in x.ts is 'postgres://bob:***@db/x'")
+    for (const value of [new URL(database), { password: 'hunter2' }])
+      for (const wrong of [value, [value]]) expect(shown({ database: wrong })).not.toContain('hunter2')
+    const { message } = await refusal({ ZTASKD_ON_EXIT: database })
+    expect(message).toContain("ZTASKD_ON_EXIT[0] is 'postgres://bob:***@db/x'")
+    // What has none is shown as it is.
+    expect(shown({ url: 'tcp://bob@127.0.0.1' })).toBe("url in x.ts is 'tcp://bob@127.0.0.1'")
+  })
+
   test('every setting has a wrong value above', () => {
     expect(new Set(wrong.map(([key]) => key))).toEqual(new Set(KEYS))
   })
