@@ -347,7 +347,8 @@ export class UnknownJobError extends ZtaskError {
 }
 
 /**
- * The database cannot be used: its path, its rights, what the file is, or that an older ztask made it.
+ * The database cannot be used: its path, its rights, what the file is, another process that writes to it and does not end,
+ * or that an older ztask made it.
  *
  * Raised: the start of a daemon, and commands that read the database.
  *

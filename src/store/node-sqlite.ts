@@ -50,11 +50,13 @@ export const openFile = (file: string): DatabaseSync => {
 const ANOTHER = 'or name another (--database, ZTASKD_DATABASE)'
 const CHECK = `Check the path and its rights, ${ANOTHER}.`
 const FREE = `Free space on its disk, ${ANOTHER}.`
+const WAIT = `Another process writes to it and does not end: end that one, wait until it has ended, ${ANOTHER}.`
 const REPLACE = `Put a copy back, move the file away to begin without its jobs, ${ANOTHER}.`
 
 /** By SQLite's result code, https://www.sqlite.org/rescode.html: what is wrong with a file, and not with a statement. */
 const CURES: Readonly<Record<number, string>> = {
   3: CHECK, // SQLITE_PERM
+  5: WAIT, // SQLITE_BUSY
   8: CHECK, // SQLITE_READONLY
   10: FREE, // SQLITE_IOERR: a quota or a limit of the process says so, too
   11: REPLACE, // SQLITE_CORRUPT

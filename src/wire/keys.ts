@@ -141,9 +141,15 @@ export const makeKeys = (folder: string, name: string, makePair: () => KeyPair):
   const pair = makePair()
   write(file, { ...pair, serverKey } as KeyPair)
   const list = join(folder, CLIENTS)
-  const head = existsSync(list)
-    ? ''
-    : '# Public keys of the clients that are let in. After a change: kill -HUP the daemon.\n'
-  appendFileSync(list, `${head}${pair.publicKey} ${name}\n`, { mode: SECRET })
+  appendFileSync(list, `${before(list)}${pair.publicKey} ${name}\n`, { mode: SECRET })
   return [...written, list]
+}
+
+const HEAD = '# Public keys of the clients that are let in. After a change: kill -HUP the daemon.\n'
+
+/** @returns what must come before a new line: whoever edited the list by hand may have left its last one without an end */
+const before = (list: string): string => {
+  if (!existsSync(list)) return HEAD
+  const text = readText(list)
+  return text === '' || text.endsWith('\n') ? '' : '\n'
 }

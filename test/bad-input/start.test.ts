@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { takeLock } from '../../src/store/lock.ts'
 import { EXECUTABLE, isAlive, logLines, withFileLimit } from '../harness/process.ts'
@@ -151,23 +152,31 @@ test.skipIf(!obeys)('this user may not write the database, or its folder', () =>
   }
 })
 
-test('another daemon holds the database: its pid and its address are named; a command does: none is blamed', async () => {
+test('another daemon holds the database: its pid and its address are named; a command does, or another process writes: none is blamed', async () => {
   // Says that a daemon has it which is gone.
-  copyFileSync(project.path('.ztask/ztask.db'), project.path('held.db'))
+  for (const copy of ['held.db', 'locked.db'])
+    copyFileSync(project.path('.ztask/ztask.db'), project.path(copy))
   const first = await project.daemon(['--workers', '1'])
   const elsewhere = ['--url', `${project.url.slice(0, project.url.lastIndexOf(':'))}:0`]
   const lock = takeLock(project.path('held.db'), 0)
+  const writer = new DatabaseSync(project.path('locked.db'))
+  writer.exec('begin immediate')
   // Each waits a while for the holder to go.
-  const [byDaemon, byCommand] = await Promise.all([
+  const [byDaemon, byCommand, byWriter] = await Promise.all([
     refusal(elsewhere),
     refusal([...elsewhere, '--database', 'sqlite:held.db']),
+    refusal([...elsewhere, '--database', 'sqlite:locked.db']),
   ])
   lock?.release()
+  writer.close()
   const cure = 'Stop it, or give this one another database (--database, ZTASKD_DATABASE).'
   expect(byDaemon).toBe(
     `${project.path('.ztask/ztask.db')} is held by another daemon (pid ${first.pid}, ${project.url}). ${cure}`,
   )
   expect(byCommand).toBe(`${project.path('held.db')} is held by another process. ${cure}`)
+  expect(byWriter).toBe(
+    `The database ${project.path('locked.db')} cannot be used: database is locked. Another process writes to it and does not end: end that one, wait until it has ended, ${ANOTHER}`,
+  )
   expect(isAlive(first.pid)).toBe(true)
   await first.kill('SIGTERM')
 })

@@ -65,6 +65,12 @@ describe('ztask keys', () => {
     expect(readFileSync(project.path('.ztask/keys/clients'), 'utf8')).toMatch(
       /^# .*\n\S{40} client\n\S{40} billing\n$/,
     )
+    // Edited by hand, without a line end at the end.
+    const clients = project.path('.ztask/keys/clients')
+    writeFileSync(clients, readFileSync(clients, 'utf8').trimEnd())
+    expect(await project.ztask('keys', 'shop')).toMatchObject({ code: 0 })
+    const lines = /^# .*\n\S{40} client\n\S{40} billing\n\S{40} shop\n$/
+    expect(readFileSync(clients, 'utf8')).toMatch(lines)
     expect(await project.ztask('keys', '../x')).toMatchObject({ code: 2 })
     expect(await project.ztask('keys', 'server')).toMatchObject({ code: 2 })
   })
