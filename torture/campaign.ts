@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ended, processesIn } from '../test/harness/process.ts'
 import { TcpProxy } from '../test/harness/proxy.ts'
 import { Actor, startApplication, startDaemon, workersOf } from './actors.ts'
-import { type Disturbance, KINDS, type Kind, schedule } from './disturbances.ts'
+import { type Disturbance, durationOf, KINDS, type Kind, schedule } from './disturbances.ts'
 import { type Incident, Records, type Repeat } from './records.ts'
 import { Site } from './site.ts'
 
@@ -23,28 +23,28 @@ export interface CampaignReport {
   readonly lost: readonly string[]
   readonly repeats: readonly Repeat[]
   readonly done: Readonly<Record<Kind, number>>
+  /** Calls that were rejected, by the code of their error: no loss, where they are not acknowledged. */
+  readonly rejected: Readonly<Record<string, number>>
   /** Starts of the daemon that were refused, with a reason. */
   readonly refused: number
   /** What ended by itself. */
   readonly crashed: readonly string[]
-  /** What could not be done on this machine. */
+  /** What was not done: on this machine it cannot be, or it would hide what is looked for. */
   readonly omitted: readonly Kind[]
   /** Jobs that are still in the table at the end: none, but where something hangs. */
   readonly left: number
 }
 
 const APPLICATIONS = 3
-/** Of freezes and outages: at least, and as much more at most, ms. */
-const SHORTEST = 50
-const LONGEST = 2000
 /** How far the clock is stepped, ms. */
 const STEP = 3_600_000
 /** How long all may take to come to rest, ms. */
 const REST = 180_000
 
 const DAEMON = 'the daemon'
-/** What a start may be refused with, in a sentence: its disk was full, or its workers were killed while they loaded. */
-const REFUSED = /^The (database .* cannot be (used|opened): .*|workers cannot load the code: .*SIGKILL.*)\n*$/
+/** What a start may be refused with, in a sentence: its disk was full, the database locked, or its workers were killed while they loaded. */
+export const REFUSED =
+  /^The (database .* cannot be (used|opened): .*\. (Free space|Another process writes) .*|workers cannot load the code: .*SIGKILL.*)\n*$/
 
 const now = (): number => performance.timeOrigin + performance.now()
 
@@ -134,9 +134,10 @@ export class Campaign {
       lost: [...this.#records.lost],
       repeats: this.#records.repeats(this.#incidents),
       done: this.#done,
+      rejected: this.#records.rejected,
       refused: this.#refused,
       crashed: this.#crashed,
-      omitted: this.#site.hasDisk ? [] : ['fill disk'],
+      omitted: this.#fills ? [] : ['fill disk'],
       left,
     }
   }
@@ -156,10 +157,19 @@ export class Campaign {
     while (processesIn(this.#site.dir).length > 0) await sleep(10)
   }
 
+  /**
+   * Not where the daemon answers too early: a full disk rolls a late commit back, and what is lost so is no kill's doing,
+   * which is what the campaign has to find.
+   */
+  get #fills(): boolean {
+    return this.#site.hasDisk && !this.#options.early
+  }
+
   /** @returns whether there was something to do it to */
-  #disturb({ kind, size, pick }: Disturbance): boolean {
+  #disturb(disturbance: Disturbance): boolean {
+    const { kind, size, pick } = disturbance
     const master = this.#daemon.process.pid
-    const lasts = SHORTEST + size * LONGEST
+    const lasts = durationOf(disturbance)
     switch (kind) {
       case 'kill worker':
         return this.#kill(kind, pickOf(workersOf(this.#site, master), pick))
@@ -184,7 +194,7 @@ export class Campaign {
       case 'lock database':
         return this.#meanwhile(lasts, this.#lock())
       case 'fill disk':
-        return this.#site.hasDisk && this.#meanwhile(lasts, this.#fill())
+        return this.#fills && this.#meanwhile(lasts, this.#fill())
       case 'step clock':
         this.#site.write('shift', `${Math.round((2 * size - 1) * STEP)}`)
         return true

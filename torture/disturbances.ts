@@ -32,6 +32,18 @@ export interface Disturbance {
 /** The mean time between two, ms. */
 const PACE = 700
 
+/** Of freezes and outages: at least, and as much more at most, ms. */
+const USUAL = [50, 2000] as const
+/** Of some of the locks: the daemon waits 4 s before it refuses calls, and 5 s before its start is refused. */
+const LONG = [5000, 3000] as const
+const SHARE_OF_LONG = 0.4
+
+/** @returns how long it lasts, ms, where it lasts at all */
+export const durationOf = ({ kind, size, pick }: Disturbance): number => {
+  const [least, more] = kind === 'lock database' && pick < SHARE_OF_LONG ? LONG : USUAL
+  return least + size * more
+}
+
 /** First each kind once, in an order of the seed's, so that a short campaign has all; then by their weights. */
 export function* schedule(seed: number): Generator<Disturbance> {
   const next = generator(seed)

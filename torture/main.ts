@@ -31,6 +31,7 @@ const rowsOf = ({
   lost,
   repeats,
   done,
+  rejected,
   refused,
   crashed,
   omitted,
@@ -42,12 +43,13 @@ const rowsOf = ({
     ['jobs that have run', ended],
     ['lost', lost.length],
     ['left in the table at the end', left],
+    ...Object.entries(rejected).map(([code, count]): Row => [`calls rejected: ${code}`, count]),
     ['starts refused, with a reason', refused],
     ['processes that ended by themselves', crashed.length],
     ['ran twice', repeats.length],
     ...[...reasons].map(([reason, all]): Row => [`ran twice: ${reason}`, all.length]),
     ...Object.entries(done).map(
-      ([kind, count]): Row => [kind, omitted.some((one) => one === kind) ? 'not on this machine' : count],
+      ([kind, count]): Row => [kind, omitted.some((one) => one === kind) ? 'left out' : count],
     ),
   ]
 }

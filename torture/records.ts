@@ -29,14 +29,16 @@ const PASSING: readonly number[] = [5, 10, 13]
 const TOLERANCE = 50
 
 export class Records {
-  readonly #site: Site
+  readonly #site: Pick<Site, 'path'>
   readonly #offsets = new Map<string, number>()
   readonly #acknowledged = new Set<string>()
   readonly #runs = new Map<string, Run[]>()
   readonly #unsettled = new Set<string>()
   readonly lost = new Set<string>()
+  /** Calls that were rejected, by the code of their error. */
+  readonly rejected: Record<string, number> = {}
 
-  constructor(site: Site) {
+  constructor(site: Pick<Site, 'path'>) {
     this.#site = site
   }
 
@@ -59,6 +61,8 @@ export class Records {
       this.#acknowledged.add(name)
       this.#unsettled.add(name)
     }
+    for (const [, [code = '']] of this.#fresh('rejected'))
+      this.rejected[code] = (this.rejected[code] ?? 0) + 1
     const waiting = this.#waitingNow()
     if (waiting === undefined) return false
     for (const [pid, [what, name = '', at]] of this.#fresh('runs')) this.#note(pid, what, name, Number(at))
@@ -79,9 +83,14 @@ export class Records {
     }
   }
 
-  /** @returns the names of the jobs in the table, of which there is none before the first start has made it */
+  /**
+   * Reads only: whoever may write and closes last moves the log into the database and removes it, and the next daemon
+   * would never start on what a killed one has left.
+   *
+   * @returns the names of the jobs in the table
+   */
   waiting(): Set<string> {
-    const db = new DatabaseSync(this.#site.path('.ztask/ztask.db'), { timeout: 10_000 })
+    const db = new DatabaseSync(this.#site.path('.ztask/ztask.db'), { readOnly: true, timeout: 10_000 })
     try {
       const rows = db.prepare('select args from jobs').all() as { args: string }[]
       return new Set(rows.map(({ args }) => (JSON.parse(args) as [string])[0]))

@@ -81,6 +81,7 @@ const call = async () => {
     else await tasks.work.async(first)
   } catch (error) {
     if (error.code === undefined) throw error
+    appendFileSync('rejected/' + process.pid, error.code + '\\n')
     return
   }
   note(names)
@@ -99,7 +100,8 @@ export class Site {
 
   constructor(url: string) {
     this.dir = makeApplication('torture', url, TASKS)
-    for (const folder of ['runs', 'acknowledged', '.ztask']) mkdirSync(this.path(folder), { recursive: true })
+    for (const folder of ['runs', 'acknowledged', 'rejected', '.ztask'])
+      mkdirSync(this.path(folder), { recursive: true })
     this.write('clock.mjs', STEPPED_CLOCK)
     this.write('late-commits.mjs', LATE_COMMITS)
     this.write('application.mts', APPLICATION)

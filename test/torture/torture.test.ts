@@ -23,5 +23,7 @@ test('it would tell: a daemon that answers before it commits loses calls', async
   const { report, code } = await torture('--seconds', '8', '--seed', '3', '--early-ack')
   expect(report.done['kill master']).toBeGreaterThan(0)
   expect(report.lost.length).toBeGreaterThan(0)
+  // By kills alone.
+  expect(report.crashed).toEqual([])
   expect(code).toBe(1)
 })
