@@ -11,12 +11,15 @@ import { EXECUTABLE, RunningProcess } from '../test/harness/process.ts'
 import { until } from '../test/harness/until.ts'
 import { Connections } from './connections.ts'
 import { type Attack, attacks, large, PROJECT } from './messages.ts'
+import { Owed } from './owed.ts'
 
 export interface FuzzReport {
   /** By their kind. */
   readonly sent: Readonly<Record<string, number>>
   /** By theirs. */
   readonly answers: Readonly<Record<string, number>>
+  /** Messages that got no answer, by their kind: none. */
+  readonly unanswered: Readonly<Record<string, number>>
   readonly connections: number
   /** The most connections at once. */
   readonly mostOpen: number
@@ -43,6 +46,8 @@ export const work = task({ retryCount: 0 }, (..._: unknown[]) => appendFileSync(
 
 /** Messages that go over one connection. */
 const ROUND = 200
+/** How long a message waits to be taken, and then for an answer, ms: as long as an honest call. */
+const PATIENCE = 10_000
 /** How long an honest client waits between two calls, ms. */
 const PACE = 20
 /** Connections that are held at once, and those that trickle. */
@@ -59,6 +64,7 @@ export class FuzzCampaign {
   readonly #connections: Connections
   readonly #sent: Record<string, number> = {}
   readonly #answers: Record<string, number> = {}
+  readonly #unanswered: Record<string, number> = {}
   readonly #sentIds = new Set<string>()
   readonly #accepted = new Set<string>()
   readonly #refused = new Set<string>()
@@ -100,7 +106,12 @@ export class FuzzCampaign {
   }
 
   #client(): UntypedCalls {
-    const spec = { project: PROJECT, url: this.#url, settings: { callTimeout: 10 }, tasks: ['work'] }
+    const spec = {
+      project: PROJECT,
+      url: this.#url,
+      settings: { callTimeout: PATIENCE / 1000 },
+      tasks: ['work'],
+    }
     const load = (): Promise<never> => Promise.reject(new Error('no registry here'))
     return makeClient<{ work: UntypedCalls }>({ ...spec, load }).work
   }
@@ -137,20 +148,28 @@ export class FuzzCampaign {
     for (const { frames } of messages.slice(0, 5))
       this.#connections.throwAt(Buffer.concat(frames.map((one) => Buffer.from(one))))
     if (this.#connections.open < TRICKLES) this.#connections.trickle(100)
-    const socket = new Dealer({ linger: 0, receiveTimeout: 1000, immediate: true, sendTimeout: 10_000 })
+    const socket = new Dealer({
+      linger: 0,
+      receiveTimeout: PATIENCE,
+      immediate: true,
+      sendTimeout: PATIENCE,
+    })
     socket.connect(this.#url)
+    const owed = new Owed()
     try {
       for (const attack of messages) {
         this.#note(attack)
+        owed.sent(attack)
         await socket.send(attack.frames.length === 0 ? [''] : [...attack.frames])
       }
-      await this.#read(socket, messages)
+      while (owed.count > 0) this.#hear(await socket.receive(), owed)
     } catch (error) {
-      // Nothing more comes: some are not answered.
+      // Nothing more comes, or is taken: what is owed is counted.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
     } finally {
       socket.close()
     }
+    for (const kind of owed.left()) this.#unanswered[kind] = (this.#unanswered[kind] ?? 0) + 1
   }
 
   #note({ kind, ids = [] }: Attack): void {
@@ -158,19 +177,14 @@ export class FuzzCampaign {
     for (const id of ids) if (typeof id === 'string') this.#sentIds.add(id)
   }
 
-  async #read(socket: Dealer, messages: readonly Attack[]): Promise<void> {
-    const bySeq = new Map(messages.map((attack) => [attack.seq, attack]))
-    for (let left = messages.length; left > 0; left--) {
-      const [, body] = await socket.receive()
-      const answer = JSON.parse(String(body)) as { kind: string; seq?: number; refused?: [number, unknown][] }
-      this.#answers[answer.kind] = (this.#answers[answer.kind] ?? 0) + 1
-      const ids = answer.seq === undefined ? undefined : bySeq.get(answer.seq)?.ids
-      const refused = new Set((answer.refused ?? []).map(([at]) => at))
-      ids?.forEach((id, at) => {
-        const taken = answer.kind === 'stored' && !refused.has(at)
-        if (typeof id === 'string') (taken ? this.#accepted : this.#refused).add(id)
-      })
-    }
+  #hear([, body]: readonly Buffer[], owed: Owed): void {
+    const answer = JSON.parse(String(body)) as { kind: string; seq?: number; refused?: [number, unknown][] }
+    this.#answers[answer.kind] = (this.#answers[answer.kind] ?? 0) + 1
+    const refused = new Set((answer.refused ?? []).map(([at]) => at))
+    owed.answered(answer.seq)?.ids?.forEach((id, at) => {
+      const taken = answer.kind === 'stored' && !refused.has(at)
+      if (typeof id === 'string') (taken ? this.#accepted : this.#refused).add(id)
+    })
   }
 
   #ran(): Set<string> {
@@ -201,6 +215,7 @@ export class FuzzCampaign {
     return {
       sent: this.#sent,
       answers: this.#answers,
+      unanswered: this.#unanswered,
       connections: this.#connections.made,
       mostOpen: this.#mostOpen,
       honest: this.#honest.length,

@@ -5,7 +5,7 @@ import { VERBS } from '../src/wire/protocol.ts'
 
 export type Frames = readonly (string | Uint8Array)[]
 
-/** A message, and where it enqueues the ids of the jobs in it, by their places. */
+/** A message, its number where its answer repeats that, and where it enqueues the ids of the jobs in it, by their places. */
 export interface Attack {
   readonly kind: string
   readonly frames: Frames
@@ -78,9 +78,13 @@ const params = fc.oneof(
 
 const body = (message: object): Frames => [PROTOCOL, JSON.stringify(message)]
 
-/** @returns messages of one seed, each enqueue with a number of its own */
+/** Numbers that no envelope holds by chance begin here: those of a round's messages, and of the large ones. */
+const FIRST = 2 ** 40
+const FIRST_LARGE = 2 ** 41
+
+/** @returns messages of one seed, each enqueue and each ask with a number of its own */
 export const attacks = (seed: number, count: number, known: readonly string[]): Attack[] => {
-  let seq = 0
+  let seq = FIRST
   const enqueue = fc.tuple(jobs(known), fc.boolean()).map(([list, together]): Attack => {
     const message = {
       kind: 'enqueue',
@@ -110,12 +114,10 @@ export const attacks = (seed: number, count: number, known: readonly string[]): 
         jobs: odd,
       })
       .map((message): Attack => ({ kind: 'envelope', frames: body(message) })),
-    fc.tuple(fc.constantFrom(...VERBS), params).map(
-      ([verb, asked]): Attack => ({
-        kind: 'ask',
-        frames: body({ kind: 'ask', project: PROJECT, seq: 2 ** 40, verb, params: asked }),
-      }),
-    ),
+    fc.tuple(fc.constantFrom(...VERBS), params).map(([verb, asked]): Attack => {
+      const message = { kind: 'ask', project: PROJECT, seq: ++seq, verb, params: asked }
+      return { kind: 'ask', frames: body(message), seq }
+    }),
     fc.uint8Array({ minLength: 1, maxLength: 50 }).map(
       (bytes): Attack => ({
         kind: 'invalid UTF-8',
@@ -136,13 +138,16 @@ const DEPTH = 200_000
 export const large = (): Attack[] => {
   const keys = Array.from({ length: KEYS }, (_, index) => `"k${index}":0`).join(',')
   const deep = '['.repeat(DEPTH) + ']'.repeat(DEPTH)
-  const envelope = (jobs: string): string =>
-    `{"kind":"enqueue","project":"${PROJECT}","seq":${2 ** 41},"jobs":${jobs}}`
+  let seq = FIRST_LARGE
+  const envelope = (kind: string, jobs: string): Attack => {
+    const text = `{"kind":"enqueue","project":"${PROJECT}","seq":${++seq},"jobs":${jobs}}`
+    return { kind, frames: [PROTOCOL, text], seq }
+  }
   const job = (args: string): string => JSON.stringify([[randomUUID(), 'work', args]])
   return [
     { kind: 'a million keys', frames: [PROTOCOL, `{"kind":"hello","project":"${PROJECT}",${keys}}`] },
-    { kind: 'nested deep', frames: [PROTOCOL, envelope(deep)] },
-    { kind: 'too large a job', frames: [PROTOCOL, envelope(job('x'.repeat(2 ** 21)))] },
-    { kind: 'many jobs', frames: [PROTOCOL, envelope(`[${'0,'.repeat(200_000)}0]`)] },
+    envelope('nested deep', deep),
+    envelope('too large a job', job('x'.repeat(2 ** 21))),
+    envelope('many jobs', `[${'0,'.repeat(200_000)}0]`),
   ]
 }
