@@ -208,7 +208,9 @@ export class Dispatcher {
     const run = this.runBy(number, worker)
     if (run === undefined) return undefined
     this.#runs.delete(number)
-    this.#slots.get(worker.number)?.runs.delete(number)
+    const slot = this.#slots.get(worker.number)
+    slot?.runs.delete(number)
+    slot?.stock.weigh(-run.job.args.length)
     if (run.job.seq === this.#trial) this.#trial = undefined
     return run
   }
@@ -291,6 +293,7 @@ export class Dispatcher {
     slot.place = nextPlace(slot.place)
     slot.latest = run.number
     slot.runs.add(run.number)
+    slot.stock.weigh(job.args.length)
     this.#runs.set(run.number, run)
     this.#options.started(run)
     return [run.number, job.id, job.task, job.args, job.attempts + 1, job.created, this.#options.timed(job)]

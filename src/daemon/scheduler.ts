@@ -5,15 +5,20 @@
  */
 import TinyQueue from 'tinyqueue'
 import type { Clock } from '../clock.ts'
-import { byTurn, isSuspect, type Job } from '../model/job.ts'
-import type { Store } from '../store/store.ts'
+import { byTurn, isSuspect, type Job, weightOf } from '../model/job.ts'
+import type { Store, Stretch } from '../store/store.ts'
 
 /**
- * Jobs in the window at most after it was read. Reading one takes 0.9 µs, in which the event loop stands still, and at
+ * Jobs in the window at most after it was read. Reading one takes 1 µs, in which the event loop stands still, and at
  * 100,000 jobs a second the window lasts for 20 ms.
  */
 const WINDOW = 2048
-/** Below this more are read, as many as it falls short by, so that the workers do not run dry. */
+/**
+ * Their texts, likewise, in characters: a job may have 1 MiB of arguments, and more where `maxPayload` says so. 2,200 of
+ * them, delayed, took the master to 2 GB.
+ */
+const WEIGHT = 16 * 2 ** 20
+/** Below this, and half the weight, more are read, as many as it falls short by, so that the workers do not run dry. */
 const LOW = WINDOW / 2
 /** How long a failed read waits before the next, ms. */
 const READ_AGAIN = 1000
@@ -26,16 +31,22 @@ export interface SchedulerOptions {
   /** The database could not be read; it is tried again each second. */
   readonly unreadable: (error: Error) => void
   readonly window?: number
+  readonly weight?: number
 }
 
 export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #size: number
   readonly #low: number
+  readonly #most: number
   #window = new TinyQueue<Job>([], byTurn)
   #suspects = new TinyQueue<Job>([], byTurn)
   /** By sequence number, for every job in the window that has not been withdrawn. */
   readonly #waiting = new Map<number, Job>()
+  /** Of those of them that are no suspects: who has run alone with a worker was one of few. */
+  #weight = 0
+  /** Of the jobs that have left the window and not its heap. */
+  #buried = 0
   readonly #busy = new Set<number>()
   /** The window's end where the table holds later jobs: those up to it are in the window; undefined where all are. */
   #horizon: Job | undefined
@@ -51,6 +62,7 @@ export class Scheduler {
     this.#options = options
     this.#size = options.window ?? WINDOW
     this.#low = Math.min(LOW, Math.floor(this.#size / 2))
+    this.#most = options.weight ?? WEIGHT
   }
 
   /** How many jobs are running, or have ended and their ending is not stored. */
@@ -69,7 +81,7 @@ export class Scheduler {
       this.#touched?.add(job.seq)
       if (job.state === 'queued' && this.#isNear(job)) this.#enter(job)
     }
-    if (this.#waiting.size - this.#suspects.length > 2 * this.#size) this.#trim()
+    if (this.#ordinary > 2 * this.#size || this.#weight > 2 * this.#most) this.#trim()
     this.#options.wake()
   }
 
@@ -81,13 +93,16 @@ export class Scheduler {
       const job = this.#first(this.#window)
       if (job === undefined || job.due > now) break
       this.#window.pop()
-      this.#hold(job.seq)
+      this.#hold(job)
       taken.push(job)
     }
-    // Suspects wait beside the window, and must not be taken for a full one.
-    const ordinary = this.#waiting.size - this.#suspects.length
-    if (this.#horizon !== undefined && ordinary < this.#low) this.#read('more')
+    this.#readOn()
     return taken
+  }
+
+  /** Suspects wait beside the window, and must not be taken for a full one. */
+  get #ordinary(): number {
+    return this.#waiting.size - this.#suspects.length
   }
 
   /** @returns whether a suspect is due */
@@ -100,14 +115,15 @@ export class Scheduler {
   takeSuspect(): Job | undefined {
     if (!this.hasSuspect()) return undefined
     const job = this.#suspects.pop() as Job
-    this.#hold(job.seq)
+    this.#hold(job)
     return job
   }
 
   /** Makes a job busy that is not running, to be removed or changed. @returns false where it is busy already */
   withdraw(seq: number): boolean {
     if (this.#busy.has(seq)) return false
-    this.#hold(seq)
+    this.#bury(this.#waiting.get(seq))
+    this.#busy.add(seq)
     return true
   }
 
@@ -134,6 +150,11 @@ export class Scheduler {
     this.#read('all')
   }
 
+  #readOn(): void {
+    const isLow = this.#ordinary < this.#low && this.#weight < this.#most / 2
+    if (this.#horizon !== undefined && isLow) this.#read('more')
+  }
+
   #read(what: 'more' | 'all'): void {
     if (this.#wanted !== 'all') this.#wanted = what
     this.#refilling ??= this.#readWhileWanted()
@@ -146,10 +167,10 @@ export class Scheduler {
       const after = what === 'more' ? this.#horizon : undefined
       // Of all, the busy ones and the suspects are read too; beyond the horizon there are none.
       const limit = this.#size - (after === undefined ? -this.#busy.size - this.#suspects.length : this.#low)
+      const most = after === undefined ? this.#most : this.#most / 2
       try {
         this.#trimmed = undefined
-        const rows = await this.#options.store.nearest(limit, after)
-        this.#replace(rows, rows.length < limit)
+        this.#replace(await this.#options.store.nearest(limit, most, after))
       } catch (error) {
         this.#options.unreadable(error as Error)
         await new Promise((resolve) => setTimeout(resolve, READ_AGAIN))
@@ -162,13 +183,15 @@ export class Scheduler {
   }
 
   /** What was read joins what is in the window: a job that arrived meanwhile is in one or in both. */
-  #replace(rows: readonly Job[], complete: boolean): void {
-    const last = complete ? undefined : rows.at(-1)
+  #replace({ jobs, isCut }: Stretch): void {
+    const last = isCut ? jobs.at(-1) : undefined
     const trimmed = this.#trimmed
     this.#horizon =
       last === undefined || (trimmed !== undefined && byTurn(trimmed, last) < 0) ? trimmed : last
-    for (const job of rows) if (!this.#busy.has(job.seq) && !this.#touched?.has(job.seq)) this.#enter(job)
+    for (const job of jobs) if (!this.#busy.has(job.seq) && !this.#touched?.has(job.seq)) this.#enter(job)
     if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
+    // Where the busy ones and the suspects were all that it had room for, nobody else would ask for what comes after them.
+    this.#readOn()
   }
 
   /** While a refill reads, its horizon is not yet known: what arrives then enters, and is dropped later where it is far. */
@@ -180,15 +203,30 @@ export class Scheduler {
   #enter(job: Job): void {
     const known = this.#waiting.get(job.seq)
     if (known?.due === job.due && known.mark === job.mark) return
+    this.#bury(known)
     this.#waiting.set(job.seq, job)
+    if (!isSuspect(job)) this.#weight += weightOf(job)
     this.#queueOf(job).push(job)
   }
 
-  #hold(seq: number): void {
-    this.#waiting.delete(seq)
-    this.#busy.add(seq)
-    // A withdrawn job leaves its entry in the heap: not for as long as it would have waited.
-    if (this.#window.length > 2 * this.#waiting.size + this.#size) this.#rebuild()
+  /** A job whose entry has left its heap. */
+  #hold(job: Job): void {
+    this.#leave(job)
+    this.#busy.add(job.seq)
+  }
+
+  #leave(job: Job): void {
+    this.#waiting.delete(job.seq)
+    if (!isSuspect(job)) this.#weight -= weightOf(job)
+  }
+
+  /** A job whose entry stays in its heap: not for as long as it would have waited. */
+  #bury(job: Job | undefined): void {
+    if (job === undefined) return
+    this.#leave(job)
+    this.#buried += weightOf(job)
+    if (this.#window.length > 2 * this.#waiting.size + this.#size || this.#buried > this.#most)
+      this.#rebuild()
   }
 
   #queueOf(job: Job): TinyQueue<Job> {
@@ -207,13 +245,17 @@ export class Scheduler {
   #trim(): void {
     // Suspects, of which there are few, must not push the others out, who would be read again at once.
     const jobs = [...this.#waiting.values()].filter((job) => !isSuspect(job)).sort(byTurn)
-    this.#horizon = jobs[this.#size - 1]
+    let weight = 0
+    this.#horizon = jobs.find((job, at) => {
+      weight += weightOf(job)
+      return at === this.#size - 1 || weight > this.#most
+    })
     this.#trimmed = this.#horizon
     if (this.#horizon !== undefined) this.#dropBeyond(this.#horizon)
   }
 
   #dropBeyond(horizon: Job): void {
-    for (const job of this.#waiting.values()) if (byTurn(job, horizon) > 0) this.#waiting.delete(job.seq)
+    for (const job of this.#waiting.values()) if (byTurn(job, horizon) > 0) this.#leave(job)
     this.#rebuild()
   }
 
@@ -224,5 +266,6 @@ export class Scheduler {
       byTurn,
     )
     this.#suspects = new TinyQueue(jobs.filter(isSuspect), byTurn)
+    this.#buried = 0
   }
 }

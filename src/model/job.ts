@@ -116,6 +116,13 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
 /** @returns whether it must run alone. */
 export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark === 'trial'
 
+/** @returns how many characters its texts have, about: what makes one job larger than another */
+export const weightOf = ({ args, failures }: Job): number =>
+  failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)
+
+const lengthOf = ({ message, stack, cause }: Failure): number =>
+  message.length + stack.length + (cause === undefined ? 0 : lengthOf(cause))
+
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
 
 const charge = (job: Job, failure: Failure, policy: RetryPolicy, now: number): Job => {

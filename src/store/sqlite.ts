@@ -7,7 +7,7 @@ import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { listRows, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
-import type { Batch, NodeRecord, Selection, Store, StoredCounts } from './store.ts'
+import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
 /** The only row of `nodes`: on SQLite one daemon owns the database. */
 const NODE = 1
@@ -111,8 +111,8 @@ export class SqliteStore implements Store {
     return error instanceof TypeError || error instanceof RangeError
   }
 
-  async nearest(limit: number, after?: Turn): Promise<readonly Job[]> {
-    return this.#statements.nearest(limit, after)
+  async nearest(limit: number, most: number, after?: Turn): Promise<Stretch> {
+    return this.#statements.nearest(limit, most, after)
   }
 
   async marked(): Promise<readonly Job[]> {

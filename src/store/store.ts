@@ -34,6 +34,13 @@ export interface Selection {
   readonly most?: number
 }
 
+/** A part of the queue. */
+export interface Stretch {
+  readonly jobs: readonly Job[]
+  /** Whether a limit ended it: only after the last of the jobs there may be more. */
+  readonly isCut: boolean
+}
+
 /** Where a daemon can be found. */
 export interface NodeRecord {
   readonly boot: number
@@ -62,8 +69,11 @@ export interface Store {
    *   That is over when a later commit has succeeded
    */
   mayBeStored(error: Error): boolean
-  /** @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one */
-  nearest(limit: number, after?: Turn): Promise<readonly Job[]>
+  /**
+   * @param most bytes, about, that the texts of the jobs take in all: the job that exceeds them is the last
+   * @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one
+   */
+  nearest(limit: number, most: number, after?: Turn): Promise<Stretch>
   /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */
   marked(): Promise<readonly Job[]>
   find(id: string): Promise<Job | undefined>

@@ -51,7 +51,7 @@ const statementsOfTheStore = async (file: string): Promise<[sql: string, values:
     prepare.mock.calls[prepare.mock.results.findIndex(({ value }) => value === statement)]?.[0] ?? ''
   const store = openStore(file)
   try {
-    await store.nearest(10)
+    await store.nearest(10, 2 ** 20)
     await store.counts(Date.now())
     await store.find('an id')
     await store.list({ state: 'failed', limit: 10 })

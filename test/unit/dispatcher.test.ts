@@ -159,6 +159,30 @@ describe('room', () => {
   })
 })
 
+describe('a stock', () => {
+  const one = workerOf(1)
+  const large = (seq: number): Job => ({ ...jobOf(seq), args: 'x'.repeat(2 ** 20) })
+
+  test('of large jobs is no stock: beyond 4 MiB a worker gets what it can begin, until some have ended', () => {
+    const { dispatcher, handed, queue } = over(0, 2)
+    dispatcher.admit(one)
+    for (let i = 0; i < 20; i++) dispatcher.reported(one, 1000, 10)
+    const dispatched = (count: number): number => {
+      const before = handed.length
+      for (let i = 0; i < count; i++) {
+        queue.push(large(handed.length + 1))
+        dispatcher.dispatch()
+      }
+      return handed.length - before
+    }
+    // The fifth goes beyond it.
+    expect(dispatched(5)).toBe(5)
+    expect(dispatched(5)).toBe(0)
+    for (const { run } of handed.slice(0, 4)) dispatcher.end(run, one)
+    expect(dispatched(1)).toBeGreaterThan(0)
+  })
+})
+
 describe('generations', () => {
   const old = workerOf(1, 1)
   const young = workerOf(2, 2)

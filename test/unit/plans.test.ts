@@ -63,8 +63,8 @@ const everyVerb = async (store: SqliteStore): Promise<void> => {
   const started = settle(first, { kind: 'started' }, 0) as Job
   const failed = settle(second, { kind: 'unstorable', failure: FAILURE }, 0) as Job
   await store.commit({ insert: [jobOf(ROWS)], save: [started, failed], remove: [third] })
-  await store.nearest(100)
-  await store.nearest(100, first)
+  await store.nearest(100, 2 ** 20)
+  await store.nearest(100, 2 ** 20, first)
   await store.marked()
   await store.find(first.id)
   await store.counts(5000)
@@ -112,9 +112,12 @@ test('no statement reads the whole table, and none sorts it', () => {
   expect(prepared.size).toBeGreaterThan(15)
   const bad = [...prepared].flatMap((text) =>
     plansOf(text)
-      // A list in the statement itself is no table; what is at rest is counted in an index of just that.
+      // A list in the statement itself is no table, nor is a query in it, whose plan has a line of its own; what is at rest
+      // is counted in an index of just that.
       .filter((detail) => /^SCAN|TEMP B-TREE/.test(detail))
-      .filter((detail) => !/^SCAN jobs USING COVERING INDEX jobs_at_rest|^SCAN \d+-ROW/.test(detail))
+      .filter(
+        (detail) => !/^SCAN jobs USING COVERING INDEX jobs_at_rest|^SCAN \d+-ROW|^SCAN sizes$/.test(detail),
+      )
       .map((detail) => `${detail}: ${text}`),
   )
   expect(bad).toEqual([])
@@ -129,16 +132,21 @@ test.each([
   ['a removal', /^delete from "jobs" where "seq" =/, 'SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)'],
   [
     'what is next, due at that moment',
-    /"due" = \? and "seq" > \? order by "due", "seq" limit/,
+    /^select "seq", .*"due" = \? and "seq" > \? order by "due", "seq" limit/,
     'SEARCH jobs USING INDEX jobs_by_turn (due=? AND seq>?)',
   ],
   [
     'what is next, due later',
-    /"due" > \? order by "due", "seq" limit/,
+    /^select "seq", .*"due" > \? order by "due", "seq" limit/,
     'SEARCH jobs USING INDEX jobs_by_turn (due>?)',
+  ],
+  [
+    'how large that is',
+    /^select coalesce.*"due" > \? order by "due", "seq" limit/,
+    ['CO-ROUTINE sizes', 'SEARCH jobs USING INDEX jobs_by_turn (due>?)', 'SCAN sizes'],
   ],
   ['what was under way', /"mark" is not null/, 'SEARCH jobs USING INDEX jobs_marked (mark>?)'],
   ['a job by its id', /from "jobs" where "id" =/, 'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)'],
 ])('%s is found by its index', (_, pattern, plan) => {
-  expect(plansOf(named(pattern))).toEqual([plan])
+  expect(plansOf(named(pattern))).toEqual([plan].flat())
 })

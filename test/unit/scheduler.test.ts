@@ -11,14 +11,19 @@ import type { Clock } from '../../src/clock.ts'
 import { Journal } from '../../src/daemon/journal.ts'
 import { Ring } from '../../src/daemon/ring.ts'
 import { Scheduler } from '../../src/daemon/scheduler.ts'
-import { byTurn, isSuspect, type Job, type NewJob, type Turn } from '../../src/model/job.ts'
+import { byTurn, isSuspect, type Job, type NewJob, type Turn, weightOf } from '../../src/model/job.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
+import type { Stretch } from '../../src/store/store.ts'
 
 afterEach(() => {
   vi.useRealTimers()
 })
+
+/** Characters of arguments, of one job and of a window. */
+const LARGEST = 50
+const LEAST_WEIGHT = 20
 
 const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
   ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null },
@@ -32,13 +37,28 @@ const settled = async (): Promise<void> => {
   for (let i = 0; i < 8; i++) await undefined
 }
 
+setFlagsFromString('--expose-gc')
+const gc = runInNewContext('gc') as () => void
+
+/** What a store answers that holds these rows, in their order. */
+const stretchOf = (rows: readonly Job[], limit: number, most: number): Stretch => {
+  let weight = 0
+  const exceeding = rows.findIndex((job) => {
+    weight += weightOf(job)
+    return weight > most
+  })
+  const end = Math.min(limit, exceeding === -1 ? rows.length : exceeding + 1)
+  return { jobs: rows.slice(0, end), isCut: end === limit || exceeding !== -1 }
+}
+
 /** A read of the table: what it saw, once it has looked, and its answer, once it is given. */
 interface Read {
   readonly limit: number
+  readonly most: number
   readonly after: Turn | undefined
-  readonly answer: (rows: readonly Job[]) => void
+  readonly answer: (stretch: Stretch) => void
   readonly fail: (error: Error) => void
-  seen: readonly Job[] | undefined
+  seen: Stretch | undefined
 }
 
 /**
@@ -62,19 +82,39 @@ class World {
   room: number
   #alarm: number | undefined
   #seq = 0
+  /** Whatever the scheduler was given are copies: what is left of them is its own. */
+  readonly #given: WeakRef<Job>[] = []
 
-  constructor(window: number, room: number) {
+  constructor(window: number, room: number, weight?: number) {
     this.room = room
     this.scheduler = new Scheduler({
       window,
+      ...(weight !== undefined && { weight }),
       clock: { now: () => this.now, monotonic: () => this.now },
       wake: () => this.pump(),
       unreadable: () => {},
       store: {
-        nearest: (limit, after) =>
-          new Promise((answer, fail) => this.reads.push({ limit, after, answer, fail, seen: undefined })),
+        nearest: (limit, most, after) =>
+          new Promise((answer, fail) =>
+            this.reads.push({ limit, most, after, answer, fail, seen: undefined }),
+          ),
       },
     })
+  }
+
+  #give(jobs: readonly Job[]): Job[] {
+    const copies = jobs.map((job) => ({ ...job }))
+    this.#given.push(...copies.map((job) => new WeakRef(job)))
+    return copies
+  }
+
+  /** The jobs that the scheduler keeps, but for those that it has handed out. */
+  async kept(): Promise<readonly Job[]> {
+    await turn()
+    gc()
+    const alive = this.#given.flatMap((ref) => ref.deref() ?? [])
+    const taken = new Set(this.handedOut)
+    return alive.filter((job) => !taken.has(job))
   }
 
   /** Rows that nothing keeps from running but the time. */
@@ -133,9 +173,10 @@ class World {
   }
 
   /** New rows, in the table from now on; the scheduler is told later. */
-  store(delays: readonly number[], state: Job['state'] = 'queued'): void {
-    for (const delay of delays) {
-      const job = jobOf(++this.#seq, this.now + delay, { state })
+  store(delays: readonly number[], state: Job['state'] = 'queued', sizes: readonly number[] = []): void {
+    for (const [at, delay] of delays.entries()) {
+      const args = 'x'.repeat(sizes[at % sizes.length] ?? 2)
+      const job = jobOf(++this.#seq, this.now + delay, { state, args })
       this.table.set(job.seq, job)
       this.arriving.push(job)
     }
@@ -143,7 +184,7 @@ class World {
 
   tellArrivals(): void {
     const jobs = this.arriving.splice(0)
-    if (jobs.length > 0) this.scheduler.add(jobs)
+    if (jobs.length > 0) this.scheduler.add(this.#give(jobs))
   }
 
   /** A run is over: its place is free at once, the table knows it, and the scheduler is told later. */
@@ -158,7 +199,7 @@ class World {
   tellEndings(): void {
     for (let one = this.untold.shift(); one !== undefined; one = this.untold.shift()) {
       const { job, next } = one
-      if (next?.state === 'queued') this.scheduler.add([next])
+      if (next?.state === 'queued') this.scheduler.add(this.#give([next]))
       else this.scheduler.forget(job.seq)
     }
     this.pump()
@@ -166,7 +207,7 @@ class World {
 
   release(job: Job): void {
     this.running.delete(job.seq)
-    this.scheduler.add([job])
+    this.scheduler.add(this.#give([job]))
   }
 
   /** Failed or held rows are queued again, behind the scheduler's back. */
@@ -188,7 +229,7 @@ class World {
       this.withdrawn.delete(job.seq)
       if (removed) this.table.delete(job.seq)
       if (removed) this.scheduler.forget(job.seq)
-      else this.scheduler.add([job])
+      else this.scheduler.add(this.#give([job]))
     }
   }
 
@@ -201,7 +242,7 @@ class World {
     const queued = [...this.table.values()].filter((job) => job.state === 'queued').sort(byTurn)
     const { after } = read
     const beyond = after === undefined ? queued : queued.filter((job) => byTurn(job, after) > 0)
-    read.seen ??= beyond.slice(0, read.limit)
+    read.seen ??= stretchOf(this.#give(beyond), read.limit, read.most)
   }
 
   async answer(): Promise<void> {
@@ -211,7 +252,7 @@ class World {
     this.tellArrivals()
     this.look(read)
     this.reads.shift()
-    read.answer(read.seen ?? [])
+    if (read.seen !== undefined) read.answer(read.seen)
     await settled()
   }
 
@@ -246,6 +287,11 @@ const named = (name: string, step: Step): Step => Object.assign(step, { [fc.toSt
 
 const delay = fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 2, arbitrary: fc.nat(200) })
 const pick = fc.nat(1000)
+/** Of jobs, in turn. The largest is more than the window may hold in all. */
+const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(LARGEST)), {
+  minLength: 1,
+  maxLength: 7,
+})
 
 const running =
   (n: number, then: (world: World, job: Job) => void): Step =>
@@ -257,11 +303,15 @@ const running =
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.array(delay, { maxLength: 6 }).map((d) => named(`store ${d}`, (w) => w.store(d))),
+    arbitrary: fc
+      .tuple(fc.array(delay, { maxLength: 6 }), sizes)
+      .map(([d, s]) => named(`store ${d} of ${s}`, (w) => w.store(d, 'queued', s))),
   },
   {
     weight: 1,
-    arbitrary: fc.array(delay, { maxLength: 60 }).map((d) => named(`store ${d}`, (w) => w.store(d))),
+    arbitrary: fc
+      .tuple(fc.array(delay, { maxLength: 60 }), sizes)
+      .map(([d, s]) => named(`store ${d} of ${s}`, (w) => w.store(d, 'queued', s))),
   },
   { weight: 1, arbitrary: delay.map((d) => named(`store one held ${d}`, (w) => w.store([d], 'held'))) },
   { weight: 4, arbitrary: fc.constant(named('tell arrivals', (w) => w.tellArrivals())) },
@@ -333,15 +383,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 describe('the window against a sorted list', () => {
   const window = fc.integer({ min: 4, max: 16 })
+  const weight = fc.integer({ min: LEAST_WEIGHT, max: 100 })
 
   test('hands out each due job once, in its turn, and never stalls', async () => {
     const steps = fc.array(step, { maxLength: 120, size: 'max' })
     const property = fc.asyncProperty(
       window,
+      weight,
       fc.integer({ min: 1, max: 8 }),
       steps,
-      async (size, room, list) => {
-        const world = new World(size, room)
+      async (size, most, room, list) => {
+        const world = new World(size, room, most)
         for (const one of list) {
           await one(world)
           if (world.reads.length === 0) world.expectNoStall()
@@ -363,6 +415,26 @@ describe('the window against a sorted list', () => {
       },
     )
     await fc.assert(property, { numRuns: 1000 })
+  })
+
+  test('keeps no more jobs and no more characters than its bounds', async () => {
+    const many = fc.array(fc.tuple(step, step, step), { minLength: 20, maxLength: 60, size: 'max' })
+    const wide = fc.integer({ min: 16, max: 64 })
+    const property = fc.asyncProperty(wide, weight, many, async (size, most, list) => {
+      const world = new World(size, 2, most)
+      for (const steps of list) {
+        for (const one of steps) await one(world)
+        world.tellArrivals()
+      }
+      await world.rest()
+      const kept = (await world.kept()).filter((job) => !isSuspect(job))
+      const held = kept.reduce((sum, job) => sum + weightOf(job), 0)
+      // What arrived, twice as much as is read at once; what was read meanwhile; what was withdrawn and is not yet dropped;
+      // and the last of a read, and where the window was cut.
+      expect(held).toBeLessThanOrEqual(4 * most + 3 * LARGEST)
+      expect(kept.length).toBeLessThanOrEqual(6 * size)
+    })
+    await fc.assert(property, { numRuns: 40 })
   })
 
   test('a table read once, whole, is handed out in exactly its order', async () => {
@@ -450,14 +522,49 @@ describe('a refill', () => {
     expect(world.handedOut).toHaveLength(4)
   })
 
+  test('reads no more characters than it has room for, and only when half of them are gone', async () => {
+    const world = new World(1000, 1, 100)
+    world.store(
+      Array.from({ length: 30 }, () => 0),
+      'queued',
+      [20],
+    )
+    world.arriving.length = 0
+    world.scheduler.refill()
+    const asked: number[] = []
+    for (let left = 30; left > 0; left--) {
+      asked.push(...world.reads.map(({ most }) => most))
+      await world.rest()
+      for (const job of [...world.running.values()]) world.end(job, undefined)
+      world.tellEndings()
+    }
+    expect(world.handedOut).toHaveLength(30)
+    // Six rows are more than 100 characters, three more than 50; the last read finds none.
+    expect(asked).toEqual([100, ...Array.from({ length: 9 }, () => 50)])
+  })
+
+  test('goes on where large jobs that run were all that it had room for: a suspect behind them is tried', async () => {
+    const world = new World(4, 3, LEAST_WEIGHT)
+    world.store([0, 0, 0], 'queued', [LARGEST])
+    await world.rest()
+    const third = [...world.running.values()].at(-1) as Job
+    world.room = 2
+    world.end(third, { ...third, mark: 'suspect', due: 10 })
+    world.tellEndings()
+    world.scheduler.refill()
+    await world.rest()
+    world.tick(10)
+    expect([...world.running.keys()]).toEqual([1, 2, third.seq])
+  })
+
   test('that fails is told and tried again each second, and what arrives meanwhile runs', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     let failures = 0
     let fails = true
     const rows = Array.from({ length: 3 }, (_, i) => jobOf(i + 1, 0))
-    const nearest = vi.fn(async (limit: number) => {
+    const nearest = vi.fn(async (limit: number, most: number) => {
       if (fails) throw new Error('the disk is gone')
-      return rows.slice(0, limit)
+      return stretchOf(rows, limit, most)
     })
     const scheduler = new Scheduler({
       store: { nearest },
@@ -483,9 +590,6 @@ describe('a refill', () => {
 })
 
 describe('memory', () => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-
   /** How many of the jobs that `make` hands on are still held by anybody. */
   const alive = async (make: (track: (job: Job) => Job) => Promise<void> | void): Promise<number> => {
     const refs: WeakRef<Job>[] = []
@@ -499,18 +603,14 @@ describe('memory', () => {
   }
 
   /** No job is due; a read sees none of those that arrive. */
-  const idle = (window: number, rows: () => readonly Job[] = () => []): Scheduler =>
+  const idle = (window: number, weight?: number): Scheduler =>
     new Scheduler({
       window,
+      ...(weight !== undefined && { weight }),
       clock: { now: () => 0, monotonic: () => 0 },
       wake: () => {},
       unreadable: () => {},
-      store: {
-        nearest: async (limit, after) =>
-          rows()
-            .filter((job) => after === undefined || byTurn(job, after) > 0)
-            .slice(0, limit),
-      },
+      store: { nearest: async () => ({ jobs: [], isCut: false }) },
     })
 
   test('a window that is full holds at most twice its size, however many arrive', async () => {
@@ -523,8 +623,8 @@ describe('memory', () => {
   })
 
   test('what arrives while a read is under way is dropped too', async () => {
-    let answer = (_: readonly Job[]): void => {}
-    const read = new Promise<readonly Job[]>((resolve) => {
+    let answer = (_: Stretch): void => {}
+    const read = new Promise<Stretch>((resolve) => {
       answer = resolve
     })
     const scheduler = new Scheduler({
@@ -539,9 +639,30 @@ describe('memory', () => {
       for (let seq = 1; seq <= 5000; seq++) scheduler.add([track(jobOf(seq, seq))])
     })
     expect(during).toBeLessThanOrEqual(33)
-    answer(Array.from({ length: 16 }, (_, i) => jobOf(i + 1, i + 1)))
+    answer({ jobs: Array.from({ length: 16 }, (_, i) => jobOf(i + 1, i + 1)), isCut: true })
     await settled()
     expect(scheduler.nextDue(0)).toBe(1)
+  })
+
+  test('a window of large jobs holds at most twice its weight, and one, however many arrive or are withdrawn', async () => {
+    const large = (seq: number): Job => jobOf(seq, 1 + ((seq * 7919) % 1000), { args: 'x'.repeat(100) })
+    const arriving = idle(2048, 1000)
+    const arrived = await alive((track) => {
+      for (let seq = 1; seq <= 2000; seq++) arriving.add([track(large(seq))])
+    })
+    expect(arrived).toBeLessThanOrEqual(21)
+    expect(arriving.nextDue(0)).toBe(1)
+    const withdrawing = idle(2048, 1000)
+    withdrawing.add([jobOf(1, 1)])
+    const withdrawn = await alive((track) => {
+      for (let seq = 2; seq <= 2000; seq++) {
+        withdrawing.add([track(large(seq))])
+        withdrawing.withdraw(seq)
+        withdrawing.forget(seq)
+      }
+    })
+    expect(withdrawn).toBeLessThanOrEqual(11)
+    expect(withdrawing.nextDue(0)).toBe(1)
   })
 
   test('jobs that were withdrawn are not kept until they would have been due', async () => {

@@ -34,3 +34,13 @@ test('where jobs had to be called back it begins anew', () => {
   stock.tooLarge()
   expect(stock.size).toBe(0)
 })
+
+test('a worker that has many characters of arguments gets no stock until it has fewer', () => {
+  const stock = worked(1000, 1, 100)
+  for (let i = 0; i < 4; i++) stock.weigh(2 ** 20)
+  expect(stock.size).toBe(MOST_STOCK)
+  stock.weigh(100)
+  expect(stock.size).toBe(0)
+  stock.weigh(-(2 ** 20))
+  expect(stock.size).toBe(MOST_STOCK)
+})

@@ -218,14 +218,42 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
           ),
         )
         const expected = jobs.filter(({ state }) => state === 'queued').sort(byTurn)
-        expect(await store.nearest(limit)).toEqual(expected.slice(0, limit))
+        const part = (from: number) => ({
+          jobs: expected.slice(from, from + limit),
+          isCut: expected.length - from >= limit,
+        })
+        expect(await store.nearest(limit, 2 ** 20)).toEqual(part(0))
         const after = expected[1]
-        if (after !== undefined)
-          expect(await store.nearest(limit, after)).toEqual(expected.slice(2, 2 + limit))
+        if (after !== undefined) expect(await store.nearest(limit, 2 ** 20, after)).toEqual(part(2))
         await store.commit({ insert: [], save: [], remove: jobs })
       }),
       { numRuns: 50 },
     )
+  })
+
+  test('nearest: at most so many bytes, but for the last job; what a failure takes counts too', async () => {
+    const args = ['ä'.repeat(50), 'x'.repeat(100), 'x'.repeat(30), 'x'.repeat(300), '']
+    const jobs = await insert(
+      ...args.map((text, at) => newJob(`job ${at}`, { args: text, due: at < 3 ? 1 : 2 })),
+    )
+    const read = async (most: number, after?: Job): Promise<unknown> => {
+      const stretch = await store.nearest(9, most, after)
+      return [ids(stretch.jobs), stretch.isCut]
+    }
+    const names = ids(jobs)
+    expect(await read(0)).toEqual([names.slice(0, 1), true])
+    expect(await read(99)).toEqual([names.slice(0, 1), true])
+    expect(await read(100)).toEqual([names.slice(0, 2), true])
+    expect(await read(229)).toEqual([names.slice(0, 3), true])
+    expect(await read(230)).toEqual([names.slice(0, 4), true])
+    expect(await read(530)).toEqual([names, false])
+    expect(await read(10, jobs[1])).toEqual([names.slice(2, 3), true])
+    expect(await read(30, jobs[1])).toEqual([names.slice(2, 4), true])
+    expect(await read(0, jobs[3])).toEqual([names.slice(4), false])
+    const [first] = jobs as [Job]
+    const failure = { name: 'Error', message: 'm'.repeat(1000), stack: '' }
+    await save({ ...first, failure, failures: [{ at: 1, failure }] })
+    expect(await read(530)).toEqual([names.slice(0, 1), true])
   })
 
   test('find: the job, or nothing', async () => {
@@ -324,7 +352,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(await all()).toEqual([queued, held, retried(first, 77), retried(second, 88)])
       expect(await store.retryFailed(99)).toBe(0)
       // Those that come back at one moment come in the order in which they were called.
-      expect(ids(await store.nearest(2))).toEqual(['failed', 'failed too'])
+      expect(ids((await store.nearest(2, 2 ** 20)).jobs)).toEqual(['failed', 'failed too'])
     })
 
     test('deleteFailed deletes failed jobs, and no others', async () => {

@@ -9,14 +9,27 @@ const HORIZON = 4
 /** Work is measured over at least this time, ms. */
 const SPAN = 2
 
+/**
+ * Characters of arguments that a worker has, beyond which it gets no stock: 512 jobs of 1 MiB would be half a gigabyte,
+ * there and in the master. A worker takes 1 ms and more for one of 1 MiB, and needs no stock of such.
+ */
+const MOST_WEIGHT = 4 * 2 ** 20
+
 export class Stock {
   #pace = 0
+  #weight = 0
   #worked = 0
   #ended = 0
 
   /** Jobs. */
   get size(): number {
+    if (this.#weight > MOST_WEIGHT) return 0
     return Math.min(MOST_STOCK, Math.floor(this.#pace * HORIZON))
+  }
+
+  /** The worker has a job whose texts are of this length, or, where it is negative, has it no more. */
+  weigh(length: number): void {
+    this.#weight += length
   }
 
   /**
