@@ -1,5 +1,5 @@
 /** The door: reads what clients send, checks it, has it stored, and answers after the commit. */
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Router } from 'zeromq'
 import type { Clock } from '../clock.ts'
 import {
@@ -77,10 +77,17 @@ const WIDEST = 3
 const LARGEST_FRAME = 64 * 2 ** 20
 
 /**
- * Of messages whose jobs wait to be stored: beyond it nothing is read until some are. As text they take several times as
- * much. A client of ours has 8 MiB in flight at most.
+ * Bytes of messages whose jobs wait to be stored, and of those jobs: beyond it nothing is read until some are. A client of
+ * ours has 8 MiB of single calls in flight at most, or a batch.
  */
 const MOST_UNSTORED = 32 * 2 ** 20
+/** Bytes of memory that a job takes beside its texts. */
+const JOB = 200
+/**
+ * Bytes of messages after which the event loop turns: ZeroMQ hands over whatever has arrived without a turn. The largest
+ * batch of 100,000 jobs, 14 MB, takes 65 ms to parse and 35 to check.
+ */
+const A_TURN = 2 ** 20
 
 /** How long an address that was ours may take to be free again, and the time between two tries, ms. */
 const BIND_AGAIN = 30_000
@@ -99,7 +106,7 @@ export class Ingress {
   #socket: Router | undefined
   #outbox: Outbox<(string | Buffer)[]> | undefined
   #reading: Promise<void> | undefined
-  /** Bytes of messages whose jobs wait to be stored. */
+  /** Bytes of messages whose jobs wait to be stored, and of those jobs. */
   #unstored = 0
   #resume: (() => void) | undefined
 
@@ -196,9 +203,15 @@ export class Ingress {
   }
 
   async #read(socket: Router): Promise<void> {
+    let read = 0
     try {
       for await (const [identity, ...frames] of socket) {
         if (identity !== undefined) this.#receive(identity, frames)
+        read += bytesOf(frames)
+        if (read > A_TURN) {
+          read = 0
+          await setImmediate()
+        }
         if (this.#unstored > MOST_UNSTORED) await this.#caughtUp()
       }
     } catch (error) {
@@ -249,7 +262,7 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    let bytes = frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    let bytes = bytesOf(frames) + JOB * message.jobs.length
     this.#unstored += bytes
     // Once: what waits for a disk that fails is no more while it does, and must not shut the door to all others.
     const counted = (): void => {
@@ -400,6 +413,9 @@ export class Ingress {
     )
   }
 }
+
+const bytesOf = (frames: readonly Buffer[]): number =>
+  frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
 
 const NO_CLIENT = new ProtocolError(
   'A connection ended before it had spoken ZeroMQ. Only clients of ztask belong at this address.',

@@ -585,6 +585,70 @@ describe('while the database fails', () => {
   })
 })
 
+describe('more arrivals than one commit takes', () => {
+  const many = (prefix: string, count: number): string[] =>
+    Array.from({ length: count }, (_, at) => `${prefix} ${at}`)
+
+  /** Inserts them, and tells only who was answered. */
+  const arrive = (name: string, ids: readonly string[], together = false): void =>
+    commits.insert(
+      ids.map(newJob),
+      (notStored) => told.push(`answer ${name}${notStored.length === 0 ? '' : ': refused'}`),
+      together,
+    )
+
+  const answers = (): string[] => told.filter((what) => what.startsWith('answer'))
+
+  test('go on in the next turns, each whole and in its order; what has ended goes at once', async () => {
+    const ended = await running('a', 'b')
+    arrive('one', many('one', 6000))
+    arrive('two', many('two', 4000))
+    arrive('three', many('three', 1))
+    arrive('batch', many('batch', 12_000), true)
+    arrive('four', many('four', 10_000))
+    for (const job of ended) commits.settle(job, undefined)
+    const drained = commits.drained().then(() => true)
+    let turned = 0
+    while (!(await Promise.race([drained, turn(false)]))) turned++
+    expect(asked.map(({ insert, remove }) => [insert.length, remove.length])).toEqual([
+      [10_000, 2],
+      [1, 0],
+      [12_000, 0],
+      [10_000, 0],
+    ])
+    expect(turned).toBeGreaterThanOrEqual(3)
+    expect(answers()).toEqual(['one', 'two', 'three', 'batch', 'four'].map((name) => `answer ${name}`))
+    expect(await sqlite.counts(1000)).toMatchObject({ waiting: 32_001 })
+  })
+
+  test('are not stored anew where a commit that they were not in has ended them', async () => {
+    const [a] = (await running('a')) as [Job]
+    arrive('one', many('one', 10_000))
+    arrive('two', many('two', 10_000))
+    arrive('three', ['a', 'b'])
+    commits.settle(a, undefined)
+    await commits.drained()
+    expect(asked).toHaveLength(3)
+    expect(asked[2]?.insert.map(({ id }) => id)).toEqual(['b'])
+    expect(await sqlite.find('a')).toBeUndefined()
+    expect(answers()).toEqual(['answer one', 'answer two', 'answer three'])
+  })
+
+  test('are refused unwritten where an fsync has left the first of them in doubt, which is not', async () => {
+    broken = Object.assign(new Error('disk I/O error'), { errcode: 1034 })
+    arrive('one', many('one', 10_000))
+    arrive('two', many('two', 10_000))
+    await turns()
+    expect(asked).toHaveLength(1)
+    expect(answers()).toEqual(['answer two: refused'])
+    broken = undefined
+    await vi.advanceTimersByTimeAsync(250)
+    await turns()
+    expect(answers()).toEqual(['answer two: refused', 'answer one'])
+    expect(await sqlite.counts(1000)).toMatchObject({ waiting: 10_000 })
+  })
+})
+
 test('a job that is sent again while the commit that ends it is under way is not stored anew', async () => {
   const [a] = (await running('a')) as [Job]
   let open = (): void => {}

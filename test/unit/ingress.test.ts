@@ -8,9 +8,11 @@ import { until } from '../harness/until.ts'
 
 const MESSAGES = 100
 
-/** A door whose jobs go to `insert`, and a client that sends a hundred messages of 1 MiB each. */
+/** A door whose jobs go to `insert`, and a client that sends messages of 1 MiB each, or of many small jobs. */
 const flooded = async (
   insert: IngressOptions['insert'],
+  messages = MESSAGES,
+  jobs = 1,
 ): Promise<{ socket: Dealer; sending: Promise<void> }> => {
   const url = `tcp://127.0.0.1:${await freePort()}`
   const ingress = new Ingress({
@@ -35,10 +37,11 @@ const flooded = async (
   const socket = new Dealer({ linger: 0, immediate: true })
   onTestFinished(() => socket.close())
   socket.connect(url)
-  const args = JSON.stringify(['x'.repeat(2 ** 20 - 100)])
+  const args = jobs === 1 ? JSON.stringify(['x'.repeat(2 ** 20 - 100)]) : '[]'
   const send = async (): Promise<void> => {
-    for (let seq = 0; seq < MESSAGES; seq++) {
-      const message = { kind: 'enqueue', project: 'p', seq, jobs: [[randomUUID(), 't', args]] }
+    for (let seq = 0; seq < messages; seq++) {
+      const list = Array.from({ length: jobs }, () => [randomUUID(), 't', args])
+      const message = { kind: 'enqueue', project: 'p', seq, jobs: list }
       await socket.send(['ztask/1', JSON.stringify(message)])
     }
   }
@@ -76,4 +79,32 @@ test('what waits for a disk that fails shuts the door to nobody', async () => {
   await socket.send(['ztask/1', JSON.stringify({ kind: 'hello', project: 'p' })])
   const [, body] = await socket.receive()
   expect(JSON.parse(String(body))).toMatchObject({ kind: 'welcome' })
+})
+
+test('what small jobs take beside their texts counts, too', async () => {
+  const waiting: (() => void)[] = []
+  const messages = 20
+  const { sending } = await flooded((_jobs, answer) => waiting.push(() => answer([])), messages, 10_000)
+  // Half a megabyte of text and two of jobs, each.
+  await until('it to be behind', () => waiting.length >= 13)
+  for (let answered = 0; answered < messages; answered++) {
+    await until('the next to be read', () => waiting.length > answered)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(waiting.length).toBeLessThanOrEqual(14 + answered)
+    waiting[answered]?.()
+  }
+  await sending
+})
+
+test('between large messages the event loop turns, however many have arrived', async () => {
+  let turns = 0
+  const inserted: number[] = []
+  const { sending } = await flooded((_jobs, answer) => {
+    inserted.push(turns)
+    setImmediate(() => turns++)
+    answer([])
+  })
+  await sending
+  await until('all to be read', () => inserted.length === MESSAGES)
+  expect(inserted).toEqual(Array.from({ length: MESSAGES }, (_, at) => at))
 })

@@ -11,7 +11,7 @@ const SPAN = 2
 
 /**
  * Characters of arguments that a worker has, beyond which it gets no stock: 512 jobs of 1 MiB would be half a gigabyte,
- * there and in the master. A worker takes 1 ms and more for one of 1 MiB, and needs no stock of such.
+ * there and in the master. A worker takes 2 ms and more for one of 1 MiB, and needs no stock of such.
  */
 const MOST_WEIGHT = 4 * 2 ** 20
 
