@@ -1,11 +1,11 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
-import type { Job, Turn } from '../model/job.ts'
+import type { Kysely } from 'kysely'
+import type { Job, StoredState, Turn } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
-import { listRows, resting } from './sqlite-list.ts'
+import { countRows, listRows, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
@@ -130,21 +130,11 @@ export class SqliteStore implements Store {
   }
 
   async counts(now: number): Promise<StoredCounts> {
-    const { fn } = this.kysely
-    const queued = this.kysely
-      .selectFrom('jobs')
-      .select(fn.countAll<number>().as('n'))
-      .where('state', '=', sql.lit('queued'))
-    const { n: waiting } = await queued.where('due', '<=', now).executeTakeFirstOrThrow()
-    const { n: scheduled } = await queued.where('due', '>', now).executeTakeFirstOrThrow()
-    const atRest = await this.kysely
-      .selectFrom('jobs')
-      .select(['state', fn.countAll<number>().as('n')])
-      .where('state', '!=', sql.lit('queued'))
-      .groupBy('state')
-      .execute()
-    const of = (state: string): number => atRest.find((row) => row.state === state)?.n ?? 0
-    return { waiting, scheduled, held: of('held'), failed: of('failed') }
+    const count = (state: StoredState, past?: boolean): Promise<number> =>
+      countRows(this.kysely, { state, ...(past !== undefined && { due: { now, past } }) })
+    const waiting = await count('queued', true)
+    const scheduled = await count('queued', false)
+    return { waiting, scheduled, held: await count('held'), failed: await count('failed') }
   }
 
   async retryFailed(now: number, ids?: readonly string[]): Promise<number> {

@@ -79,6 +79,7 @@ export interface Store {
   find(id: string): Promise<Job | undefined>
   /** @returns queued jobs in the order of their turn, those at rest in the order of their arrival */
   list(selection: Selection): Promise<readonly Job[]>
+  /** What changes while they are counted, a part at a time, may be counted where it was, where it is, in both or in neither. */
   counts(now: number): Promise<StoredCounts>
   /** Gives failed jobs, all or those named, their attempts back, due now. @returns how many */
   retryFailed(now: number, ids?: readonly string[]): Promise<number>

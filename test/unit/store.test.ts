@@ -341,6 +341,22 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     expect(await store.counts(1001)).toEqual({ waiting: 2, scheduled: 0, held: 1, failed: 2 })
   })
 
+  test('counts of many are taken a part at a time, and others are served meanwhile', async () => {
+    const many = Array.from({ length: 120_000 }, (_, i) =>
+      newJob(`job ${i}`, { due: i < 110_000 ? 1 : 5000 + i }),
+    )
+    await insert(...many)
+    let turns = 0
+    let counted = false
+    const counts = store.counts(1000).finally(() => {
+      counted = true
+    })
+    for (; !counted; turns++) await setImmediate()
+    expect(await counts).toEqual({ waiting: 110_000, scheduled: 10_000, held: 0, failed: 0 })
+    // Three parts of those that are due, and one of each other kind.
+    expect(turns).toBeGreaterThanOrEqual(6)
+  })
+
   describe('in bulk', () => {
     const retried = (job: Job, now: number): Job => settle(job, { kind: 'retried' }, now) as Job
 
