@@ -1,4 +1,4 @@
-/** What the door refuses: counted by reason, and told at most once a second, however much of it comes. */
+/** What the door refuses: counted by reason, and of each told at most once a second, however much of it comes. */
 
 import {
   REFUSAL_REASONS,
@@ -16,8 +16,8 @@ export class Refusals {
     RefusalReason | 'total',
     number
   >
-  #fresh = 0
-  #latest: Error | undefined
+  /** What has not been told. One reason must not hide another: who has a wrong key knocks, and may then send anything. */
+  readonly #untold = new Map<RefusalReason, { fresh: number; latest: Error }>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(told: (report: RefusalReport) => void) {
@@ -32,9 +32,7 @@ export class Refusals {
   add(reason: RefusalReason, error: Error): void {
     this.#counts.total++
     this.#counts[reason]++
-    this.#fresh++
-    // Of a handshake nothing is known: it must not hide what tells who it was.
-    if (reason !== 'handshake' || this.#latest === undefined) this.#latest = error
+    this.#untold.set(reason, { fresh: (this.#untold.get(reason)?.fresh ?? 0) + 1, latest: error })
     if (this.#timer === undefined) this.#tell()
   }
 
@@ -47,12 +45,11 @@ export class Refusals {
 
   #tell(): void {
     this.#timer = undefined
-    if (this.#latest === undefined) return
-    const report = { fresh: this.#fresh, latest: this.#latest, counts: this.counts }
-    this.#fresh = 0
-    this.#latest = undefined
+    if (this.#untold.size === 0) return
+    const reports = [...this.#untold.values()].map((one) => ({ ...one, counts: this.counts }))
+    this.#untold.clear()
     this.#timer = setTimeout(() => this.#tell(), PAUSE)
     this.#timer.unref()
-    this.#told(report)
+    for (const report of reports) this.#told(report)
   }
 }

@@ -16,7 +16,7 @@ export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 
 export type RefusalCounts = Readonly<Record<RefusalReason | 'total', number>>
 
-/** What is told: how many since it was told before, the latest of them, and all since the start. */
+/** What is told of one reason: how many since it was told before, the latest of them, and all of all reasons since the start. */
 export interface RefusalReport {
   readonly fresh: number
   readonly latest: Error

@@ -65,14 +65,22 @@ test('what has not been told is told at the stop, once, and no timer is left', (
   })
 })
 
-test('a handshake that failed does not hide what else is to be told', () => {
+test('of each reason the latest is told: whatever follows a wrong key, its address is told too', () => {
   refusals.add('handshake', new Error('first'))
-  refusals.add('handshake', new Error('nobody'))
   refusals.add('key', new Error('who it was'))
+  refusals.add('handshake', new Error('nobody'))
+  refusals.add('malformed', new Error('nonsense'))
   refusals.add('handshake', new Error('nobody again'))
-  vi.advanceTimersByTime(1000)
+  vi.advanceTimersByTime(999)
+  expect(told).toHaveLength(1)
+  vi.advanceTimersByTime(1)
   expect(lines()).toEqual([
     [1, 'first', 1],
-    [3, 'who it was', 4],
+    [1, 'who it was', 5],
+    [2, 'nobody again', 5],
+    [1, 'nonsense', 5],
   ])
+  vi.advanceTimersByTime(1000)
+  expect(told).toHaveLength(4)
+  expect(vi.getTimerCount()).toBe(0)
 })
