@@ -14,7 +14,7 @@ import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, explained, openStore } from '../store/open.ts'
 import type { SqliteStore } from '../store/sqlite.ts'
-import { isLocal } from '../wire/address.ts'
+import { isAbstract, isLocal } from '../wire/address.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
 import { readServerKeys, type ServerKeys } from '../wire/keys.ts'
 import { Commands } from './commands.ts'
@@ -371,11 +371,15 @@ export class Daemon {
   }
 }
 
-const unguarded = (bind: string): ConfigError =>
-  new ConfigError(
-    `${masked(bind)} can be reached from other hosts, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind tcp://127.0.0.1:PORT.`,
+const unguarded = (bind: string): ConfigError => {
+  const [who, instead] = isAbstract(bind)
+    ? ['by every user of this host, as it is no file that has rights', 'ipc:///a/folder/of/yours/ztask.sock']
+    : ['from other hosts', 'tcp://127.0.0.1:PORT']
+  return new ConfigError(
+    `${masked(bind)} can be reached ${who}, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind ${instead}.`,
     { setting: 'bind' },
   )
+}
 
 const cannotLoad = (cause: WorkerBrokenError): DaemonError => {
   const told = cause.failure === undefined ? cause.message : loadFault(cause.failure)

@@ -1,5 +1,6 @@
 /** Who gets in, and what others see of it. */
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { close } from '../../dist/src/index.js'
@@ -37,6 +38,19 @@ describe('without keys', () => {
       expect(ended.code).toBe(1)
       expect(ended.stderr).toContain(`${bind} can be reached from other hosts`)
       expect(ended.stderr).toContain('npx ztask keys')
+    },
+  )
+
+  test.runIf(process.platform === 'linux')(
+    'an abstract name is refused, with the cure: every user of the host could connect; with keys it is bound',
+    async () => {
+      const project = await makeProject()
+      const bind = `ipc://@ztask-test-${randomUUID()}`
+      const ended = await project.launch([], { ZTASKD_BIND: bind }).ended
+      expect(ended.code).toBe(1)
+      expect(ended.stderr).toContain(`${bind} can be reached by every user of this host`)
+      expect(ended.stderr).toContain('or bind ipc:///a/folder/of/yours/ztask.sock.')
+      await (await locked()).daemon([], { ZTASKD_BIND: bind })
     },
   )
 
