@@ -61,13 +61,17 @@ export const askDaemon = async (project: Project, verb: Verb, params: unknown): 
   }
 }
 
+/** A list is asked for page by page. */
+let told = false
+
 const askDatabase = async (
   file: string,
   { settings }: Project,
   verb: Verb,
   params: unknown,
 ): Promise<unknown> => {
-  process.stderr.write(`No daemon answers: this is what ${masked(file)} holds.\n`)
+  if (!told) process.stderr.write(`No daemon answers: this is what ${masked(file)} holds.\n`)
+  told = true
   const store = openStore(file)
   try {
     // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.

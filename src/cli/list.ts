@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Project } from '../config.ts'
 import type { JobView } from '../daemon/commands.ts'
 import { JOB_STATES, type JobState } from '../model/job.ts'
+import type { Page } from '../wire/ask.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, wholeNumber, withProjectFlags } from './flags.ts'
 import { printJson, printTable, STATE_STYLES, shortTime, terminalWidth } from './print.ts'
@@ -22,13 +24,25 @@ export const addList = (program: Command): void => {
     command.addOption(new Option(`--${state}`, `only ${state} ones`).conflicts([...others]))
   }
   command.action(async (flags: ListFlags) => {
-    const { task, since, limit } = flags
-    const state = JOB_STATES.find((one) => flags[one])
-    const params = { state, task, since, limit }
-    const jobs = (await ask(await projectOf(flags), 'list', params)) as readonly JobView[]
+    const jobs = await listed(await projectOf(flags), flags)
     if (flags.json) return printJson(jobs)
     printJobs(jobs, terminalWidth())
   })
+}
+
+/** Page by page: a daemon keeps its answers small. A job whose turn has changed meanwhile may come twice. */
+const listed = async (project: Project, flags: ListFlags): Promise<readonly JobView[]> => {
+  const { task, since, limit } = flags
+  const state = JOB_STATES.find((one) => flags[one])
+  const jobs = new Map<string, JobView>()
+  let after: string | null = null
+  do {
+    const params = { state, task, since, limit: limit - jobs.size, page: true, after }
+    const page = (await ask(project, 'list', params)) as Page<JobView>
+    for (const job of page.jobs) jobs.set(job.id, job)
+    after = page.next
+  } while (after !== null && jobs.size < limit)
+  return [...jobs.values()]
 }
 
 const COLUMNS: readonly string[] = ['ID', 'TASK', 'STATE', 'DUE', 'ATTEMPTS', 'ERROR']

@@ -5,10 +5,18 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { DaemonError, UnknownJobError } from '../model/errors.ts'
-import { type Job, type JobState, STORED_STATES, stateOf } from '../model/job.ts'
+import { byTurn, type Job, type JobState, STORED_STATES, sizeOf, stateOf } from '../model/job.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Selection, Store } from '../store/store.ts'
-import { idParam, idsParam, listParams } from '../wire/ask.ts'
+import {
+  idParam,
+  idsParam,
+  type ListParams,
+  listParams,
+  type Page,
+  type Part,
+  placeText,
+} from '../wire/ask.ts'
 import type { Verb } from '../wire/protocol.ts'
 
 /** What only a running daemon knows; `idleQueue` stands for it where none runs. */
@@ -85,8 +93,10 @@ export interface CommandsOptions {
 
 const iso = (ms: number): string => new Date(ms).toISOString()
 
-/** Characters of arguments: an answer is one text, and V8 has none of more than 512 MB. */
-const MOST_LISTED = 128 * 2 ** 20
+/** Characters of a page's jobs: what nobody reads waits in the master's memory, many times (ingress/answers.ts). */
+const PAGE = 2 ** 18
+/** And of a list that is asked for in one piece. */
+const MOST_LISTED = 2 ** 20
 
 export class Commands {
   readonly #options: CommandsOptions
@@ -120,38 +130,63 @@ export class Commands {
     return { waiting: waiting - running, scheduled, running, held, failed, ...facts() }
   }
 
-  async #list(params: unknown): Promise<readonly JobView[]> {
-    const { store, queue } = this.#options
-    const { state, task, since, limit } = listParams(params)
-    if (state === 'running')
-      return queue
-        .running()
-        .filter((job) => (task === undefined || job.task === task) && job.created >= (since ?? 0))
-        .slice(0, limit)
-        .map((job) => this.#view(job, true))
-    const views: JobView[] = []
-    let size = 0
-    for (const selection of this.#selections(state)) {
-      // The running ones among the rows read are left out again where they were not asked for.
-      const atMost = { limit: limit - views.length + queue.busy(), most: MOST_LISTED - size }
-      const jobs = await store.list({ ...selection, task, since, ...atMost })
-      size += jobs.reduce((sum, { args }) => sum + args.length, 0)
-      if (size > MOST_LISTED)
-        throw new DaemonError(
-          `The arguments of these jobs are more than ${MOST_LISTED / 2 ** 20} MB together. List fewer (--limit), or one (ztask show ID).`,
-        )
-      const found = jobs.map((job) => this.#view(job))
-      views.push(...found.filter((view) => state === undefined || view.state === state))
-      if (views.length >= limit) break
-    }
-    return views.slice(0, limit)
+  async #list(params: unknown): Promise<readonly JobView[] | Page<JobView>> {
+    const asked = listParams(params)
+    const page = await this.#page(asked, asked.page ? PAGE : MOST_LISTED)
+    if (asked.page) return page
+    if (page.next !== null && page.jobs.length < asked.limit)
+      throw new DaemonError(
+        `These jobs are more than ${MOST_LISTED / 2 ** 20} MB together. List fewer (limit), or one (ztask show ID), or page by page as ztask list does: docs/wire.md.`,
+      )
+    return page.jobs
   }
 
-  /** What to read for a state: queued jobs by their turn, then those at rest, each by an index. */
-  #selections(state: JobState | undefined): readonly Omit<Selection, 'limit' | 'most'>[] {
-    if (state === 'held' || state === 'failed') return [{ state }]
-    if (state === undefined) return STORED_STATES.map((stored) => ({ state: stored }))
-    return [{ state: 'queued', due: { now: this.#options.clock.now(), past: state === 'waiting' } }]
+  /** @param most characters of the jobs, with which it ends */
+  async #page({ state, task, since, limit, after }: ListParams, most: number): Promise<Page<JobView>> {
+    const { store, queue } = this.#options
+    const jobs: JobView[] = []
+    let size = 0
+    const parts = this.#parts(state)
+    const first = Math.max(
+      0,
+      parts.findIndex(({ part }) => part === after?.part),
+    )
+    for (const { part, selection } of parts.slice(first)) {
+      const wanted = {
+        ...{ task, since, after: part === after?.part ? after : undefined, most: most - size },
+        // The running ones among the rows read are left out again where they were not asked for.
+        limit: limit - jobs.length + queue.busy(),
+      }
+      const found =
+        selection === undefined ? this.#running(wanted) : await store.list({ ...selection, ...wanted })
+      for (const job of found) {
+        size += sizeOf(job)
+        const view = this.#view(job, part === 'running')
+        if (state === undefined || view.state === state) jobs.push(view)
+        if (jobs.length >= limit || size >= most) return { jobs, next: placeText({ part, ...job }) }
+      }
+    }
+    return { jobs, next: null }
+  }
+
+  /** What to read for a state: queued jobs by their turn, then those at rest, each by an index. Running ones are in memory. */
+  #parts(
+    state: JobState | undefined,
+  ): readonly { readonly part: Part; readonly selection?: Omit<Selection, 'limit' | 'most'> }[] {
+    if (state === 'running') return [{ part: state }]
+    if (state === 'held' || state === 'failed') return [{ part: state, selection: { state } }]
+    if (state === undefined)
+      return STORED_STATES.map((stored) => ({ part: stored, selection: { state: stored } }))
+    const due = { now: this.#options.clock.now(), past: state === 'waiting' }
+    return [{ part: 'queued', selection: { state: 'queued', due } }]
+  }
+
+  #running({ task, since = 0, after }: Pick<Selection, 'task' | 'since' | 'after'>): readonly Job[] {
+    return this.#options.queue
+      .running()
+      .filter((job) => (task === undefined || job.task === task) && job.created >= since)
+      .filter((job) => after === undefined || byTurn(job, after) > 0)
+      .toSorted(byTurn)
   }
 
   async #show(params: unknown): Promise<JobAccount> {

@@ -57,6 +57,21 @@ export interface Job extends NewJob {
   readonly mark: Mark | null
 }
 
+/** What a job takes beside its texts: an id, dates, and their names. */
+const FRAME = 250
+
+/** @returns about how many characters a job is, kept in memory or told */
+export const sizeOf = ({ task, args, reason, failure, failures }: Job): number =>
+  FRAME +
+  task.length +
+  args.length +
+  (reason?.length ?? 0) +
+  lengthOf(failure) +
+  failures.reduce((sum, one) => sum + lengthOf(one.failure), 0)
+
+const lengthOf = (failure: Failure | null | undefined): number =>
+  failure ? failure.name.length + failure.message.length + failure.stack.length + lengthOf(failure.cause) : 0
+
 export type JobEvent =
   | { readonly kind: 'succeeded' }
   | { readonly kind: 'threw'; readonly failure: Failure; readonly policy: RetryPolicy }
@@ -119,9 +134,6 @@ export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark 
 /** @returns how many characters its texts have, about: what makes one job larger than another */
 export const weightOf = ({ args, failures }: Job): number =>
   failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)
-
-const lengthOf = ({ message, stack, cause }: Failure): number =>
-  message.length + stack.length + (cause === undefined ? 0 : lengthOf(cause))
 
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
 

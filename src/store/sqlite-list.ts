@@ -8,7 +8,8 @@ import {
   type SqlBool,
   sql,
 } from 'kysely'
-import type { JobRow, Schema } from './schema.ts'
+import { type Job, sizeOf, type Turn } from '../model/job.ts'
+import { type Schema, toJob } from './schema.ts'
 import type { Selection } from './store.ts'
 
 /**
@@ -28,8 +29,8 @@ export const resting =
     eb.and([eb('state', '=', sql.lit(state)), eb('state', '!=', sql.lit('queued'))])
 
 /** @returns the pages of rows that one index has by `seq` */
-async function* bySeq(rows: Rows, size: number): AsyncGenerator<Rows> {
-  for (let after = -1; ; ) {
+async function* bySeq(rows: Rows, size: number, from = -1): AsyncGenerator<Rows> {
+  for (let after = from; ; ) {
     const rest = rows.where('seq', '>', after).orderBy('seq')
     const end = await rest
       .select('seq')
@@ -47,9 +48,17 @@ async function* bySeq(rows: Rows, size: number): AsyncGenerator<Rows> {
  *   retry of all failed jobs they are very many, and of a comparison of (due, seq) SQLite takes only `due` for the index,
  *   so that each page began with the first of them.
  */
-async function* byTurn(queued: Rows, due: Selection['due'], size: number): AsyncGenerator<Rows> {
+async function* byTurn(
+  queued: Rows,
+  due: Selection['due'],
+  size: number,
+  from?: Turn,
+): AsyncGenerator<Rows> {
   const until = due?.past ? due.now : Number.MAX_SAFE_INTEGER
-  for (let after = due?.past === false ? due.now : -1; ; ) {
+  const first = due?.past === false ? due.now : -1
+  if (from !== undefined && from.due > first && from.due <= until)
+    yield* bySeq(queued.where('due', '=', from.due), size, from.seq)
+  for (let after = Math.max(first, from?.due ?? first); ; ) {
     const rest = queued.where('due', '>', after)
     const end = await rest
       .where('due', '<=', until)
@@ -69,13 +78,13 @@ async function* byTurn(queued: Rows, due: Selection['due'], size: number): Async
 /** @returns the pages of all rows of a state, or of the queued ones that are due, or not yet */
 const pagesOf = (
   kysely: Kysely<Schema>,
-  { state, due }: Pick<Selection, 'state' | 'due'>,
+  { state, due, after }: Pick<Selection, 'state' | 'due' | 'after'>,
   size: number,
 ): AsyncGenerator<Rows> => {
   const jobs: Rows = kysely.selectFrom('jobs')
   return state === 'queued'
-    ? byTurn(jobs.where('state', '=', sql.lit(state)), due, size)
-    : bySeq(jobs.where(resting(state)), size)
+    ? byTurn(jobs.where('state', '=', sql.lit(state)), due, size, after)
+    : bySeq(jobs.where(resting(state)), size, after?.seq)
 }
 
 /** @returns how many rows there are; one that comes to a later turn meanwhile may be counted twice, or not at all */
@@ -96,10 +105,10 @@ export const countRows = async (
 }
 
 /** As `Store.list`. */
-export const listRows = async (kysely: Kysely<Schema>, selection: Selection): Promise<readonly JobRow[]> => {
+export const listJobs = async (kysely: Kysely<Schema>, selection: Selection): Promise<readonly Job[]> => {
   const { task, since, limit, most = Number.POSITIVE_INFINITY } = selection
   // By seq: a job that comes to a later turn while the list is read is met again.
-  const found = new Map<number, JobRow>()
+  const found = new Map<number, Job>()
   let size = 0
   if (limit <= 0) return []
   for await (const page of pagesOf(kysely, selection, ROWS_A_PAGE)) {
@@ -109,9 +118,10 @@ export const listRows = async (kysely: Kysely<Schema>, selection: Selection): Pr
     // One by one: a page of large jobs is more than memory should hold.
     for await (const row of rows.selectAll().stream()) {
       if (found.has(row.seq)) continue
-      found.set(row.seq, row)
-      size += row.args.length
-      if (found.size >= limit || size > most) return [...found.values()]
+      const job = toJob(row)
+      found.set(row.seq, job)
+      size += sizeOf(job)
+      if (found.size >= limit || size >= most) return [...found.values()]
     }
     await setImmediate()
   }

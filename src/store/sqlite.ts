@@ -5,7 +5,7 @@ import type { Kysely } from 'kysely'
 import type { Job, StoredState, Turn } from '../model/job.ts'
 import { kyselyOver, openFile } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
-import { countRows, listRows, resting } from './sqlite-list.ts'
+import { countRows, listJobs, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
@@ -126,7 +126,7 @@ export class SqliteStore implements Store {
   }
 
   async list(selection: Selection): Promise<readonly Job[]> {
-    return (await listRows(this.kysely, selection)).map(toJob)
+    return listJobs(this.kysely, selection)
   }
 
   async counts(now: number): Promise<StoredCounts> {

@@ -29,8 +29,10 @@ export interface Selection {
   readonly task?: string | undefined
   /** Only those made then or later, epoch ms. */
   readonly since?: number | undefined
+  /** Only those whose turn comes after this one's. */
+  readonly after?: Turn | undefined
   readonly limit: number
-  /** Characters of arguments, in all, with which the list ends: the job that exceeds them is its last. */
+  /** Characters, by `sizeOf`, with which the list ends: the job that reaches them is its last. */
   readonly most?: number
 }
 

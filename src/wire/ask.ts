@@ -3,7 +3,7 @@
  * job, and a negative limit, to SQLite, is no limit.
  */
 import { ProtocolError } from '../model/errors.ts'
-import { JOB_STATES, type JobState } from '../model/job.ts'
+import { JOB_STATES, type JobState, STORED_STATES } from '../model/job.ts'
 
 const LISTED = 100
 export const MOST_LISTED = 10_000
@@ -19,6 +19,40 @@ export interface ListParams {
   /** Epoch ms. */
   readonly since: number | undefined
   readonly limit: number
+  /** Whether a part of them will do, with where the rest begins. */
+  readonly page: boolean
+  /** Where the page before this one ended. */
+  readonly after: Place | undefined
+}
+
+/** A job's place in a list. Running ones are a part of their own where they alone are asked for. */
+export interface Place {
+  readonly part: Part
+  readonly due: number
+  readonly seq: number
+}
+
+const PARTS = ['running', ...STORED_STATES] as const
+export type Part = (typeof PARTS)[number]
+
+/** What a page of a list is answered with. */
+export interface Page<T> {
+  readonly jobs: readonly T[]
+  /** Where the next begins, to be given back as `after`; null at the end. */
+  readonly next: string | null
+}
+
+/** @returns a place as text, whose meaning is nobody else's */
+export const placeText = ({ part, due, seq }: Place): string => `${part}:${due}:${seq}`
+
+const readPlace = (text: string | undefined): Place | undefined => {
+  if (text === undefined) return undefined
+  const [part, due, seq, ...more] = text.split(':')
+  const place = { part: part as Part, due: Number(due), seq: Number(seq) }
+  const fits =
+    PARTS.includes(place.part) && Number.isSafeInteger(place.due) && Number.isSafeInteger(place.seq)
+  if (!fits || more.length > 0) throw wrong('after', 'the next of the page before')
+  return place
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -35,6 +69,7 @@ const wrong = (field: string, expected: string): ProtocolError =>
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isNumber = (value: unknown): value is number => typeof value === 'number'
 const isState = (value: unknown): value is JobState => JOB_STATES.includes(value as JobState)
+const isFlag = (value: unknown): value is boolean => typeof value === 'boolean'
 const isCount = (value: unknown): value is number => Number.isInteger(value) && Number(value) > 0
 
 const optional = <T>(
@@ -58,6 +93,8 @@ export const listParams = (params: unknown): ListParams => {
     task: optional(fields, 'task', isText, 'text'),
     since: optional(fields, 'since', isNumber, 'a number of milliseconds since the epoch'),
     limit: Math.min(limit, MOST_LISTED),
+    page: optional(fields, 'page', isFlag, 'true or false') ?? false,
+    after: readPlace(optional(fields, 'after', isText, 'the next of the page before')),
   }
 }
 

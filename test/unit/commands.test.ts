@@ -3,23 +3,27 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
-import { Commands, idleQueue } from '../../src/daemon/commands.ts'
+import { Commands, idleQueue, type JobView } from '../../src/daemon/commands.ts'
 import type { Job, NewJob } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import type { Page } from '../../src/wire/ask.ts'
 
 let folder: string
 let store: SqliteStore
 let commands: Commands
+let running: readonly Job[]
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ztask-commands-'))
   store = new SqliteStore(join(folder, 'ztask.db'))
   await migrate(store.kysely)
-  commands = new Commands({ store, clock: systemClock, queue: idleQueue, facts: () => ({}) })
+  running = []
+  const queue = { ...idleQueue, running: () => running }
+  commands = new Commands({ store, clock: systemClock, queue, facts: () => ({}) })
 })
 
 afterEach(async () => {
@@ -64,9 +68,9 @@ test('of a list that looks through many jobs, others are served meanwhile', asyn
 })
 
 test('jobs that are too large to be listed together are refused with the cure, before they fill the memory', async () => {
-  await insert(5, { args: `["${'x'.repeat(2 ** 25)}"]` })
+  await insert(5, { args: `["${'x'.repeat(2 ** 19)}"]` })
   await expect(commands.run('list', {})).rejects.toThrow(
-    'The arguments of these jobs are more than 128 MB together. List fewer (--limit), or one (ztask show ID).',
+    'These jobs are more than 1 MB together. List fewer (limit), or one (ztask show ID), or page by page as ztask list does: docs/wire.md.',
   )
   expect(await commands.run('list', { limit: 2 })).toHaveLength(2)
 })
@@ -87,4 +91,47 @@ test('a cancel that cannot read the job a second time puts it back', async () =>
   const over = new Commands({ store: failing, clock: systemClock, queue, facts: () => ({}) })
   await expect(over.run('cancel', { ids: ['0'] })).rejects.toThrow('disk I/O error')
   expect(restored).toEqual(['0'])
+})
+
+describe('page by page', () => {
+  const pagesOf = async (params: object): Promise<string[][]> => {
+    const pages: string[][] = []
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = (await commands.run('list', { ...params, page: true, after })) as Page<JobView>
+      pages.push(page.jobs.map(({ id }) => id))
+      after = page.next
+    }
+    return pages
+  }
+
+  test('a list has every job once, in its order, whatever the states, and no page is large', async () => {
+    const args = `["${'x'.repeat(100_000)}"]`
+    await insert(7, { args })
+    for (const [state, count] of [
+      ['held', 4],
+      ['failed', 3],
+    ] as const)
+      await store.commit({
+        ...{ save: [], remove: [] },
+        insert: Array.from({ length: count }, (_, at) => ({
+          ...{ id: `${state}${at}`, task: 't', args, due: 1, created: 1, state, reason: null },
+        })),
+      })
+    const pages = await pagesOf({ limit: 10_000 })
+    expect(pages.flat()).toEqual([
+      ...Array.from({ length: 7 }, (_, at) => `${at}`),
+      ...Array.from({ length: 4 }, (_, at) => `held${at}`),
+      ...Array.from({ length: 3 }, (_, at) => `failed${at}`),
+    ])
+    expect(Math.max(...pages.map(({ length }) => length))).toBe(3)
+    expect((await pagesOf({ state: 'held' })).flat()).toEqual(['held0', 'held1', 'held2', 'held3'])
+    expect(await pagesOf({ state: 'waiting', limit: 2 })).toEqual([['0', '1'], ['2', '3'], ['4', '5'], ['6']])
+    running = [...(await store.list({ state: 'queued', limit: 3 }))].toReversed()
+    expect(await pagesOf({ state: 'running', limit: 2 })).toEqual([['0', '1'], ['2']])
+  })
+
+  test('where the next page begins is refused where it is none', async () => {
+    for (const after of ['', 'queued:1', 'queued:1:x', 'queued:1:1:1', 'all:1:1', 7])
+      await expect(commands.run('list', { page: true, after })).rejects.toThrow('The after of an ask must be')
+  })
 })

@@ -11,7 +11,7 @@ import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseTooNewError } from '../../src/model/errors.ts'
-import { byTurn, type Job, type NewJob, settle } from '../../src/model/job.ts'
+import { byTurn, type Job, type NewJob, settle, sizeOf } from '../../src/model/job.ts'
 import { takeLock } from '../../src/store/lock.ts'
 import { fakeMigration, listMigrations, migrate } from '../../src/store/migrate.ts'
 import type { Schema } from '../../src/store/schema.ts'
@@ -320,9 +320,33 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         )
     })
 
-    test('no more arguments than asked for, but for the last job', async () => {
-      const some = await store.list({ state: 'queued', limit: 9, most: 5 })
-      expect(ids(some)).toEqual(['now', 'queued'])
+    test('no more than asked for, but for the last job', async () => {
+      const [now] = await store.list({ state: 'queued', limit: 1 })
+      const most = sizeOf(now as Job)
+      expect(ids(await store.list({ state: 'queued', limit: 9, most }))).toEqual(['now'])
+      expect(ids(await store.list({ state: 'queued', limit: 9, most: most + 1 }))).toEqual(['now', 'queued'])
+      const [failed] = await store.list({ state: 'failed', limit: 9, most: 1 })
+      expect(sizeOf(failed as Job)).toBeGreaterThan(most)
+    })
+
+    test('after a turn: what comes later, also of jobs that are due at the same moment, and where that job has gone', async () => {
+      await insert(...Array.from({ length: 50 }, (_, at) => newJob(`same${at}`, { due: 500 })))
+      for (const selection of [
+        { state: 'queued', due: { now: 600, past: true } },
+        { state: 'queued', due: { now: 499, past: false } },
+        { state: 'queued' },
+        { state: 'failed' },
+      ] as const) {
+        const all = await store.list({ ...selection, limit: 10_000 })
+        for (const [at, after] of all.entries())
+          expect(ids(await store.list({ ...selection, after, limit: 10_000 }))).toEqual(
+            ids(all.slice(at + 1)),
+          )
+      }
+      const [first, gone, ...rest] = await store.list({ state: 'queued', limit: 10_000 })
+      await store.commit({ insert: [], save: [], remove: [gone as Job] })
+      expect(ids(await store.list({ state: 'queued', after: gone, limit: 10_000 }))).toEqual(ids(rest))
+      expect(first?.due).toBe(gone?.due)
     })
 
     test('at most so many', async () => {
