@@ -174,6 +174,7 @@ export class Daemon {
       ask: (verb, params) => commands.run(verb, params),
       refused: (reason, error) => this.#refusals.add(reason, error),
       unanswered: (error) => this.#journal.unanswered(error),
+      boundAgain: (error) => this.#journal.boundAgain(settings.bind, error),
     })
   }
 

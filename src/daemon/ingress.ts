@@ -16,7 +16,6 @@ import { masked } from '../model/masked.ts'
 import type { RefusalReason } from '../model/refusal.ts'
 import { isTaken } from '../wire/address.ts'
 import type { ServerKeys } from '../wire/keys.ts'
-import { Outbox } from '../wire/outbox.ts'
 import {
   type ClientMessage,
   checkJob,
@@ -28,6 +27,7 @@ import {
   type Verb,
   type WireJob,
 } from '../wire/protocol.ts'
+import { type Answer, Answers, MARK } from './ingress/answers.ts'
 import { Gatekeeper } from './ingress/zap.ts'
 
 export interface IngressOptions {
@@ -59,6 +59,8 @@ export interface IngressOptions {
   /** A message, a job or a connection that is not served. */
   readonly refused: (reason: RefusalReason, error: Error) => void
   readonly unanswered: (error: Error) => void
+  /** Why the address that was given up cannot be taken again, once; and once nothing, when it is taken. */
+  readonly boundAgain: (error: Error | undefined) => void
 }
 
 /** A new job that is not stored, by its place among those inserted with it, and why. */
@@ -77,21 +79,33 @@ const WIDEST = 3
 const LARGEST_FRAME = 64 * 2 ** 20
 
 /**
- * Bytes of messages whose jobs wait to be stored, and of those jobs: beyond it nothing is read until some are. A client of
- * ours has 8 MiB of single calls in flight at most, or a batch.
+/**
+ * Of messages that wait for their answer, and of the jobs in them: beyond it nothing is read until some are answered. A client
+ * of ours has 8 MiB of single calls in flight at most, or a batch.
  */
-const MOST_UNSTORED = 32 * 2 ** 20
+const MOST_PENDING = 32 * 2 ** 20
 /** Bytes of memory that a job takes beside its texts. */
 const JOB = 200
+/** What an ask with a large answer counts for among them: that is made while it waits. */
+const LARGE_ASK = 2 ** 20
+const LARGE_ASKS: readonly Verb[] = ['list', 'show']
 /**
  * Bytes of messages after which the event loop turns: ZeroMQ hands over whatever has arrived without a turn. The largest
  * batch of 100,000 jobs, 14 MB, takes 65 ms to parse and 35 to check.
  */
 const A_TURN = 2 ** 20
 
-/** How long an address that was ours may take to be free again, and the time between two tries, ms. */
-const BIND_AGAIN = 30_000
+/** Of an answer, beyond twice `maxPayload` (JSON in JSON: each quote is two): ten failures with their causes. */
+const LARGEST_ANSWER = 4 * 2 ** 20
+
+/** Refusals of one message that are told with all that there is to say: ours sends no more jobs. */
+const MOST_TOLD = 1000
+
+/** How long an address that was ours may take to be free again before that is told, ms. */
+const BIND_PATIENCE = 2000
+/** The time between two tries, before and after, ms. */
 const BIND_PAUSE = 5
+const BIND_PAUSE_LATE = 100
 
 export class Ingress {
   readonly #options: IngressOptions
@@ -101,13 +115,16 @@ export class Ingress {
     turnedAway: (address, key) => this.#options.refused('key', notListed(address, key)),
   })
   #address = ''
+  /** Under way while the address that was given up is not ours again. */
+  #binding: Promise<void> | undefined
+  #closing = false
   /** One change of the keys at a time. */
   #admitting: Promise<void> = Promise.resolve()
   #socket: Router | undefined
-  #outbox: Outbox<(string | Buffer)[]> | undefined
+  #answers: Answers | undefined
   #reading: Promise<void> | undefined
-  /** Bytes of messages whose jobs wait to be stored, and of those jobs. */
-  #unstored = 0
+  /** Bytes of messages that wait for their answer, and of the jobs in them. */
+  #pending = 0
   #resume: (() => void) | undefined
 
   constructor(options: IngressOptions) {
@@ -138,35 +155,60 @@ export class Ingress {
 
   async #change(keys: ServerKeys): Promise<void> {
     const before = this.#keys
-    if (before === undefined || this.#socket === undefined) return
+    if (before === undefined || this.#socket === undefined || this.#closing) return
     this.#keys = keys
-    if ([...before.clients.keys()].every((key) => keys.clients.has(key))) return
+    // Where nothing is bound nobody is connected, and it is being bound.
+    if (this.#binding !== undefined || allAreIn(before, keys)) return
     await this.#unbind()
-    await this.#bindAgain()
+    await new Promise<void>((admitted) => {
+      this.#binding = this.#bindAgain(admitted)
+    })
   }
 
-  /** ZeroMQ gives an address up a moment after the socket is closed: 48 of 150 bound too early. */
-  async #bindAgain(): Promise<void> {
-    const deadline = performance.now() + BIND_AGAIN
-    for (;;) {
+  /**
+   * ZeroMQ gives an address up a moment after the socket is closed (48 of 150 bound too early), and meanwhile another
+   * process may take it. Whatever is in the way, a daemon without a door is none: it is tried without end.
+   *
+   * @param admitted called when it is bound, or it has been told that it cannot be
+   */
+  async #bindAgain(admitted: () => void): Promise<void> {
+    const patience = performance.now() + BIND_PATIENCE
+    let told = false
+    while (!this.#closing) {
       try {
-        return await this.#bind(this.#address)
+        await this.#bindFor(this.#keys)
+        if (told) this.#options.boundAgain(undefined)
+        break
       } catch (error) {
-        if (performance.now() > deadline) throw error
-        await setTimeout(BIND_PAUSE)
+        if (!told && performance.now() > patience) {
+          told = true
+          this.#options.boundAgain(error as Error)
+          admitted()
+        }
+        await setTimeout(told ? BIND_PAUSE_LATE : BIND_PAUSE)
       }
     }
+    this.#binding = undefined
+    admitted()
+  }
+
+  /** Should they change meanwhile, whoever has just connected may be listed no longer. */
+  async #bindFor(keys: ServerKeys | undefined): Promise<void> {
+    await this.#bind(this.#address)
+    if (keys === undefined || this.#keys === undefined || allAreIn(keys, this.#keys)) return
+    await this.#unbind()
+    await this.#bindFor(this.#keys)
   }
 
   async #bind(address: string): Promise<void> {
     const { Router } = await import('zeromq')
-    // mandatory: an answer to a client that left is an error that is told, not silence. sendTimeout 0: one client that
-    // does not read must not hold up the answers of the others. linger: the last answers still go out after the close.
+    // mandatory: an answer to a client that left, or does not read, is an error and not silence. sendTimeout 0: such a
+    // client must not hold up the answers of the others. linger: the last answers still go out after the close.
     const socket = new Router({
       linger: 1000,
       mandatory: true,
       sendTimeout: 0,
-      sendHighWaterMark: 10_000,
+      sendHighWaterMark: MARK,
       maxMessageSize: LARGEST_FRAME + 4 * (this.#options.maxPayload + this.#options.maxBatch),
       ...(this.#keys !== undefined && {
         curveServer: true,
@@ -184,19 +226,21 @@ export class Ingress {
     }
     this.#socket = socket
     this.#address = socket.lastEndpoint ?? address
-    this.#outbox = new Outbox<(string | Buffer)[]>(socket, (_, error) => this.#options.unanswered(error))
+    this.#answers = new Answers(socket, (error) => this.#options.unanswered(error))
     this.#reading = this.#read(socket)
     void this.#watch(socket).catch(() => {}) // It only counts.
   }
 
   /** Takes nothing more, delivers the answers that are due, and unbinds. */
   async close(): Promise<void> {
+    this.#closing = true
+    await this.#binding
     await this.#unbind()
     this.#gatekeeper.close()
   }
 
   async #unbind(): Promise<void> {
-    await this.#outbox?.flushed()
+    await this.#answers?.close()
     this.#socket?.close()
     this.#resume?.()
     await this.#reading
@@ -212,7 +256,7 @@ export class Ingress {
           read = 0
           await setImmediate()
         }
-        if (this.#unstored > MOST_UNSTORED) await this.#caughtUp()
+        if (this.#pending > MOST_PENDING) await this.#caughtUp()
       }
     } catch (error) {
       if (!socket.closed) throw error
@@ -226,10 +270,10 @@ export class Ingress {
     })
   }
 
-  /** Jobs of so many bytes are stored, or refused. */
-  #stored(bytes: number): void {
-    this.#unstored -= bytes
-    if (this.#unstored > MOST_UNSTORED || this.#resume === undefined) return
+  /** A message of so many bytes is answered. */
+  #answered(bytes: number): void {
+    this.#pending -= bytes
+    if (this.#pending > MOST_PENDING || this.#resume === undefined) return
     this.#resume()
     this.#resume = undefined
   }
@@ -261,29 +305,42 @@ export class Ingress {
     if (message.project !== this.#options.project) return reply(this.#wrongProject(message))
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
-    if (message.kind === 'ask') return this.#ask(message.seq, message.verb, message.params, reply)
-    let bytes = bytesOf(frames) + JOB * message.jobs.length
-    this.#unstored += bytes
+    let bytes = bytesOf(frames) + costOf(message)
+    this.#pending += bytes
     // Once: what waits for a disk that fails is no more while it does, and must not shut the door to all others.
     const counted = (): void => {
-      this.#stored(bytes)
+      this.#answered(bytes)
       bytes = 0
     }
     const answered = (answer: DaemonMessage): void => {
       counted()
       reply(answer)
     }
-    if (message.together === true) this.#enqueueAll(message, arrived, answered, counted)
+    if (message.kind === 'ask') this.#ask(message.seq, message.verb, message.params, answered)
+    else if (message.together === true) this.#enqueueAll(message, arrived, answered, counted)
     else this.#enqueue(message, arrived, answered, counted)
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
   #reply(identity: Buffer, message: DaemonMessage): void {
     try {
-      this.#outbox?.put([identity, ...encode(message)])
+      this.#answers?.put(this.#bounded(identity, message))
     } catch (error) {
       this.#options.unanswered(error as Error)
     }
+  }
+
+  /** Of the rest the size is bounded by what they are. */
+  #bounded(identity: Buffer, message: DaemonMessage): Answer {
+    const frames = encode(message)
+    if (message.kind !== 'answer') return [identity, ...frames]
+    const most = LARGEST_ANSWER + 2 * this.#options.maxPayload
+    const size = Buffer.byteLength(frames[1])
+    if (size <= most) return [identity, ...frames]
+    const error = new DaemonError(
+      `The answer takes ${size} bytes; a daemon sends ${most}. Ask for fewer jobs at a time, or raise maxPayload.`,
+    )
+    return [identity, ...encode({ kind: 'refused', seq: message.seq, error: error.toJSON() })]
   }
 
   #wrongProject(message: ClientMessage): DaemonMessage {
@@ -331,8 +388,7 @@ export class Ingress {
         jobs.push(job)
       }
     }
-    const answer = (): void =>
-      reply(refused.length === 0 ? { kind: 'stored', seq } : { kind: 'stored', seq, refused })
+    const answer = (): void => reply(answerTo(seq, sent.length, refused))
     if (jobs.length === 0) return answer()
     const inserted = (notStored: readonly NotStored[]): void => {
       if (notStored.length === 0) return answer()
@@ -416,6 +472,29 @@ export class Ingress {
 
 const bytesOf = (frames: readonly Buffer[]): number =>
   frames.reduce((sum, { byteLength }) => sum + byteLength, 0)
+
+const costOf = (message: Extract<ClientMessage, { kind: 'ask' | 'enqueue' }>): number => {
+  if (message.kind === 'enqueue') return JOB * message.jobs.length
+  return LARGE_ASKS.includes(message.verb) ? LARGE_ASK : 0
+}
+
+/** Ten thousand errors are fifty times the message that they refuse. */
+const answerTo = (seq: number, sent: number, refused: readonly Refusal[]): DaemonMessage => {
+  const [first] = refused
+  if (first === undefined) return { kind: 'stored', seq }
+  if (refused.length <= MOST_TOLD) return { kind: 'stored', seq, refused }
+  if (refused.length === sent) return { kind: 'refused', seq, error: first[1] }
+  const rest = refused
+    .slice(MOST_TOLD)
+    .map(([index, { code }]): Refusal => [index, { code, message: AS_OTHERS, data: {} }])
+  return { kind: 'stored', seq, refused: [...refused.slice(0, MOST_TOLD), ...rest] }
+}
+
+const AS_OTHERS = 'Refused as others of this message.'
+
+/** @returns whether all clients of the one list stand in the other */
+const allAreIn = (before: ServerKeys, now: ServerKeys): boolean =>
+  [...before.clients.keys()].every((key) => now.clients.has(key))
 
 const NO_CLIENT = new ProtocolError(
   'A connection ended before it had spoken ZeroMQ. Only clients of ztask belong at this address.',

@@ -265,6 +265,16 @@ export class Journal {
     this.#log.error({ err: error }, `The keys could not be read again, those before go on: ${error.message}`)
   }
 
+  /** @param error why the address that was given up, to cut connections, cannot be taken again; none when it is */
+  boundAgain(url: string, error: Error | undefined): void {
+    if (error === undefined) this.#log.info({ url }, `Bound again: listening on ${url}`)
+    else
+      this.#log.error(
+        { url, err: error },
+        `No client can connect: ${error.message} It is tried again until it succeeds`,
+      )
+  }
+
   unforked(error: Error): void {
     this.#log.error({ err: error }, `No worker can be brought up: ${error.message}. Trying again`)
   }

@@ -48,12 +48,7 @@ async function* bySeq(rows: Rows, size: number, from = -1): AsyncGenerator<Rows>
  *   retry of all failed jobs they are very many, and of a comparison of (due, seq) SQLite takes only `due` for the index,
  *   so that each page began with the first of them.
  */
-async function* byTurn(
-  queued: Rows,
-  due: Selection['due'],
-  size: number,
-  from?: Turn,
-): AsyncGenerator<Rows> {
+async function* byTurn(queued: Rows, due: Selection['due'], size: number, from?: Turn): AsyncGenerator<Rows> {
   const until = due?.past ? due.now : Number.MAX_SAFE_INTEGER
   const first = due?.past === false ? due.now : -1
   if (from !== undefined && from.due > first && from.due <= until)

@@ -166,8 +166,14 @@ const isTime = (value: unknown, latest: number): boolean =>
 /** @returns why a job on the wire is none, or `undefined` where it is one. */
 export const checkJob = (job: unknown): ProtocolError | undefined => {
   const fault = faultOf(job)
-  return fault === undefined ? undefined : new ProtocolError(fault)
+  if (fault === undefined) return undefined
+  const error = FAULTS.get(fault) ?? new ProtocolError(fault)
+  FAULTS.set(fault, error)
+  return error
 }
+
+/** One error each: making one takes 20 µs, which ten thousand in a message of 20 KB made 200 ms. */
+const FAULTS = new Map<string, ProtocolError>()
 
 const faultOf = (job: unknown): string | undefined => {
   if (!Array.isArray(job) || job.length > MOST_FIELDS) return 'A job is a list of at most 5.'

@@ -113,9 +113,26 @@ test('a message of more jobs than one may have is refused as a whole, at once, a
     'A message has at most 10000 jobs; this one has 10001. None of them is stored: send them in several messages.',
   )
   expect((await counts()).total).toBe(before.total + 1)
-  const most = await exchange(project.url, ['ztask/1', enqueue(Array.from({ length: MOST_JOBS }, () => 0))])
-  expect(most).toMatchObject({ kind: 'stored', seq: 7 })
-  expect(most.refused).toHaveLength(MOST_JOBS)
+})
+
+test('of very many refused jobs not every one is told at length; where none is stored one refusal speaks for all', async () => {
+  const before = await counts()
+  const bad = Array.from({ length: MOST_JOBS - 1 }, () => 0)
+  const good = [randomUUID(), 'note', '["among very many"]']
+  const some = await exchange(project.url, ['ztask/1', enqueue([...bad, good])])
+  expect(some).toMatchObject({ kind: 'stored', seq: 7 })
+  expect(some.refused?.map(([index]) => index)).toEqual(bad.map((_, index) => index))
+  expect(new Set(some.refused?.map(([, { code }]) => code))).toEqual(new Set(['ZTASK_PROTOCOL']))
+  expect(some.refused?.filter(([, { message }]) => message === 'A job is a list of at most 5.')).toHaveLength(
+    1000,
+  )
+  await project.hasRun('among very many')
+  const all = await exchange(project.url, ['ztask/1', enqueue([...bad, 0])])
+  expect(all).toEqual({
+    ...{ kind: 'refused', seq: 7 },
+    error: { code: 'ZTASK_PROTOCOL', message: 'A job is a list of at most 5.', data: {} },
+  })
+  expect((await counts()).malformed).toBe(before.malformed + 2 * MOST_JOBS - 1)
 })
 
 describe('an ask whose params cannot be is refused, counted, and changes nothing', () => {
@@ -210,7 +227,7 @@ test('a flood is counted to the last and told at most once a second, on lines th
   expect((await counts()).total).toBe(before.total + 5000)
   const lines = () =>
     logLines(daemon.stdout.slice(from)).filter(
-      ({ msg, level }) => level === 'warn' && msg.startsWith('Refused'),
+      ({ msg, level }) => level === 'warn' && msg.startsWith('Refused') && msg.includes('This side speaks'),
     )
   await until('the last to be told', () => {
     const [line] = lines().slice(-1)

@@ -213,6 +213,53 @@ describe('with keys', () => {
     await project.hasRun('at last')
   })
 
+  test('an address that cannot be taken again is told once and tried until it can; meanwhile the keys are read', async () => {
+    const { dir } = await locked()
+    const project = new TestProject(dir, `ipc://${dir}/door/z.sock`)
+    onTestFinished(() => project.end())
+    expect(await project.ztask('keys', 'billing')).toMatchObject({ code: 0 })
+    mkdirSync(project.path('door'))
+    const daemon = await project.daemon([], { ZTASKD_URL: project.url })
+    await noteOf(project, '.ztask/keys').async('before')
+    const list = readFileSync(project.path('.ztask/keys/clients'), 'utf8')
+    renameSync(project.path('door'), project.path('gone'))
+    for (const [text, told] of [
+      [list.replace(/.* billing\n/, ''), /Keys read again: 1 client/],
+      [list, /Keys read again: 2 clients/],
+    ] as const) {
+      writeFileSync(project.path('.ztask/keys/clients'), text)
+      daemon.child.kill('SIGHUP')
+      await daemon.prints(told)
+    }
+    renameSync(project.path('gone'), project.path('door'))
+    await daemon.prints(/Bound again: listening on ipc/)
+    await noteOf(project, '.ztask/keys').async('after')
+    await noteOf(project, '.ztask/keys/billing.key').async('billing, after')
+    const said = logLines(daemon.stdout).filter(({ msg }) => /No client can|Bound again|could not/.test(msg))
+    expect(said.map(({ level, msg }) => `${level} ${msg}`)).toEqual([
+      expect.stringMatching(
+        /^error No client can connect: ipc:.* cannot be bound: .*\. Choose another url .*\. It is tried again/,
+      ),
+      expect.stringMatching(/^info Bound again/),
+    ])
+    await daemon.kill('SIGTERM')
+    expect((await daemon.ended).code).toBe(0)
+  })
+
+  test('a daemon that waits for its address ends when it is told to', async () => {
+    const { dir } = await locked()
+    const project = new TestProject(dir, `ipc://${dir}/door/z.sock`)
+    onTestFinished(() => project.end())
+    mkdirSync(project.path('door'))
+    const daemon = await project.daemon([], { ZTASKD_URL: project.url })
+    renameSync(project.path('door'), project.path('gone'))
+    writeFileSync(project.path('.ztask/keys/clients'), '')
+    daemon.child.kill('SIGHUP')
+    await daemon.prints(/No client can connect/)
+    daemon.child.kill('SIGTERM')
+    expect((await daemon.ended).code).toBe(0)
+  })
+
   test('what is called meanwhile is stored once, whoever is cut', async () => {
     const project = await locked()
     expect(await project.ztask('keys', 'billing')).toMatchObject({ code: 0 })

@@ -3,17 +3,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import { systemClock } from '../../src/clock.ts'
 import { Ingress, type IngressOptions } from '../../src/daemon/ingress.ts'
+import type { Verb } from '../../src/wire/protocol.ts'
 import { freePort } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
-const MESSAGES = 100
-
-/** A door whose jobs go to `insert`, and a client that sends messages of 1 MiB each, or of many small jobs. */
-const flooded = async (
-  insert: IngressOptions['insert'],
-  messages = MESSAGES,
-  jobs = 1,
-): Promise<{ socket: Dealer; sending: Promise<void> }> => {
+/** An open door with a client before it. */
+const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
   const url = `tcp://127.0.0.1:${await freePort()}`
   const ingress = new Ingress({
     ...{
@@ -27,16 +22,35 @@ const flooded = async (
     judge: () => undefined,
     isRecent: () => false,
     isStored: async () => false,
-    insert,
+    insert: () => expect.unreachable(),
     ask: async () => undefined,
     refused: (_, error) => expect.unreachable(error.message),
     unanswered: (error) => expect.unreachable(error.message),
+    boundAgain: () => expect.unreachable(),
+    ...options,
   })
   await ingress.open(url)
   onTestFinished(() => ingress.close())
   const socket = new Dealer({ linger: 0, immediate: true })
   onTestFinished(() => socket.close())
   socket.connect(url)
+  return socket
+}
+
+const ask = (seq: number, verb: Verb): string[] => [
+  'ztask/1',
+  JSON.stringify({ kind: 'ask', project: 'p', seq, verb, params: {} }),
+]
+
+const MESSAGES = 100
+
+/** A door whose jobs go to `insert`, and a client that sends messages of 1 MiB each, or of many small jobs. */
+const flooded = async (
+  insert: IngressOptions['insert'],
+  messages = MESSAGES,
+  jobs = 1,
+): Promise<{ socket: Dealer; sending: Promise<void> }> => {
+  const socket = await open({ insert })
   const args = jobs === 1 ? JSON.stringify(['x'.repeat(2 ** 20 - 100)]) : '[]'
   const send = async (): Promise<void> => {
     for (let seq = 0; seq < messages; seq++) {
@@ -107,4 +121,36 @@ test('between large messages the event loop turns, however many have arrived', a
   await sending
   await until('all to be read', () => inserted.length === MESSAGES)
   expect(inserted).toEqual(Array.from({ length: MESSAGES }, (_, at) => at))
+})
+
+test('few large answers are made at once: it reads no more until some have been given', async () => {
+  const waiting: (() => void)[] = []
+  const socket = await open({
+    ask: () => new Promise((resolve) => waiting.push(() => resolve([]))),
+  })
+  const ASKS = 100
+  for (let seq = 0; seq < ASKS; seq++) await socket.send(ask(seq, 'list'))
+  for (let answered = 0; answered < ASKS; answered++) {
+    await until('the next to be read', () => waiting.length > answered)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(waiting.length).toBeLessThanOrEqual(33 + answered)
+    waiting[answered]?.()
+  }
+  for (let i = 0; i < ASKS; i++) await socket.receive()
+})
+
+test('an answer beyond any bound is refused with the cure in its place', async () => {
+  const socket = await open({ ask: async (verb) => 'ü'.repeat(verb === 'show' ? 3 * 2 ** 20 : 2 ** 20) })
+  await socket.send(ask(1, 'show'))
+  expect(JSON.parse(String((await socket.receive())[1]))).toEqual({
+    ...{ kind: 'refused', seq: 1 },
+    error: {
+      code: 'ZTASK_DAEMON',
+      message:
+        'The answer takes 6291492 bytes; a daemon sends 6291456. Ask for fewer jobs at a time, or raise maxPayload.',
+      data: {},
+    },
+  })
+  await socket.send(ask(2, 'list'))
+  expect(JSON.parse(String((await socket.receive())[1]))).toMatchObject({ kind: 'answer', seq: 2 })
 })
