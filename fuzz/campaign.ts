@@ -10,7 +10,7 @@ import { makeApplication } from '../test/harness/application.ts'
 import { EXECUTABLE, RunningProcess } from '../test/harness/process.ts'
 import { until } from '../test/harness/until.ts'
 import { Connections } from './connections.ts'
-import { type Attack, attacks, large, PROJECT } from './messages.ts'
+import { type Attack, attacks, large, PROJECT, unread } from './messages.ts'
 import { Owed } from './owed.ts'
 
 export interface FuzzReport {
@@ -53,8 +53,10 @@ const PACE = 20
 /** Connections that are held at once, and those that trickle. */
 const CROWD = 2000
 const TRICKLES = 50
-/** The round in which the crowd comes, and each such many the large messages. */
+/** The round in which the crowd comes, and each such many the large messages, and one who never reads. */
 const RARELY = 20
+/** What that one asks, beyond all that waits for one client. */
+const UNREAD = 100
 
 export class FuzzCampaign {
   readonly #seed: number
@@ -71,6 +73,8 @@ export class FuzzCampaign {
   readonly #honest: string[] = []
   readonly #latencies: number[] = []
   readonly #rejected: string[] = []
+  /** Never reads. */
+  #deaf: Dealer | undefined
   #mostOpen = 0
   #memory = 0
   #over = false
@@ -95,6 +99,7 @@ export class FuzzCampaign {
       for (let round = 0; performance.now() < end && !daemon.hasEnded; round++) await this.#attack(round)
       this.#over = true
       this.#connections.drop()
+      this.#deaf?.close()
       await Promise.all([honest, watch])
       await until('the honest jobs to have run', () => daemon.hasEnded || this.#missing() === 0)
       return this.#report(daemon)
@@ -142,6 +147,7 @@ export class FuzzCampaign {
   /** One connection with its messages, beside what goes on below. */
   async #attack(round: number): Promise<void> {
     const messages = attacks(this.#seed + round, ROUND, this.#honest.slice(-20))
+    if (round % RARELY === 0) await this.#neverRead()
     if (round % RARELY === 1) messages.push(...large())
     if (round % RARELY === 2) this.#connections.hold(CROWD)
     if (round % RARELY === 10) this.#connections.drop()
@@ -170,6 +176,17 @@ export class FuzzCampaign {
       socket.close()
     }
     for (const kind of owed.left()) this.#unanswered[kind] = (this.#unanswered[kind] ?? 0) + 1
+  }
+
+  /** Until the next comes its answers wait in the daemon. */
+  async #neverRead(): Promise<void> {
+    this.#deaf?.close()
+    this.#deaf = new Dealer({ linger: 0, immediate: true, sendTimeout: 10_000, receiveHighWaterMark: 1 })
+    this.#deaf.connect(this.#url)
+    for (const attack of unread(UNREAD)) {
+      this.#note(attack)
+      await this.#deaf.send([...attack.frames])
+    }
   }
 
   #note({ kind, ids = [] }: Attack): void {

@@ -151,3 +151,25 @@ export const large = (): Attack[] => {
     envelope('many jobs', `[${'0,'.repeat(200_000)}0]`),
   ]
 }
+
+const BULKY_IDS = Array.from({ length: 30 }, () => randomUUID())
+/** Until long after the campaign, ms. */
+const LATER = 86_400_000
+
+/** Little to send and much to be told, for one who reads no answer: first the jobs that make a list large, then `count` asks. */
+export const unread = (count: number): Attack[] => {
+  const args = JSON.stringify(['x'.repeat(300_000)])
+  const enqueue = (jobs: unknown[]): Frames => body({ kind: 'enqueue', project: PROJECT, seq: 2 ** 42, jobs })
+  const bulky = BULKY_IDS.map((id): Attack => {
+    return { kind: 'unread: bulky', frames: enqueue([[id, 'work', args, LATER]]), ids: [id] }
+  })
+  // Where none of them is stored one refusal speaks for all: one is.
+  const refusals = enqueue([...Array(9999).fill(0), [BULKY_IDS[0], 'work', args, LATER]])
+  const params = { limit: 10_000, page: true }
+  const list = body({ kind: 'ask', project: PROJECT, seq: 2 ** 42, verb: 'list', params })
+  const asks = Array.from({ length: count }, (_, at): Attack => {
+    if (at % 20 === 0) return { kind: 'unread: refusals', frames: refusals }
+    return { kind: 'unread: lists', frames: list }
+  })
+  return [...bulky, ...asks]
+}

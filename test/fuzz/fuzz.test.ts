@@ -18,6 +18,7 @@ test('whatever is sent, the daemon serves on, takes little memory, and stores no
   expect(report.answers.stored).toBeGreaterThan(100)
   expect(report.answers.refused).toBeGreaterThan(100)
   expect(report.sent['a million keys']).toBeGreaterThan(0)
+  expect(report.sent['unread: lists']).toBeGreaterThan(0)
   expect(report.mostOpen).toBeGreaterThan(1000)
 })
 
