@@ -69,6 +69,7 @@ interface Parcel {
   /** How long the calls in it had waited for a daemon. */
   readonly spent: number
   readonly bytes: number
+  readonly jobs: number
   /** How often it was given to the socket. */
   tries: number
 }
@@ -79,6 +80,10 @@ const BYTES_A_PARCEL = 2 ** 20
 /** Bounds of what is in flight; the rest waits its turn in the queue, without its clock running. */
 const PARCELS_IN_FLIGHT = 32
 const BYTES_IN_FLIGHT = 8 * 2 ** 20
+/** A fifth of a second's work of a daemon, so that the clock of the last measures the daemon; a batch may go over it. */
+const JOBS_IN_FLIGHT = 32_000
+/** Of a job on the wire, beside its task's name and its arguments: the id, quotes and commas. */
+const BYTES_A_JOB = 60
 /** How often it looks whether something is late, ms. */
 const TICK = 20
 
@@ -92,6 +97,7 @@ export class Connection {
   readonly #queue = new Denque<Call>()
   readonly #inFlight = new Map<number, Parcel>()
   #bytesInFlight = 0
+  #jobsInFlight = 0
   #nextSeq = 1
   #nextOrder = 1
   readonly #presence = new Presence()
@@ -190,7 +196,8 @@ export class Connection {
     while (
       this.#queue.length > 0 &&
       this.#inFlight.size < PARCELS_IN_FLIGHT &&
-      this.#bytesInFlight < BYTES_IN_FLIGHT
+      this.#bytesInFlight < BYTES_IN_FLIGHT &&
+      this.#jobsInFlight < JOBS_IN_FLIGHT
     )
       this.#send(this.#pack())
   }
@@ -199,6 +206,7 @@ export class Connection {
   #pack(): Parcel {
     const calls: Call[] = []
     let bytes = 0
+    let jobs = 0
     while (this.#queue.length > 0 && calls.length < JOBS_A_PARCEL) {
       const call = this.#queue.peekFront() as Call
       const size = sizeOf(call.cargo)
@@ -206,15 +214,19 @@ export class Connection {
       if (calls.length > 0 && (alone || bytes + size > BYTES_A_PARCEL)) break
       calls.push(call)
       bytes += size
+      jobs += jobsOf(call.cargo)
       this.#queue.shift()
       if (alone) break
     }
     const spent = this.#presence.away - (calls[0]?.awayBefore ?? 0)
-    return { seq: this.#nextSeq++, calls, sent: this.#presence.time, spent, bytes, tries: 0 }
+    return { seq: this.#nextSeq++, calls, sent: this.#presence.time, spent, bytes, jobs, tries: 0 }
   }
 
   #send(parcel: Parcel): void {
-    if (!this.#inFlight.has(parcel.seq)) this.#bytesInFlight += parcel.bytes
+    if (!this.#inFlight.has(parcel.seq)) {
+      this.#bytesInFlight += parcel.bytes
+      this.#jobsInFlight += parcel.jobs
+    }
     this.#inFlight.set(parcel.seq, parcel)
     parcel.tries++
     this.#socket.send({ frames: encode(this.#messageOf(parcel)), key: parcel.seq })
@@ -324,13 +336,15 @@ export class Connection {
   }
 
   #drop(parcel: Parcel): void {
-    if (this.#inFlight.delete(parcel.seq)) this.#bytesInFlight -= parcel.bytes
+    if (!this.#inFlight.delete(parcel.seq)) return
+    this.#bytesInFlight -= parcel.bytes
+    this.#jobsInFlight -= parcel.jobs
   }
 
   #tick(): void {
     this.#timer = undefined
     if (this.#closed || this.#pending === 0) return
-    this.#presence.tick(this.#clock.monotonic())
+    this.#presence.tick(this.#clock.monotonic(), this.#jobsInFlight)
     this.#expire()
     if (this.#pending === 0) return
     this.#greet()
@@ -375,8 +389,16 @@ export class Connection {
 }
 
 /** Bytes, or a little less: of what is in flight it is a rough bound. */
-const sizeOf = (cargo: Cargo): number =>
-  cargo.kind === 'job' ? cargo.job.args.length : cargo.kind === 'batch' ? cargo.size : 0
+const sizeOf = (cargo: Cargo): number => {
+  if (cargo.kind === 'job') return BYTES_A_JOB + cargo.job.task.length + cargo.job.args.length
+  if (cargo.kind === 'ask') return 0
+  return cargo.size + cargo.jobs.length * (BYTES_A_JOB + (cargo.jobs[0]?.task.length ?? 0))
+}
+
+const jobsOf = (cargo: Cargo): number => {
+  if (cargo.kind === 'ask') return 0
+  return cargo.kind === 'job' ? 1 : cargo.jobs.length
+}
 
 const named = (cargo: Cargo): string => {
   if (cargo.kind === 'ask') return cargo.verb

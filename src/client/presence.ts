@@ -9,6 +9,8 @@ const LONGEST_TICK = 100
 const PROBE_AFTER = 150
 /** Silence after which nobody is, ms. */
 const AWAY_AFTER = 600
+/** Beyond it, for each job that waits for its answer, ms: a daemon answers no hello while it stores a batch. */
+const AWAY_AFTER_A_JOB = 0.04
 
 export class Presence {
   /** ms, since the first tick. */
@@ -39,11 +41,15 @@ export class Presence {
     this.#lastHeard = this.#time
   }
 
-  /** Time goes on; a silence that has lasted means that nobody is there. */
-  tick(now: number): void {
+  /**
+   * Time goes on; a silence that has lasted means that nobody is there.
+   *
+   * @param jobs that wait for their answer
+   */
+  tick(now: number, jobs: number): void {
     this.#time += Math.min(now - this.#lastTick, LONGEST_TICK)
     this.#lastTick = now
-    if (this.#time - this.#lastHeard > AWAY_AFTER) this.lost()
+    if (this.#time - this.#lastHeard > AWAY_AFTER + jobs * AWAY_AFTER_A_JOB) this.lost()
   }
 
   /** @returns whether to say hello now */

@@ -10,15 +10,16 @@ import { shareProject, type TestProject } from '../harness/project.ts'
 import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
 
+const IDLE = `import { task } from 'ztask'\nexport const idle = task(() => {})\n`
 const LARGEST_JOB = 1000
 const LARGEST = 100_000
 
 const clientOf = (url: string, settings: { callTimeout?: number; maxBatch?: number } = {}) =>
-  makeClient<Record<'note' | 'noet', UntypedCalls>>({
+  makeClient<Record<'note' | 'noet' | 'idle', UntypedCalls>>({
     project: 'fixture',
     url,
     settings: { maxPayload: 2 ** 20, ...settings },
-    tasks: ['note', 'noet'],
+    tasks: ['note', 'noet', 'idle'],
     load: () => Promise.reject(new Error('no registry here')),
   })
 
@@ -26,7 +27,10 @@ let project: TestProject
 let daemon: RunningProcess
 let note: UntypedCalls
 beforeAll(async () => {
-  project = await shareProject({ config: `maxPayload: ${LARGEST_JOB}, maxBatch: ${LARGEST}` })
+  project = await shareProject({
+    config: `maxPayload: ${LARGEST_JOB}, maxBatch: ${LARGEST}`,
+    files: { 'src/idle.ts': IDLE },
+  })
   daemon = await project.daemon()
   note = clientOf(project.url).note
 })
@@ -162,4 +166,11 @@ test('eager runs each here in its order, disabled none, inline where no daemon a
     stderr: expect.stringContaining('running note here, 3 times'),
   })
   expect(ranOf('here ')).toHaveLength(6)
+})
+
+test('several of the largest at once, in the usual time: each waits its turn', async () => {
+  const { idle } = clientOf(project.url)
+  const calls = new Array<unknown[]>(LARGEST / '[]'.length).fill([])
+  const jobs = await Promise.all(Array.from({ length: 6 }, () => idle.batch(calls)))
+  expect(new Set(jobs.flat().map(({ id }) => id)).size).toBe(300_000)
 })

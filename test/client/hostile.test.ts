@@ -1,45 +1,14 @@
 /** A client before something that is not its daemon: each call rejects with a named error, and nothing else happens. */
-import { afterEach, expect, test } from 'vitest'
-import { Router } from 'zeromq'
+import { expect, test } from 'vitest'
 import {
   ConfigError,
-  close,
   makeClient,
   OutcomeUnknownError,
   ProtocolError,
   WrongProjectError,
 } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
-
-interface Message {
-  readonly kind: string
-  readonly seq?: number
-  readonly jobs?: readonly (readonly [id: string, task: string, args: string, after?: number])[]
-}
-
-/** Answers each message by hand; `undefined` is silence. */
-type Answers = (message: Message) => { version?: string; body: unknown } | undefined
-
-const routers: Router[] = []
-afterEach(() => {
-  close()
-  for (const router of routers.splice(0)) router.close()
-})
-
-const serve = async (answers: Answers, address = 'tcp://127.0.0.1:*'): Promise<string> => {
-  const router = new Router({ linger: 0 })
-  routers.push(router)
-  await router.bind(address)
-  const read = async (): Promise<void> => {
-    for await (const [identity, , body] of router) {
-      const answer = answers(JSON.parse(String(body)) as Message)
-      if (answer !== undefined)
-        await router.send([identity ?? '', answer.version ?? 'ztask/1', JSON.stringify(answer.body)])
-    }
-  }
-  void read().catch(() => {}) // It ends with the socket.
-  return router.lastEndpoint ?? ''
-}
+import { type Answers, type Message, routers, serve, welcome } from '../harness/router.ts'
 
 const noteOf = (url: string, callTimeout = 0.5): UntypedCalls =>
   makeClient<{ note: UntypedCalls }>({
@@ -55,8 +24,6 @@ const rejection = (call: Promise<unknown>): Promise<unknown> =>
     () => 'resolved',
     (error) => error,
   )
-
-const welcome = { body: { kind: 'welcome', link: 'one' } }
 
 test('a daemon of another version of the protocol is an error that names both', async () => {
   const url = await serve(() => ({ version: 'ztask/2', body: {} }))
