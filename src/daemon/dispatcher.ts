@@ -49,7 +49,7 @@ interface Slot {
   known: number
   /** It gets no more jobs. */
   closed: boolean
-  /** It left jobs untouched: it gets no more until its event loop has turned. */
+  /** It left jobs untouched: it gets no more until it can begin some. */
   stuck: boolean
 }
 
@@ -148,7 +148,7 @@ export class Dispatcher {
     return slot !== undefined && run.number > slot.known
   }
 
-  /** A worker left jobs untouched: it gets no more until its event loop has turned. */
+  /** A worker left jobs untouched: it gets no more until it can begin some. */
   stuck(worker: Worker): void {
     const slot = this.#slots.get(worker.number)
     if (slot === undefined) return
@@ -156,10 +156,12 @@ export class Dispatcher {
     slot.stock.tooLarge()
   }
 
-  /** The event loop of a worker has turned. */
-  turned(worker: Worker): void {
+  /** The event loop of a worker has turned. @returns whether it was stuck */
+  turned(worker: Worker): boolean {
     const slot = this.#slots.get(worker.number)
-    if (slot !== undefined) slot.stuck = false
+    if (slot === undefined || !slot.stuck) return false
+    slot.stuck = false
+    return true
   }
 
   /** Whether a suspect is about to run, or runs. */

@@ -47,10 +47,10 @@ export class Pulse {
     this.#timer ??= setTimeout(() => this.#look(), every).unref()
   }
 
-  /** Calls `answered` when the worker's event loop has turned, where it ever does. */
-  ask(worker: Worker, answered: () => void): void {
+  /** Asks a worker, whatever it runs; calls `answered` when its event loop has turned, where it ever does. */
+  ask(worker: Worker, answered?: () => void): void {
     const question = this.#question(worker)
-    question.waiting.push(answered)
+    if (answered !== undefined) question.waiting.push(answered)
     this.watch()
   }
 

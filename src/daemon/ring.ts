@@ -304,7 +304,11 @@ export class Ring {
   }
 
   hear(worker: Worker, message: WorkerMessage): void {
-    if (message.kind === 'pong') return this.#pulse.heard(worker)
+    if (message.kind === 'pong') {
+      this.#pulse.heard(worker)
+      return message.loading ? undefined : this.#turned(worker)
+    }
+    if (message.kind === 'loaded') return this.#turned(worker)
     if (message.kind === 'begun') {
       const run = this.#dispatcher.runBy(message.run, worker)
       return run === undefined ? undefined : this.#limit(run, 0)
@@ -353,17 +357,14 @@ export class Ring {
     this.#outcomes.release(run)
   }
 
-  /** A worker did not begin these for a while: it gets no more before its event loop has turned. */
+  /** A worker did not begin these for a while: it gets no more before its event loop has turned, and loads no module. */
   #calledBack(worker: Worker, runs: readonly Run[]): void {
     const back = runs.flatMap(({ number }) => this.#dispatcher.end(number, worker) ?? [])
     if (back.length === 0) return
     // Suspects have no other worker, and are not to wait for what an earlier one left behind.
     if (worker.isolated) this.#exchange(worker)
     this.#dispatcher.stuck(worker)
-    this.#pulse.ask(worker, () => {
-      this.#dispatcher.turned(worker)
-      this.#pump()
-    })
+    this.#pulse.ask(worker)
     for (const run of back) this.#unbegun(run)
     this.#pump()
   }
@@ -373,6 +374,10 @@ export class Ring {
     this.#dispatcher.close(worker)
     this.#options.relieve(worker)
     this.#options.retire(worker)
+  }
+
+  #turned(worker: Worker): void {
+    if (this.#dispatcher.turned(worker)) this.#pump()
   }
 
   /**

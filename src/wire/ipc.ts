@@ -19,7 +19,10 @@ export type Handing = readonly [
 ]
 
 export type MasterMessage =
-  /** To be begun in this order, as many at a time as the brief says. `first` is the place of the first of them. */
+  /**
+   * To be begun in this order, as many at a time as the brief says; while one of them loads its module, none whose task is
+   * not there yet. `first` is the place of the first of them.
+   */
   | { readonly kind: 'jobs'; readonly first: number; readonly jobs: readonly Handing[] }
   /** Let the run's signal say that it should end; where it has not begun it is not to begin. */
   | { readonly kind: 'abort'; readonly run: number; readonly reason: StopReason }
@@ -37,7 +40,10 @@ export type WorkerMessage =
   | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
   /** The code cannot be loaded, or onLoad threw; the worker ends. */
   | { readonly kind: 'broken'; readonly failure: Failure }
-  | { readonly kind: 'pong' }
+  /** `loading`: jobs wait for a module that is being loaded; `loaded` follows. */
+  | { readonly kind: 'pong'; readonly loading: boolean }
+  /** What waited for a module begins. */
+  | { readonly kind: 'loaded' }
   /** The task is about to be called, its code loaded and its arguments decoded. */
   | { readonly kind: 'begun'; readonly run: number }
   /**
@@ -65,7 +71,8 @@ const SHAPES: {
   readonly [Kind in WorkerMessage['kind']]: (said: Partial<Record<string, unknown>>) => boolean
 } = {
   left: () => true,
-  pong: () => true,
+  pong: ({ loading }) => typeof loading === 'boolean',
+  loaded: () => true,
   ready: ({ tasks }) => Array.isArray(tasks),
   broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',

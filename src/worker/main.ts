@@ -16,8 +16,9 @@ import { Claims } from './claims.ts'
 import { Current } from './current.ts'
 import { WorkersLog } from './job-log.ts'
 import { loadProject, specsOf } from './load.ts'
+import { Loads } from './loads.ts'
 import { performToOutcome } from './perform.ts'
-import type { Registry } from './registry.ts'
+import { type Registry, resolvedTask } from './registry.ts'
 import { startWatchdog, tellBegun } from './watchdog.ts'
 
 const send = (message: WorkerMessage, sent?: () => void): void => {
@@ -91,6 +92,7 @@ class Server {
     (count) => this.#reported(count),
   )
   readonly #claims: Claims
+  readonly #loads = new Loads(() => this.#loaded())
   readonly #log: WorkersLog
   #registry: Registry | undefined
   /** By the run's number. */
@@ -128,7 +130,7 @@ class Server {
         this.#abort(message.run, message.reason)
         break
       case 'ping':
-        send({ kind: 'pong' })
+        send({ kind: 'pong', loading: this.#loads.holds })
         break
       case 'reopen':
         this.#log.reopen()
@@ -154,8 +156,9 @@ class Server {
    */
   #begin(): void {
     while (this.#busy < this.#brief.concurrency) {
-      const next = this.#stock.shift()
+      const next = this.#next()
       if (next === undefined) return
+      this.#stock.shift()
       // Else it was called back, and is another worker's.
       if (!this.#claims.claim(next.place)) continue
       const [number] = next.handing
@@ -165,9 +168,27 @@ class Server {
     }
   }
 
+  /** What begins as soon as there is room. */
+  #next(): Handed | undefined {
+    const next = this.#stock.peekFront()
+    return next !== undefined && this.#loads.holds && !this.#isResolved(next.handing) ? undefined : next
+  }
+
+  #isResolved([, , task]: Handing): boolean {
+    return this.#registry !== undefined && resolvedTask(this.#registry, task) !== undefined
+  }
+
+  /** After the job that loaded its module, which is just being called. */
+  #loaded(): void {
+    queueMicrotask(() => {
+      this.#begin()
+      send({ kind: 'loaded' })
+    })
+  }
+
   /** The next in stock begins as soon as the report that says so has left. */
   #tellLatest(): number {
-    this.#told = this.#stock.peekFront()?.handing[0] ?? this.#latest
+    this.#told = this.#next()?.handing[0] ?? this.#latest
     return this.#told
   }
 
@@ -191,13 +212,22 @@ class Server {
       }
   }
 
-  async #run([number, id, task, args, attempt, created, timed]: Handing): Promise<void> {
+  async #run(handing: Handing): Promise<void> {
     if (this.#registry === undefined) return
+    const [number, id, task, args, attempt, created, timed] = handing
     const job = new Current({ id, task, attempt, created })
     this.#running.set(number, job)
-    // At once and not with others: the task may never yield.
-    const begun = timed ? () => send({ kind: 'begun', run: number }) : undefined
-    this.#reports.add(number, await performToOutcome(this.#registry, { job, args, begun }))
+    const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
+    const called = (): void => {
+      // At once and not with others: the task may never yield.
+      if (timed) send({ kind: 'begun', run: number })
+      loaded?.()
+    }
+    const begun = timed || loaded !== undefined ? called : undefined
+    const outcome = await performToOutcome(this.#registry, { job, args, begun })
+    // Where it did not come to be called.
+    loaded?.()
+    this.#reports.add(number, outcome)
     this.#running.delete(number)
     if (this.#retiring && this.#running.size === 0) this.#leave()
   }

@@ -158,7 +158,8 @@ class World {
     const played = this.#workers.get(worker.number)
     if (played === undefined) return
     if (message.kind === 'ping' && played.blocked) played.pings++
-    else if (message.kind === 'ping') queueMicrotask(() => this.#ring.hear(worker, { kind: 'pong' }))
+    else if (message.kind === 'ping')
+      queueMicrotask(() => this.#ring.hear(worker, { kind: 'pong', loading: false }))
     if (message.kind === 'abort' && message.reason === 'timeout') this.#timesOut(worker, message.run)
     try {
       if (message.kind !== 'jobs') return
@@ -267,7 +268,7 @@ class World {
     if (played === undefined) return
     played.blocked = !played.blocked
     if (played.blocked) return
-    for (; played.pings > 0; played.pings--) this.#ring.hear(played.worker, { kind: 'pong' })
+    for (; played.pings > 0; played.pings--) this.#ring.hear(played.worker, { kind: 'pong', loading: false })
     this.#begins(played)
   }
 

@@ -1,7 +1,7 @@
 /** What a worker was handed and has not begun: it waits behind nothing, pays for nothing, and can be called back. */
 import { expect, test } from 'vitest'
 import type { UntypedCalls } from '../../src/client/client.ts'
-import type { TestProject } from '../harness/project.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 import { deedsProject, TASKS } from './deeds.ts'
 
@@ -38,6 +38,95 @@ test('quick jobs behind one that computes are run by another worker', async () =
   expect(times(project, 'pause:release')).toBe(1)
 })
 
+test('quick jobs that came with one that computes, to workers that had loaded no task, are run by the other', async () => {
+  const project = await deedsProject()
+  await project.daemon(['--workers', '2', '--concurrency', '10'])
+  const { once } = project.calls(TASKS)
+  const quick = names('quick', 19)
+  await Promise.all([once.async('pause', 'release'), ...quick.map((name) => once.async('return', name))])
+  await project.hasRun('pause:release')
+  await until('all but the slow one to have ended', () => project.rows().length === 1)
+  expect(times(project, 'done:release')).toBe(0)
+  project.write('release', '')
+  await until('the slow one to end', () => project.rows().length === 0)
+  for (const name of quick) expect(times(project, `done:${name}`), name).toBe(1)
+})
+
+test('a worker that computes is handed quick jobs once, and not again and again, however busy the other is', async () => {
+  const project = await deedsProject()
+  const daemon = await project.daemon(['--workers', '2', '--concurrency', '10'])
+  const { once } = project.calls(TASKS)
+  await once.async('pause', 'release')
+  await project.hasRun('pause:release')
+  const long = names('long', 5)
+  await Promise.all(long.map((name) => once.async('wait', name)))
+  for (const name of long) await project.hasRun(`wait:${name}`)
+  for (const name of names('quick', 10)) {
+    await once.async('return', name)
+    await project.hasRun(`done:${name}`)
+  }
+  const [computing] = project.runs()
+  const handed = daemon.stdout
+    .split('\n')
+    .filter((line) => line.includes('Calling once') && line.includes(`"worker":${computing?.pid}`))
+  // The one that computes, and those of the first message after it.
+  expect(handed.length).toBeLessThanOrEqual(1 + long.length)
+  for (const name of ['release', ...long]) project.write(name, '')
+  await until('all to have ended', () => project.rows().length === 0)
+})
+
+const AT_TOP = (name: string, statement: string): Record<string, string> => ({
+  [`src/${name}.ts`]: `import { task } from 'ztask'
+if (process.env.AT_TOP === '1') { ${statement} }
+export const ${name} = task({ retryCount: 0 }, async () => {})
+`,
+})
+
+const atTop = async () => {
+  const project = await makeProject({
+    files: {
+      ...AT_TOP('hangs', 'await new Promise(() => {})'),
+      ...AT_TOP('kills', "process.kill(process.pid, 'SIGKILL')"),
+      ...AT_TOP('throws', "throw new Error('at the top')"),
+    },
+  })
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '10'], { AT_TOP: '1' })
+  return { project, daemon, ...project.calls(['hangs', 'kills', 'throws', 'note']) }
+}
+
+test('jobs of a module that never comes to an end take a slot each, and hold up no others for long', async () => {
+  const { project, daemon, hangs, note } = await atTop()
+  await Promise.all([hangs.async(), hangs.async(), note.async('beside')])
+  await project.hasRun('beside')
+  await until('it to have ended', () => project.rows().every(({ task }) => task === 'hangs'))
+  expect(project.rows()).toHaveLength(2)
+  // They were handed out again when they could begin, and not all the while.
+  const calling = daemon.stdout.split('\n').filter((line) => line.includes('Calling note'))
+  expect(calling.length).toBeLessThanOrEqual(3)
+})
+
+test('jobs of a module that kills its worker as it is loaded pay, and those beside them do not', async () => {
+  const { project, kills, note } = await atTop()
+  const beside = names('beside', 5)
+  await Promise.all([kills.async(), ...beside.map((name) => note.async(name))])
+  await until('one to have failed, and the others to have ended', () => {
+    return project.rows().length === 1 && project.rows()[0]?.state === 'failed'
+  })
+  expect(project.rows()).toMatchObject([{ task: 'kills', attempts: 1 }])
+  expect(project.rows()[0]?.failure).toContain('WorkerDied')
+  for (const name of beside) expect(times(project, name)).toBe(1)
+})
+
+test('jobs of a module that throws as it is loaded fail one by one, and those behind them run', async () => {
+  const { project, throws, note } = await atTop()
+  await Promise.all([throws.async(), throws.async(), throws.async(), note.async('behind')])
+  await project.hasRun('behind')
+  await until('all three to have failed', () => {
+    const rows = project.rows()
+    return rows.length === 3 && rows.every(({ state, attempts }) => state === 'failed' && attempts === 1)
+  })
+})
+
 test('a job that kills its worker pays, and what the worker had in stock does not', async () => {
   const project = await deedsProject()
   await project.daemon(['--workers', '1', '--concurrency', '1'])
@@ -60,9 +149,6 @@ test('a job that was handed over and has not begun can be cancelled, whatever it
   const project = await deedsProject()
   await project.daemon(['--workers', '1', '--concurrency', '10'])
   const { once } = project.calls(TASKS)
-  // Its module is loaded: while that is, whatever comes begins, and waits for it.
-  await once.async('return', 'first')
-  await project.hasRun('done:first')
   const [, ...behind] = await Promise.all([
     once.async('pause', 'release'),
     ...names('behind', 5).map((name) => once.async('return', name)),

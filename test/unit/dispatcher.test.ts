@@ -183,6 +183,24 @@ describe('a stock', () => {
   })
 })
 
+test('a worker that left jobs untouched is handed none until it can begin some, whoever has more to do', () => {
+  const { dispatcher, handed, queue } = over(0, 10)
+  const [one, two] = [workerOf(1), workerOf(2)]
+  dispatcher.admit(one)
+  dispatcher.admit(two)
+  dispatcher.stuck(one)
+  const next = (count: number): number[] => {
+    for (let i = 0; i < count; i++) queue.push(jobOf(i + 1))
+    dispatcher.dispatch()
+    return handed.splice(0).map(({ worker }) => worker)
+  }
+  expect(next(3)).toEqual([2, 2, 2])
+  expect(next(20)).toEqual([2, 2, 2, 2, 2, 2, 2])
+  expect(dispatcher.turned(one)).toBe(true)
+  expect(dispatcher.turned(one)).toBe(false)
+  expect(next(0)).toEqual(new Array(10).fill(1))
+})
+
 describe('generations', () => {
   const old = workerOf(1, 1)
   const young = workerOf(2, 2)
