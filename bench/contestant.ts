@@ -6,11 +6,13 @@ export type Args = readonly [id: string, subject: string, data: object]
 /** As in bodies.js. */
 export type TaskName = 'noop' | 'stamp'
 
+/** The settings for many jobs, for few jobs and quick starts, or, where nothing runs, for many jobs at the usual intervals of polling. */
+export type Tuning = 'throughput' | 'latency' | 'idle'
+
 export interface Setup {
-  /** What runs the tasks is ready and waits for `release`; else it runs from the start. */
+  /** What runs the tasks is ready, has run some, and waits for `release`; else it runs from the start. */
   readonly held: boolean
-  /** The settings for few jobs and quick starts, where a contestant has others for many jobs. */
-  readonly latency: boolean
+  readonly tuning: Tuning
   /** Environment of the workers. */
   readonly env: NodeJS.ProcessEnv
   /** Opens the gate of bodies.js, once this many tasks stand before it. */

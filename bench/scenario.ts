@@ -22,7 +22,7 @@ export interface Measure {
 
 /** Opens the contestant under measurement, and closes it at the end of `use`. */
 export type Open = <T>(
-  setup: Pick<Setup, 'held' | 'latency'>,
+  setup: Pick<Setup, 'held' | 'tuning'>,
   use: (session: Session) => Promise<T>,
 ) => Promise<T>
 

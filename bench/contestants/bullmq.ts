@@ -43,8 +43,7 @@ const sessionOf = async (
   queue.on('error', () => {})
   await queue.waitUntilReady()
   const forks = await Forks.start('bullmq', { connection, concurrency: CONCURRENCY, postgres }, env)
-  if (!held) await forks.begin()
-  return {
+  const session: Session = {
     call: (task, args) => queue.add(task, { args }, OPTIONS),
     after: (seconds, task, args) =>
       queue.add(task, { args }, { ...OPTIONS, delay: Math.round(seconds * 1000) }),
@@ -53,7 +52,7 @@ const sessionOf = async (
       await inBatches(all, BATCH, (batch) => queue.addBulk(batch))
     },
     settle: async () => {},
-    release: () => void forks.begin(),
+    release: () => forks.release(),
     isDone: async () => {
       const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'prioritized')
       return Object.values(counts).every((count) => count === 0)
@@ -64,6 +63,8 @@ const sessionOf = async (
       await queue.close()
     },
   }
+  if (held) await forks.hold(session)
+  return session
 }
 
 const onRedis = (fsync: 'always' | 'everysec'): Contestant => ({

@@ -1,5 +1,5 @@
 /** graphile-worker: https://worker.graphile.org/docs/scaling and /docs/library/run name these settings. */
-import type { Args, Contestant, Session, TaskName } from '../contestant.ts'
+import type { Args, Contestant, Session, TaskName, Tuning } from '../contestant.ts'
 import { inBatches } from '../load.ts'
 import { Forks, peer, versionOf } from './forks.ts'
 import { startPostgres } from './postgres.ts'
@@ -16,19 +16,24 @@ const POOL = 25
 /** Jobs of one call of the bulk form. */
 const BATCH = 1000
 
-const common = { concurrentJobs: CONCURRENCY, maxPoolSize: POOL, pollInterval: 500 }
-const throughput = {
+const common = { concurrentJobs: CONCURRENCY, maxPoolSize: POOL }
+const many = {
   ...common,
   localQueue: { size: 500, refetchDelay: { durationMs: 50 } },
   completeJobBatchDelay: 50,
   failJobBatchDelay: 50,
 }
-const latency = { ...common, completeJobBatchDelay: 0, failJobBatchDelay: 0 }
+const TUNINGS: Record<Tuning, object> = {
+  throughput: { ...many, pollInterval: 500 },
+  latency: { ...common, pollInterval: 500, completeJobBatchDelay: 0, failJobBatchDelay: 0 },
+  // It polls every 2 s by default.
+  idle: many,
+}
 
 export const graphileWorker: Contestant = {
   name: 'graphile-worker',
   isDurable: true,
-  settings: `concurrentJobs ${CONCURRENCY}, pool ${POOL}, localQueue 500 with refetchDelay 50 ms, batch delays 50 ms (S5, S6: no local queue, delays 0, pollInterval 500 ms); bulk form: addJobs of ${BATCH}, two at a time; ANALYZE given`,
+  settings: `concurrentJobs ${CONCURRENCY}, pool ${POOL}, localQueue 500 with refetchDelay 50 ms, batch delays 50 ms, pollInterval 500 ms (S5, S6: no local queue, delays 0; S8: pollInterval 2 s, the default); bulk form: addJobs of ${BATCH}, two at a time; ANALYZE given`,
   warmUp: 5000,
   prepare: async (folder) => {
     const server = await startPostgres(folder)
@@ -40,15 +45,14 @@ export const graphileWorker: Contestant = {
     return {
       versions: `${versionOf('graphile-worker')}, ${server.version}`,
       end: () => server.end(),
-      open: async ({ held, latency: quick, env }): Promise<Session> => {
+      open: async ({ held, tuning, env }): Promise<Session> => {
         const connectionString = await server.fresh()
         const pool = server.pool(POOL)
         const utils = await makeWorkerUtils({ pgPool: pool, logger })
         await utils.migrate()
-        const settings = { ...(quick ? latency : throughput), connectionString }
+        const settings = { ...TUNINGS[tuning], connectionString }
         const forks = await Forks.start('graphile-worker', settings, env)
-        if (!held) await forks.begin()
-        return {
+        const session: Session = {
           call: (task: TaskName, args: Args) => utils.addJob(task, { args }),
           after: (seconds, task, args) =>
             utils.addJob(task, { args }, { runAt: new Date(Date.now() + seconds * 1000) }),
@@ -57,7 +61,7 @@ export const graphileWorker: Contestant = {
             await inBatches(specs, BATCH, (batch) => utils.addJobs(batch))
           },
           settle: async () => void (await server.query('analyze')),
-          release: () => void forks.begin(),
+          release: () => forks.release(),
           isDone: async () =>
             (await server.query('select 1 from graphile_worker._private_jobs limit 1')).length === 0,
           processes: () => ({ server: server.pids(), workers: forks.pids }),
@@ -67,6 +71,8 @@ export const graphileWorker: Contestant = {
             await pool.end()
           },
         }
+        if (held) await forks.hold(session)
+        return session
       },
     }
   },

@@ -15,6 +15,8 @@ interface Boss {
 
 const BATCH_SIZE = 2000
 const POLL = 0.5
+/** Its default, where nothing runs. */
+const IDLE_POLL = 2
 /** Where jobs come one at a time, or become due a few at a time. */
 const QUICK_BATCH = 100
 /** Jobs of one call of the bulk form. */
@@ -24,7 +26,7 @@ const POOL = 25
 export const pgBoss: Contestant = {
   name: 'pg-boss',
   isDurable: true,
-  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize ${QUICK_BATCH}); bulk form: insert of ${BATCH}, two at a time; ANALYZE given`,
+  settings: `batchSize ${BATCH_SIZE}, poll ${POLL} s, burstWhenBatchFull, pool ${POOL} (S5, S6: LISTEN/NOTIFY, batchSize ${QUICK_BATCH}; S8: poll ${IDLE_POLL} s, the default); bulk form: insert of ${BATCH}, two at a time; ANALYZE given`,
   warmUp: 3000,
   prepare: async (folder) => {
     const server = await startPostgres(folder)
@@ -32,19 +34,20 @@ export const pgBoss: Contestant = {
     return {
       versions: `${versionOf('pg-boss')}, ${server.version}`,
       end: () => server.end(),
-      open: async ({ held, latency, env }): Promise<Session> => {
+      open: async ({ held, tuning, env }): Promise<Session> => {
         const connectionString = await server.fresh()
-        const instance = { connectionString, max: POOL, useListenNotify: latency }
+        const quick = tuning === 'latency'
+        const instance = { connectionString, max: POOL, useListenNotify: quick }
         const boss = new PgBoss(instance)
         boss.on('error', () => {})
         await boss.start()
-        for (const name of ['noop', 'stamp']) await boss.createQueue(name, { notify: latency })
-        const work = latency
-          ? { batchSize: QUICK_BATCH, pollingIntervalSeconds: POLL, notifyPollingIntervalSeconds: POLL }
-          : { batchSize: BATCH_SIZE, pollingIntervalSeconds: POLL, burstWhenBatchFull: true }
+        for (const name of ['noop', 'stamp']) await boss.createQueue(name, { notify: quick })
+        const pollingIntervalSeconds = tuning === 'idle' ? IDLE_POLL : POLL
+        const work = quick
+          ? { batchSize: QUICK_BATCH, pollingIntervalSeconds, notifyPollingIntervalSeconds: POLL }
+          : { batchSize: BATCH_SIZE, pollingIntervalSeconds, burstWhenBatchFull: true }
         const forks = await Forks.start('pg-boss', { instance, work }, env)
-        if (!held) await forks.begin()
-        return {
+        const session: Session = {
           call: (task, args) => boss.send(task, { args }),
           after: (seconds, task, args) =>
             boss.send(task, { args }, { startAfter: new Date(Date.now() + seconds * 1000) }),
@@ -53,7 +56,7 @@ export const pgBoss: Contestant = {
             await inBatches(all, BATCH, (batch) => boss.insert('noop', batch))
           },
           settle: async () => void (await server.query('analyze')),
-          release: () => void forks.begin(),
+          release: () => forks.release(),
           isDone: async () =>
             (
               await server.query(
@@ -66,6 +69,8 @@ export const pgBoss: Contestant = {
             await boss.stop({ graceful: false })
           },
         }
+        if (held) await forks.hold(session)
+        return session
       },
     }
   },

@@ -148,13 +148,13 @@ export const ztask: Contestant = {
     makeProject(folder)
     return {
       versions: `ztask ${versionOf('package.json')}, SQLite ${process.versions.sqlite}`,
-      open: async ({ held, latency, env, gate }) => {
+      open: async ({ held, tuning, env, gate }) => {
         rmSync(join(folder, '.ztask'), { recursive: true, force: true })
         const port = await freePort()
         const daemon = await startDaemon(folder, port, env)
         const session = new ZtaskSession(daemon, urlOf(port), join(folder, '.ztask/ztask.db'), gate)
         if (held) await session.hold()
-        if (latency) await sleep(CHECKED)
+        if (tuning === 'latency') await sleep(CHECKED)
         return session
       },
       end: () => Promise.resolve(),

@@ -1,6 +1,6 @@
 /**
- * A worker process of a peer: loads the library, says that it is ready, and begins when it is told to. What it is to run,
- * and how, comes in the environment as JSON.
+ * A worker process of a peer: loads the library, begins, and says that it works. What it is to run, and how, comes in the
+ * environment as JSON.
  */
 import { noop, stamp } from '../bodies.js'
 
@@ -16,19 +16,17 @@ const LIBRARIES = {
       stamp: ({ args }) => stamp(...args),
     }
     const logger = new Logger(() => () => {})
-    return () => run({ preset: { worker: { ...settings, logger } }, taskList, noHandleSignals: true })
+    await run({ preset: { worker: { ...settings, logger } }, taskList, noHandleSignals: true })
   },
   'pg-boss': async () => {
     const { PgBoss } = await import('pg-boss')
     const boss = new PgBoss(settings.instance)
     boss.on('error', () => {})
     await boss.start()
-    return async () => {
-      for (const name of Object.keys(BODIES))
-        await boss.work(name, settings.work, async (jobs) => {
-          for (const { data } of jobs) await BODIES[name](...data.args)
-        })
-    }
+    for (const name of Object.keys(BODIES))
+      await boss.work(name, settings.work, async (jobs) => {
+        for (const { data } of jobs) await BODIES[name](...data.args)
+      })
   },
   bullmq: async () => {
     const { Worker, createPostgresBackend, withBackend } = await import('bullmq')
@@ -41,13 +39,9 @@ const LIBRARIES = {
     })
     worker.on('error', () => {})
     await worker.waitUntilReady()
-    return () => void worker.run()
+    void worker.run()
   },
 }
 
-const begin = await LIBRARIES[library]()
-process.on('message', async () => {
-  await begin()
-  process.send('begun')
-})
-process.send('ready')
+await LIBRARIES[library]()
+process.send('working')

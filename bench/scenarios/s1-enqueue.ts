@@ -10,7 +10,7 @@ export const enqueue: Scenario = {
     { title: 'S1 enqueue', unit: '/s', better: 'more', digits: 0, bar: { times: 1.4, reference: 26_000 } },
   ],
   run: ({ open, small }) =>
-    open({ held: true, latency: false }, async (session) => {
+    open({ held: true, tuning: 'throughput' }, async (session) => {
       const jobs = small ? 300 : 20_000
       await callAll(session, jobs / 10, IN_FLIGHT)
       await session.settle()

@@ -8,7 +8,7 @@ export const bulk: Scenario = {
     { title: 'S2 bulk', unit: '/s', better: 'more', digits: 0, bar: { times: 2, reference: 64_700 } },
   ],
   run: ({ open, small }) =>
-    open({ held: true, latency: false }, async (session) => {
+    open({ held: true, tuning: 'throughput' }, async (session) => {
       const jobs = Array.from({ length: small ? 1000 : 100_000 }, () => NOOP_ARGS)
       await callAll(session, 100, 64)
       await session.bulk(jobs.slice(0, jobs.length / 20))

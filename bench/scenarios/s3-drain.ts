@@ -8,7 +8,7 @@ export const drain: Scenario = {
     { title: 'S3 drain', unit: '/s', better: 'more', digits: 0, bar: { times: 1.5, reference: 60_200 } },
   ],
   run: ({ open, small }) =>
-    open({ held: true, latency: false }, async (session) => {
+    open({ held: true, tuning: 'throughput' }, async (session) => {
       const jobs = Array.from({ length: small ? 1000 : 50_000 }, () => NOOP_ARGS)
       await session.bulk(jobs)
       await session.settle()

@@ -22,7 +22,7 @@ const scenario = (id: string, inFlight: number, bar: Bar): Scenario => ({
   title: `end to end: 20,000 calls, ${inFlight.toLocaleString('en')} in flight, 2 workers, until the last is done`,
   measures: [{ title: `${id} end to end`, unit: '/s', better: 'more', digits: 0, bar }],
   run: ({ open, contestant, small }) =>
-    open({ held: false, latency: false }, async (session) => {
+    open({ held: false, tuning: 'throughput' }, async (session) => {
       const jobs = small ? 300 : JOBS
       await warmUp(session, small ? 100 : contestant.warmUp, inFlight)
       return [await rate(jobs, () => callAndDrain(session, jobs, inFlight))]

@@ -26,7 +26,7 @@ export const latency: Scenario = {
     { title: 'S5 p99', unit: 'ms', better: 'less', digits: 2, bar: { times: 1, reference: 2.6 } },
   ],
   run: ({ open, witness, small }) =>
-    open({ held: false, latency: true }, async (session) => {
+    open({ held: false, tuning: 'latency' }, async (session) => {
       const [jobs, before] = small ? [50, 10] : [JOBS, WARM_UP]
       const times: number[] = []
       const end = performance.now() + LONGEST

@@ -14,7 +14,7 @@ export const lateness: Scenario = {
     { title: 'S6 p99', unit: 'ms', better: 'less', digits: 1, bar: { absolute: 5 } },
   ],
   run: ({ open, witness, small }) =>
-    open({ held: false, latency: true }, async (session) => {
+    open({ held: false, tuning: 'latency' }, async (session) => {
       const jobs = small ? 20 : JOBS
       // The connection of each worker to the witness is made by the first jobs.
       await Promise.all(

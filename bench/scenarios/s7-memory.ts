@@ -23,7 +23,7 @@ export const memoryUse: Scenario = {
     { title: 'S7 peak', unit: 'MiB', better: 'less', digits: 0, bar: { absolute: 245 } },
   ],
   run: ({ open, contestant, small }) =>
-    open({ held: false, latency: false }, async (session) => {
+    open({ held: false, tuning: 'throughput' }, async (session) => {
       await sleep(small ? 100 : 4000)
       const idle = memory(session)
       let peak = idle

@@ -14,7 +14,7 @@ export const idle: Scenario = {
   once: true,
   measures: [{ title: 'S8 idle', unit: 's/h', better: 'less', digits: 1, bar: { absolute: 5 } }],
   run: ({ open, small }) =>
-    open({ held: false, latency: false }, async (session) => {
+    open({ held: false, tuning: 'idle' }, async (session) => {
       await callAndDrain(session, 100, 10)
       await sleep(small ? 100 : CALM)
       const { server, workers } = session.processes()
