@@ -19,7 +19,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Handing, MasterMessage } from '../../src/wire/ipc.ts'
 
-const RUNS = Number(process.env.ZTASK_RUNS ?? 300)
+const RUNS = Number(process.env.ZTASK_RUNS ?? 150)
 const WORKERS = 2
 const CONCURRENCY = 3
 const GRACE = 1000
@@ -316,9 +316,11 @@ class World {
   /** The daemon dies with all its workers; the model reads the marks, and knows who pays. */
   async crash(): Promise<void> {
     this.#ring.stop()
-    const underWay = (await this.#store.marked()).filter(({ mark }) => mark === 'started' || mark === 'trial')
+    const marked = await this.#store.marked()
+    const underWay = marked.filter(({ mark }) => mark === 'started' || mark === 'trial')
     const tried = underWay.filter(({ mark }) => mark === 'trial')
-    if (underWay.length === 1) this.#charge(underWay[0]?.id ?? '')
+    const beside = marked.some(({ mark }) => mark === 'cancelled')
+    if (underWay.length === 1 && !beside) this.#charge(underWay[0]?.id ?? '')
     else if (tried.length === 1) this.#charge(tried[0]?.id ?? '')
     await this.start()
   }

@@ -13,8 +13,8 @@ export type Answer = readonly [client: Buffer, ...frames: string[]]
  * client of ours has 32 messages in flight at most.
  *
  * RSS of the master, MiB, with a client that reads nothing: with a mark of 10,000 and answers of any size 60 lists of
- * 30 MB took it from 132 to 907, 500 messages of 10,000 jobs that are none from 101 to 170, and growing; now 200 pages of
- * that list take it from 132 to 168, and those messages from 99 to 118.
+ * 30 MB took it from 132 to 907, 500 messages of 10,000 jobs that are none from 101 to 170, and growing; now as many
+ * pages of that list take it from 132 to 168, and those messages from 99 to 118.
  */
 export const MARK = 64
 /** Bytes of answers to one client beyond the mark, which wait here and are tried again; what exceeds them is dropped. */
