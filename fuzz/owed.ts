@@ -1,6 +1,6 @@
 /**
  * The answers that a connection is owed: one for each message, whatever is in it. None of ours is so large that the daemon
- * ends its connection (132 MB), nor do so many wait unread that it drops some (10,000). Bytes that are no messages go over
+ * ends its connection (132 MB), nor do so many wait unread that it drops some (64). Bytes that are no messages go over
  * connections of their own, and are owed none.
  */
 import type { Attack } from './messages.ts'
