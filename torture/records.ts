@@ -99,21 +99,31 @@ export class Records {
     }
   }
 
-  /** A run that is not told to have ended may have: its outcome is lost with the master, or with the worker that had it. */
+  /**
+   * A run that is not told to have ended may have: its outcome is lost with the master, or with the worker that had it. And a
+   * worker that was frozen when its master died wakes later, and does what it had before it finds out.
+   */
   repeats(incidents: readonly Incident[]): Repeat[] {
     const masters = incidents.filter(({ kind }) => kind === 'kill master')
+    const frozen = incidents.filter(({ kind }) => kind === 'freeze worker')
     // Several of one process, and of others: numbers come again.
     const workers = Map.groupBy(
       incidents.filter(({ kind }) => kind === 'kill worker'),
       ({ pid }) => pid,
     )
     return [...this.#runs].flatMap(([name, runs]) => {
-      const whole = runs.filter(({ ended }) => ended !== undefined)
+      // What two processes have written is read in any order.
+      const whole = runs.filter(({ ended }) => ended !== undefined).sort((a, b) => a.begun - b.begun)
       return whole.slice(1).map((again, index) => {
         const { pid, begun } = whole[index] as Run
         const between = ({ at }: Incident): boolean => at > begun - TOLERANCE && at < again.begun + TOLERANCE
         if (workers.get(pid)?.some(between)) return { name, because: 'its worker was killed' }
-        return { name, because: masters.some(between) ? 'the master was killed' : undefined }
+        if (masters.some(between)) return { name, because: 'the master was killed' }
+        const slept = frozen.some(
+          (freeze) =>
+            freeze.pid === pid && masters.some((kill) => kill.at > freeze.at - TOLERANCE && kill.at < begun),
+        )
+        return { name, because: slept ? 'its worker was frozen when the master was killed' : undefined }
       })
     })
   }

@@ -1,7 +1,10 @@
 /** Of the campaign's parts, what a short run does not show. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, onTestFinished, test } from 'vitest'
 import { defaultOf } from '../../src/settings.ts'
 import { explained } from '../../src/store/open.ts'
 import { REFUSED } from '../../torture/campaign.ts'
@@ -48,3 +51,36 @@ test.for([
     expect(REFUSED.test(`${message}\n`)).toBe(is)
   },
 )
+
+test('each job that ran twice is explained by what was done to whoever had it, and by nothing else', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ztask-records-'))
+  onTestFinished(() => rmSync(dir, { recursive: true }))
+  for (const folder of ['runs', 'acknowledged', 'rejected', '.ztask']) mkdirSync(join(dir, folder))
+  new DatabaseSync(join(dir, '.ztask/ztask.db')).exec('create table jobs (args text)')
+  const ran = (pid: number, name: string, at: number): void =>
+    appendFileSync(join(dir, 'runs', `${pid}`), `begin ${name} ${at}\nend ${name} ${at + 1}\n`)
+  // The later run is in the file that is read first.
+  ran(20, 'worker', 1000)
+  ran(10, 'worker', 2000)
+  ran(20, 'master', 4000)
+  ran(10, 'master', 6000)
+  ran(30, 'frozen', 9000)
+  ran(10, 'frozen', 9500)
+  ran(40, 'no reason', 9000)
+  ran(10, 'no reason', 9500)
+  const records = new Records({ path: (file) => join(dir, file) })
+  expect(records.check()).toBe(true)
+  const repeats = records.repeats([
+    { kind: 'kill worker', pid: 20, at: 1500 },
+    { kind: 'kill master', pid: 1, at: 5000 },
+    { kind: 'freeze worker', pid: 30, at: 7000 },
+    { kind: 'freeze worker', pid: 40, at: 8500 },
+    { kind: 'kill master', pid: 2, at: 8000 },
+  ])
+  expect(Object.fromEntries(repeats.map(({ name, because }) => [name, because]))).toEqual({
+    worker: 'its worker was killed',
+    master: 'the master was killed',
+    frozen: 'its worker was frozen when the master was killed',
+    'no reason': undefined,
+  })
+})
