@@ -1,11 +1,12 @@
 /** Gives each definition its name, or says why it can have none. */
 import { basename } from 'node:path'
+import { spot } from '../src/model/place.ts'
 import type { TaskOptions } from '../src/model/task.ts'
 import type { Definition } from './definitions.ts'
 import type { Enclosure } from './enclosure.ts'
 import { isIdentifier, isReserved, suggestion } from './names.ts'
 import type { Fault } from './options.ts'
-import { type ProblemCode, placeOf, spot } from './problem.ts'
+import { type ProblemCode, placeOf } from './problem.ts'
 
 /** A definition with its options read. */
 export interface Candidate {

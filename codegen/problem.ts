@@ -1,6 +1,7 @@
 /** What is wrong in the project's sources, said as a compiler says it. */
 import type { Node } from 'ts-morph'
 import { GenerateError } from '../src/model/errors.ts'
+import { type Place, placeAt, spot } from '../src/model/place.ts'
 
 /** What generate can say. Codes are stable, and each has its part in docs/codegen.md; messages are not. */
 export const PROBLEMS = {
@@ -41,18 +42,6 @@ export interface Problem extends Place {
   readonly cure: string
 }
 
-/** A place in the sources. */
-export interface Place {
-  /** Relative to the project's folder, with forward slashes. */
-  readonly file: string
-  /** From 1. */
-  readonly line: number
-  /** From 1. */
-  readonly column: number
-  /** The line of code, and a mark below it. */
-  readonly frame: string
-}
-
 /** @returns a problem, with its severity. */
 export const problem = (place: Place, code: ProblemCode, message: string, cure: string): Problem => ({
   ...place,
@@ -67,25 +56,6 @@ export const placeOf = (node: Node, relative: (path: string) => string): Place =
   const source = node.getSourceFile()
   return placeAt(source.getFullText(), relative(source.getFilePath()), node.getStart(), node.getWidth())
 }
-
-/** @returns the place of `width` characters at an offset of a file's text. */
-export const placeAt = (text: string, file: string, start: number, width: number): Place => {
-  const before = text.slice(0, start).split(/\r?\n/)
-  const line = before.length
-  const column = (before.at(-1)?.length ?? 0) + 1
-  const code = text.split(/\r?\n/, line).at(-1) ?? ''
-  return { file, line, column, frame: frameOf(code, line, column, width) }
-}
-
-const frameOf = (code: string, line: number, column: number, width: number): string => {
-  const gutter = ' '.repeat(String(line).length)
-  const indent = code.slice(0, column - 1).replace(/[^\t]/g, ' ')
-  const mark = '^'.repeat(Math.max(1, Math.min(width, code.length - column + 1)))
-  return `${line} | ${code}\n${gutter} | ${indent}${mark}`
-}
-
-/** @returns `file:line:column`. */
-export const spot = ({ file, line, column }: Place): string => `${file}:${line}:${column}`
 
 /** @returns the one error of a run: its message is the text of all problems. */
 export const generateError = (problems: readonly Problem[]): GenerateError => {

@@ -7,7 +7,7 @@ import { close, connectionTo } from '../client/process.ts'
 import { systemClock } from '../clock.ts'
 import type { Project } from '../config.ts'
 import { Commands, idleQueue } from '../daemon/commands.ts'
-import { DaemonUnavailableError } from '../model/errors.ts'
+import { DaemonError, DaemonUnavailableError } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
 import { takeLock } from '../store/lock.ts'
 import { migrate, refuseOlder } from '../store/migrate.ts'
@@ -77,12 +77,21 @@ const askDatabase = async (
     // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.
     if (READING.includes(verb)) await refuseOlder(store.kysely, file)
     else await migrate(store.kysely)
-    const facts = { workers: [], generation: 0, version, project: settings.project, database: masked(file) }
+    const facts = {
+      workers: [],
+      generation: 0,
+      generations: [],
+      notReloaded: null,
+      version,
+      project: settings.project,
+      database: masked(file),
+    }
     const commands = new Commands({
       store,
       clock: systemClock,
       queue: idleQueue,
       facts: () => facts,
+      reload: () => Promise.reject(new DaemonError('No daemon runs here: there is no code to reload.')),
     })
     return await commands.run(verb, params)
   } finally {

@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { InspectAddress } from '../daemon/pool.ts'
 import { ZtaskError } from '../model/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../model/log-options.ts'
+import { type EnvFileFlags, EnvFiles } from './env-file.ts'
 import {
   type ProjectFlags,
   positiveSeconds,
@@ -16,7 +17,7 @@ import {
 import { inspectAddress, inspected } from './inspect.ts'
 import { version } from './version.ts'
 
-interface DaemonFlags extends ProjectFlags {
+interface DaemonFlags extends ProjectFlags, EnvFileFlags {
   readonly workers: number
   readonly concurrency: number
   readonly noreload?: boolean
@@ -25,7 +26,10 @@ interface DaemonFlags extends ProjectFlags {
   readonly logfile?: string
   readonly replayfailed?: boolean
   readonly replayFailed?: boolean
+  readonly typecheck?: boolean
   readonly shutdownTimeout: number
+  readonly drainTimeout: number
+  readonly readyTimeout: number
   readonly killGrace: number
   readonly hangTimeout: number
   readonly inspect?: InspectAddress | true
@@ -52,6 +56,9 @@ export const addDaemon = (program: Command): void => {
     .option('-f, --logfile <path>', 'log there instead of stdout; SIGUSR2 opens it again')
     .option('--replayfailed', 'give failed jobs their attempts back')
     .addOption(new Option('--replay-failed').hideHelp())
+    .option('--typecheck', "run the project's tsc after each change too, and log what it says")
+    .option('--drain-timeout <seconds>', 'what running jobs get when new code takes over', seconds, 30)
+    .option('--ready-timeout <seconds>', 'what new workers get to be ready', positiveSeconds, 30)
     .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
     .option('--kill-grace <seconds>', 'what a job that timed out, or is cancelled, gets to end', seconds, 5)
     .option('--hang-timeout <seconds>', 'when a worker that does not answer is reported', positiveSeconds, 60)
@@ -99,12 +106,23 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   const pretty = logfile === undefined && process.stdout.isTTY === true
   const logOptions = { level: flags.loglevel, file: logfile && resolve(logfile), pretty }
   const logger = createLogger(logOptions)
+  const variables = new EnvFiles(flags, process.env)
+  let last = variables.read()
   const starting = startDaemon({
     project,
+    envFiles: variables.paths,
+    reread: async () => {
+      variables.apply(last)
+      last = variables.read()
+      return projectOf(flags)
+    },
     log: logger.log,
     workers: flags.workers,
     concurrency: flags.concurrency,
     development: flags.reload && flags.noreload !== true,
+    typecheck: flags.typecheck === true,
+    drainTimeout: flags.drainTimeout * 1000,
+    readyTimeout: flags.readyTimeout * 1000,
     replayFailed: flags.replayfailed === true || flags.replayFailed === true,
     shutdownTimeout: flags.shutdownTimeout * 1000,
     killGrace: flags.killGrace * 1000,
@@ -122,7 +140,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   })
   process.on('SIGHUP', () => {
     starting.then(
-      (daemon) => daemon.readKeys(),
+      (daemon) => daemon.hangUp(),
       () => {}, // Told where it is awaited.
     )
   })

@@ -20,18 +20,45 @@ export const withEnvFile = (command: Command): void => {
     // Node looks for its own flag of the other spelling in the whole command line, and refuses a missing file itself.
     .addOption(new Option('--envfile <path>').argParser(collect).hideHelp())
     .hook('preAction', () => {
-      const { envFile = [], envfile = [] } = command.opts<{ envFile?: string[]; envfile?: string[] }>()
-      // What is set already stays set: so the last file, which wins over those before it, comes first.
-      for (const path of [...envFile, ...envfile].reverse()) load(path)
+      new EnvFiles(command.opts<EnvFileFlags>(), process.env).apply()
     })
 }
 
-const load = (path: string): void => {
+/** What the flag gives to a command's options. */
+export interface EnvFileFlags {
+  readonly envFile?: readonly string[]
+  readonly envfile?: readonly string[]
+}
+
+/** The files of a command line; they may be read again when they have changed. */
+export class EnvFiles {
+  /** Absolute. */
+  readonly paths: readonly string[]
+  readonly #env: NodeJS.ProcessEnv
+
+  /** @param env what their variables are set in, where it has none */
+  constructor({ envFile = [], envfile = [] }: EnvFileFlags, env: NodeJS.ProcessEnv) {
+    this.paths = [...envFile, ...envfile].map((path) => resolve(path))
+    this.#env = env
+  }
+
+  /** @throws ConfigError where one cannot be read; nothing is then changed */
+  apply(before: NodeJS.Dict<string> = {}): void {
+    const now = this.read()
+    for (const [name, value] of Object.entries(before)) if (this.#env[name] === value) delete this.#env[name]
+    for (const [name, value] of Object.entries(now)) this.#env[name] ??= value
+  }
+
+  /** @returns their variables; the last file wins over those before it */
+  read(): NodeJS.Dict<string> {
+    return Object.assign({}, ...this.paths.map(variablesIn))
+  }
+}
+
+const variablesIn = (file: string): NodeJS.Dict<string> => {
   try {
-    for (const [name, value] of Object.entries(parseEnv(readFileSync(path, 'utf8'))))
-      process.env[name] ??= value
+    return parseEnv(readFileSync(file, 'utf8'))
   } catch (cause) {
-    const file = resolve(path)
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
     const reason = missing
       ? 'is not there'

@@ -61,7 +61,6 @@ const watchOne = async (
     generated: generatedFiles(project),
     also: SETTINGS_FILES.map((name) => join(root, name)),
     settle: SETTLE,
-    changed: () => {},
     renew: async () => {
       const now = await open()
       if (isDeepStrictEqual(now, project)) await run()

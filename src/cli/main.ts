@@ -12,6 +12,7 @@ import { addJobCommands } from './jobs.ts'
 import { addKeys } from './keys.ts'
 import { addList } from './list.ts'
 import { addMigrate } from './migrate.ts'
+import { addReload } from './reload.ts'
 import { addRun } from './run.ts'
 import { addShow } from './show.ts'
 import { addStatus } from './status.ts'
@@ -25,6 +26,7 @@ const PARTS = [
   addList,
   addShow,
   addJobCommands,
+  addReload,
   addRun,
   addMigrate,
   addKeys,

@@ -102,3 +102,17 @@ export const shortTime = (iso: string, now = new Date()): string => {
   if (date.toDateString() === now.toDateString()) return time
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`
 }
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+/** @returns how far away a date is: '5 seconds ago', 'in 2 hours' */
+export const fromNow = (iso: string): string => {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ['second', 1]
+  return new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit)
+}

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 import type { Command } from 'commander'
-import type { JobAccount } from '../daemon/commands.ts'
+import type { AttemptView, JobAccount } from '../daemon/commands.ts'
 import type { Failure } from '../model/outcome.ts'
 import { decodeArgs } from '../wire/codec.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
-import { printable, printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
+import { fromNow, printable, printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
 
 /** `ztask show ID [--json]` */
 export const addShow = (program: Command): void => {
@@ -55,20 +55,8 @@ const nextRun = ({ id, state, due, reason }: JobAccount): string => {
   }
 }
 
-const UNITS = [
-  ['day', 86_400],
-  ['hour', 3600],
-  ['minute', 60],
-  ['second', 1],
-] as const
-
 /** @returns the date, and how far away it is */
-const told = (iso: string): string => {
-  const seconds = (Date.parse(iso) - Date.now()) / 1000
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ['second', 1]
-  const away = new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit)
-  return `${iso} (${away})`
-}
+const told = (iso: string): string => `${iso} (${fromNow(iso)})`
 
 const argumentsOf = (text: string): string => {
   let args: readonly unknown[]
@@ -89,10 +77,11 @@ const printFailures = ({ attempts, failures }: JobAccount): void => {
   for (const [at, one] of failures.entries()) printFailure(first + at, one)
 }
 
-const printFailure = (attempt: number, { at, failure }: JobAccount['failures'][number]): void => {
+const printFailure = (attempt: number, { at, failure, generation, loaded }: AttemptView): void => {
   // A job that was given its attempts back keeps the errors of those before.
   const which = attempt > 0 ? `attempt ${attempt} failed` : 'an attempt before the retry failed'
   process.stdout.write(`\n${styled('bold', `${which} ${told(at)}`)}\n`)
+  if (loaded !== null) process.stdout.write(`on generation ${generation}, loaded ${told(loaded)}\n`)
   for (let one: Failure | undefined = failure, before = ''; one !== undefined; one = one.cause) {
     process.stdout.write(`${before}${printable(one.stack || `${one.name}: ${one.message}`)}\n`)
     before = 'caused by: '

@@ -3,11 +3,13 @@ import { JOB_STATES } from '../model/job.ts'
 import { REFUSAL_REASONS, type RefusalCounts } from '../model/refusal.ts'
 import { ask, askDaemon } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
-import { printJson, printTable, STATE_STYLES } from './print.ts'
+import { fromNow, printJson, printTable, STATE_STYLES } from './print.ts'
 
 type Status = Readonly<Record<(typeof JOB_STATES)[number], number>> & {
   readonly workers: readonly { pid: number; generation: number; running: number }[]
   readonly generation: number
+  readonly generations: readonly { generation: number; loaded: string; workers: number; running: number }[]
+  readonly notReloaded: { at: string; message: string } | null
   /** Where a daemon answers. */
   readonly refused?: RefusalCounts
 }
@@ -28,8 +30,18 @@ export const addStatus = (program: Command): void => {
           style: (_, row, column) => (column === 0 ? STATE_STYLES[JOB_STATES[row] ?? 'waiting'] : undefined),
         },
       )
+      for (const { generation, loaded, workers, running } of status.generations) {
+        const which = generation < status.generation ? 'ends when that is done' : 'gets new jobs'
+        process.stdout.write(
+          `generation ${generation}: loaded ${fromNow(loaded)}, ${workers} workers, ${running} running, ${which}\n`,
+        )
+      }
       for (const { pid, generation, running } of status.workers)
         process.stdout.write(`worker ${pid}: generation ${generation}, ${running} running\n`)
+      if (status.notReloaded !== null)
+        process.stdout.write(
+          `not reloaded ${fromNow(status.notReloaded.at)}, the old code goes on: ${status.notReloaded.message}\n`,
+        )
       const refused = REFUSAL_REASONS.filter((reason) => (status.refused?.[reason] ?? 0) > 0)
       if (refused.length > 0)
         process.stdout.write(

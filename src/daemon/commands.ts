@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { DaemonError, UnknownJobError } from '../model/errors.ts'
 import { byTurn, type Job, type JobState, STORED_STATES, sizeOf, stateOf } from '../model/job.ts'
-import type { Failure } from '../model/outcome.ts'
+import type { FailedAttempt, Failure } from '../model/outcome.ts'
 import type { Selection, Store } from '../store/store.ts'
 import {
   idParam,
@@ -16,6 +16,7 @@ import {
   type Page,
   type Part,
   placeText,
+  ticketParam,
 } from '../wire/ask.ts'
 import type { Verb } from '../wire/protocol.ts'
 
@@ -71,10 +72,20 @@ export interface JobView {
   readonly failure: Failure | null
 }
 
+/** A failed attempt; `generation` and `loaded` are null where the daemon died with the run. */
+export interface AttemptView {
+  readonly at: string
+  readonly failure: Failure
+  /** Of the code that ran. */
+  readonly generation: number | null
+  /** When its worker had begun to load that code. */
+  readonly loaded: string | null
+}
+
 /** One job, with all that is known of it. */
 export interface JobAccount extends JobView {
   /** The latest ten, the last one among them, in their order. */
-  readonly failures: readonly { readonly at: string; readonly failure: Failure }[]
+  readonly failures: readonly AttemptView[]
 }
 
 /** What became of each job that a command named. */
@@ -89,9 +100,18 @@ export interface CommandsOptions {
   readonly queue: LiveQueue
   /** Facts of the daemon that stand in `status` beside the counts. */
   readonly facts: () => Readonly<Record<string, unknown>>
+  /** Begins a reload, or tells how the one of that ticket goes on. */
+  readonly reload: (ticket: number | undefined) => Promise<unknown>
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString()
+
+const attemptView = ({ at, failure, code }: FailedAttempt): AttemptView => ({
+  at: iso(at),
+  failure,
+  generation: code?.generation ?? null,
+  loaded: code === undefined ? null : iso(code.loaded),
+})
 
 /** Characters of a page's jobs: what nobody reads waits in the master's memory, many times (ingress/answers.ts). */
 const PAGE = 2 ** 18
@@ -120,6 +140,8 @@ export class Commands {
         return this.#each(idsParam(params) ?? [], (id) => this.#cancel(id))
       case 'delete':
         return this.#delete(idsParam(params))
+      case 'reload':
+        return this.#options.reload(ticketParam(params))
     }
   }
 
@@ -196,8 +218,7 @@ export class Commands {
       throw new UnknownJobError(`No job '${wanted}'. It may have succeeded: a job that has is deleted.`, {
         id: wanted,
       })
-    const failures = job.failures.map(({ at, failure }) => ({ at: iso(at), failure }))
-    return { ...this.#view(job), failures }
+    return { ...this.#view(job), failures: job.failures.map(attemptView) }
   }
 
   async #retry(ids: readonly string[] | undefined): Promise<unknown> {

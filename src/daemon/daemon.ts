@@ -1,15 +1,14 @@
 /** The daemon: the ring of stages with the door before it, the workers around it, and the database below. */
 import { randomUUID } from 'node:crypto'
-import { dirname, relative, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
-import { generatedFiles, type Project } from '../config.ts'
+import type { Project } from '../config.ts'
 import type { Logger } from '../log.ts'
-import { ConfigError, DaemonError, DatabaseLockedError, GenerateError } from '../model/errors.ts'
+import { ConfigError, DatabaseLockedError } from '../model/errors.ts'
 import type { LogOptions } from '../model/log-options.ts'
 import { masked } from '../model/masked.ts'
-import type { Failure } from '../model/outcome.ts'
+import type { Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
 import { type DatabaseLock, takeLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
 import { databaseFile, explained, openStore } from '../store/open.ts'
@@ -17,15 +16,14 @@ import type { SqliteStore } from '../store/sqlite.ts'
 import { isAbstract, isLocal } from '../wire/address.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
 import { readServerKeys, type ServerKeys } from '../wire/keys.ts'
+import { type Reloading, Tickets } from './code/tickets.ts'
+import { Code } from './code.ts'
 import { Commands } from './commands.ts'
-import { checkGenerated, runGenerate } from './generator.ts'
 import { Ingress } from './ingress.ts'
 import { Journal } from './journal.ts'
-import { type InspectAddress, Pool, WorkerBrokenError } from './pool.ts'
+import { type InspectAddress, Pool } from './pool.ts'
 import { Refusals } from './refusals.ts'
-import { type Watch, watchProject } from './reload.ts'
 import { Ring } from './ring.ts'
-import { isOutOfDate } from './staleness.ts'
 
 export interface DaemonOptions {
   readonly project: Project
@@ -37,8 +35,18 @@ export interface DaemonOptions {
   readonly development: boolean
   /** Gives the failed jobs their attempts back at the start. */
   readonly replayFailed: boolean
-  /** What running jobs get when the daemon ends, or their code is replaced, ms. */
+  /** Runs the project's compiler after each change. */
+  readonly typecheck: boolean
+  /** Files of variables that were read at the start, absolute. */
+  readonly envFiles: readonly string[]
+  /** Reads those files and the configuration again. */
+  readonly reread: () => Promise<Project>
+  /** What running jobs get when the daemon ends, ms. */
   readonly shutdownTimeout: number
+  /** What running jobs get when their code is replaced, ms. */
+  readonly drainTimeout: number
+  /** How long new workers may take until they are ready, ms. */
+  readonly readyTimeout: number
   /** What a run that should end gets after its signal, ms. */
   readonly killGrace: number
   /** How long a worker's event loop may stand still before that is reported, ms. */
@@ -50,14 +58,8 @@ export interface DaemonOptions {
   readonly version: string
 }
 
-/** An editor's save is several events, a checkout thousands: what comes within this is one reload, ms. */
-const SETTLE = 100
-
 /** How long the daemon waits for another's lock, ms: a command that looks into the database holds it for a moment. */
 const LOCK_WAIT = 2000
-
-/** When production looks at its sources, ms after it serves: the parser takes a core for a second or two, which the start needs. */
-const CHECK_AFTER = 2000
 
 /**
  * Starts a daemon; resolves when it serves.
@@ -104,9 +106,8 @@ export class Daemon {
   readonly #pool: Pool
   readonly #ingress: Ingress
   readonly #refusals: Refusals
-  #watching: Watch | undefined
-  #registry: FoundRegistry | undefined
-  readonly #checking = new AbortController()
+  readonly #code: Code
+  readonly #reloads = new Tickets()
 
   constructor(options: DaemonOptions, { lock, store, boot, keys }: Belongings) {
     this.#options = options
@@ -120,7 +121,6 @@ export class Daemon {
       clock: systemClock,
       journal: this.#journal,
       concurrency: options.concurrency,
-      defaults: settings,
       // Clients resend within their timeout; twice ours covers those whose own is a little longer.
       remember: 2 * settings.callTimeout * 1000,
       boot,
@@ -134,7 +134,17 @@ export class Daemon {
       retire: (worker) => this.#pool.retire(worker),
     })
     this.#ring = ring
+    this.#code = new Code({
+      ...options,
+      journal: this.#journal,
+      prepare: () => this.#pool.prepare(),
+      discard: () => this.#pool.discard(),
+      renew: (loading, signal) => this.#pool.renew(loading, signal),
+      standDown: (workers) => ring.standDown(workers),
+      renewed: () => void ring.resume(),
+    })
     this.#pool = new Pool({
+      clock: systemClock,
       size: options.workers,
       brief: () => this.#brief(),
       env: {
@@ -144,21 +154,28 @@ export class Daemon {
       },
       root,
       reports: dirname(databaseFile(settings.database, root)),
-      retireTimeout: options.shutdownTimeout,
+      readyTimeout: options.readyTimeout,
+      drainTimeout: options.drainTimeout,
+      killGrace: options.killGrace,
       inspect: options.inspect,
       renewed: (generation, tasks) => this.#learn(generation, tasks),
       ready: (worker) => ring.admit(worker),
-      message: (worker, message) => ring.hear(worker, message),
+      message: (worker, message) => {
+        if (!this.#code.hear(worker, message)) ring.hear(worker, message)
+      },
       begun: (worker, run) => ring.begun(worker, run),
       leaving: (worker) => ring.close(worker),
+      overdue: (worker) => ring.overdue(worker),
       gone: (worker, exit, order, broken) => ring.dismiss(worker, exit, order, broken),
       unforked: (error) => this.#journal.unforked(error),
+      fatal: (task) => this.#journal.fatal(task),
     })
     const commands = new Commands({
       store,
       clock: systemClock,
       queue: ring.queue,
       facts: () => this.#facts(),
+      reload: (ticket) => this.#reload(ticket),
     })
     this.#ingress = new Ingress({
       clock: systemClock,
@@ -167,7 +184,7 @@ export class Daemon {
       maxPayload: settings.maxPayload,
       maxBatch: settings.maxBatch,
       boot: randomUUID(),
-      judge: (task) => ring.catalogue.judge(task, settings.unknownTask),
+      judge: (task) => ring.catalogue.judge(task, this.#code.project.settings.unknownTask),
       isRecent: (id) => ring.isRecent(id),
       isStored: (id) => ring.isStored(id),
       insert: (jobs, answer, together, waits) => ring.insert(jobs, answer, together, waits),
@@ -221,6 +238,13 @@ export class Daemon {
     this.#pool.broadcast({ kind: 'reopen' })
   }
 
+  /** SIGHUP: the keys and the code are read again. */
+  async hangUp(): Promise<void> {
+    await this.readKeys()
+    // It is in the log how it ended.
+    await this.#code.reload().catch(() => {})
+  }
+
   /** Which clients are let in may have changed. What cannot be read changes nothing. */
   async readKeys(): Promise<void> {
     const { root, settings } = this.#options.project
@@ -236,7 +260,7 @@ export class Daemon {
 
   /** Ends at once: running jobs are cut, and go back uncharged. */
   async kill(): Promise<void> {
-    this.#checking.abort()
+    void this.#code.stop()
     this.#pool.kill()
     try {
       // What has ended and waits for its commit is not under way, and must not keep its mark.
@@ -248,14 +272,9 @@ export class Daemon {
   }
 
   async #open(): Promise<void> {
-    const { project, workers, concurrency, development, replayFailed } = this.#options
+    const { project, workers, concurrency, replayFailed } = this.#options
     const { settings, root } = project
-    if (development) {
-      await this.#generate()
-      // Before the workers load the code: what is saved while they do must not go unseen.
-      this.#watching = await this.#watch()
-    }
-    await this.#renew()
+    await this.#code.open()
     await this.#ring.recover()
     await this.#ring.freeHeld()
     if (replayFailed) this.#journal.replayed(await this.#store.retryFailed(systemClock.now()))
@@ -268,49 +287,12 @@ export class Daemon {
       project: settings.project,
     })
     this.#ring.start()
-    if (!development) this.#checkLater()
-  }
-
-  /** In production nothing is generated: say where that has been forgotten. It hinders nobody. */
-  #checkLater(): void {
-    const { project } = this.#options
-    const { signal } = this.#checking
-    const check = async (): Promise<void> => {
-      try {
-        const fault = await checkGenerated(project.root, signal)
-        if (fault !== undefined) this.#journal.differsFromSources(fault)
-      } catch (error) {
-        if (!signal.aborted) this.#journal.notChecked(error as Error)
-      }
-    }
-    const timer = setTimeout(() => void check(), CHECK_AFTER)
-    signal.addEventListener('abort', () => clearTimeout(timer))
+    this.#code.checkLater()
   }
 
   async #quiet(): Promise<void> {
-    this.#checking.abort()
     this.#ring.stop()
-    await this.#watching?.stop()
-  }
-
-  async #generate(): Promise<void> {
-    this.#journal.generating()
-    const warnings = await runGenerate(this.#options.project.root)
-    if (warnings !== '') this.#journal.generateWarned(warnings)
-  }
-
-  /** Brings up a generation on the code as it is. */
-  async #renew(): Promise<void> {
-    const { project } = this.#options
-    this.#registry = await findRegistry(project)
-    const { file, source } = this.#registry
-    if (source !== undefined && (await isOutOfDate(this.#registry)))
-      this.#journal.outOfDate(relative(project.root, file), relative(project.root, source))
-    try {
-      await this.#pool.renew()
-    } catch (error) {
-      throw error instanceof WorkerBrokenError ? cannotLoad(error) : error
-    }
+    await this.#code.stop()
   }
 
   #learn(generation: number, tasks: readonly TaskSpec[]): void {
@@ -318,50 +300,29 @@ export class Daemon {
       tasks.map(({ name }) => name),
       generation,
     )
-    this.#ring.learn(generation, tasks)
-  }
-
-  async #watch(): Promise<Watch> {
-    const { project } = this.#options
-    const { root, settings } = project
-    const built = builtFolder(project, (await findRegistry(project)).file)
-    return watchProject({
-      root,
-      include: settings.include,
-      generated: generatedFiles(project),
-      also: built === undefined ? [] : [built],
-      settle: SETTLE,
-      changed: (files) => this.#journal.changed(files),
-      renew: async () => {
-        await this.#generate()
-        await this.#renew()
-        this.#journal.reloaded(this.#pool.generation)
-        await this.#ring.freeHeld()
-        this.#ring.start()
-      },
-      failed: (error) => this.#journal.notReloaded(error),
-      blind: (error) => this.#journal.blind(error),
-    })
+    this.#ring.learn(generation, tasks, this.#code.project.settings)
+    this.#code.learn(generation)
   }
 
   #brief(): WorkerBrief {
-    const { concurrency } = this.#options
-    const { root, settings } = this.#options.project
-    const { project, loader, onLoad, onExit } = settings
-    const { workerLog: log } = this.#options
-    return { root, project, loader, onLoad, onExit, concurrency, registry: this.#registry?.file ?? '', log }
+    const { concurrency, workerLog: log, project } = this.#options
+    return { root: project.root, concurrency, log, typescript: this.#code.isTypeScript }
+  }
+
+  /** Begins a reload, or tells how one goes on that was begun. */
+  #reload(ticket: number | undefined): Promise<Reloading> {
+    const begun = ticket ?? this.#reloads.begin(this.#code.reload().then(() => this.#pool.generation))
+    return this.#reloads.look(begun)
   }
 
   #facts(): Readonly<Record<string, unknown>> {
     const { project, version } = this.#options
-    const workers = this.#pool.workers.map((worker) => ({
-      pid: worker.pid,
-      generation: worker.generation,
-      running: this.#ring.runningOn(worker),
-    }))
+    const { fault } = this.#code
     return {
-      workers,
+      workers: this.#pool.workers.map((worker) => this.#workerFacts(worker)),
       generation: this.#pool.generation,
+      generations: this.#generations(),
+      notReloaded: fault === undefined ? null : { at: iso(fault.at), message: fault.message },
       refused: this.#refusals.counts,
       version,
       pid: process.pid,
@@ -370,7 +331,25 @@ export class Daemon {
       database: masked(databaseFile(project.settings.database, project.root)),
     }
   }
+
+  #workerFacts(worker: Worker): { pid: number; generation: number; running: number } {
+    return { pid: worker.pid, generation: worker.generation, running: this.#ring.runningOn(worker) }
+  }
+
+  /** The newest, and those before it that still run something. */
+  #generations(): unknown[] {
+    return [...Map.groupBy(this.#pool.workers, ({ generation }) => generation)]
+      .sort(([one], [other]) => one - other)
+      .map(([generation, workers]) => ({
+        generation,
+        loaded: iso(Math.min(...workers.map(({ loaded }) => loaded))),
+        workers: workers.length,
+        running: workers.reduce((sum, worker) => sum + this.#ring.runningOn(worker), 0),
+      }))
+  }
 }
+
+const iso = (ms: number): string => new Date(ms).toISOString()
 
 const unguarded = (bind: string): ConfigError => {
   const [who, instead] = isAbstract(bind)
@@ -380,19 +359,6 @@ const unguarded = (bind: string): ConfigError => {
     `${masked(bind)} can be reached ${who}, and whoever reaches it can run tasks. Make keys (npx ztask keys) and set keys (ZTASKD_KEYS), or bind ${instead}.`,
     { setting: 'bind' },
   )
-}
-
-const cannotLoad = (cause: WorkerBrokenError): DaemonError => {
-  const told = cause.failure === undefined ? cause.message : loadFault(cause.failure)
-  return new DaemonError(`The workers cannot load the code: ${told}`, { failure: cause.failure }, { cause })
-}
-
-/** The stack, for what the project's code threw; where a module is missing, or ztask itself objects, it has no line of that. */
-const loadFault = ({ name, message, stack }: Failure): string => {
-  if (name === ConfigError.name || name === GenerateError.name) return message
-  if (!/^Cannot find (module|package) /.test(message)) return stack || message
-  const said = message.replaceAll(/\s*\n(- )?/g, ' ')
-  return `${said}. Put it back or install it; or correct the setting that names it: onLoad, onExit or loader.`
 }
 
 const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {

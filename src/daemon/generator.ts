@@ -1,30 +1,75 @@
 /** Runs `ztask generate` in a process of its own: ts-morph is 70 MB and blocks the loop it parses on. */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { GenerateError } from '../model/errors.ts'
 
 const LOWEST = constants.priority.PRIORITY_LOW
 const EXECUTABLE = fileURLToPath(new URL('../../../bin/ztask.js', import.meta.url))
+const SERVER = fileURLToPath(new URL('../../codegen/serve.js', import.meta.url))
 
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
+/** Characters of what a process prints that dies. */
+const MOST_SAID = 4000
+
+/** What a run told, besides what it wrote. */
+export interface Generated {
+  /** As `ztask generate` prints them; nothing where there are none. */
+  readonly warnings: string
+  /** The files that it read outside of `include`, absolute. */
+  readonly outside: readonly string[]
 }
 
-/**
- * Writes the client and the registry.
- *
- * @param root the project's folder
- * @returns its warnings as it printed them, or nothing
- * @throws GenerateError with what the process printed
- */
-export const runGenerate = async (root: string): Promise<string> => {
-  const { code, stderr } = await run(root, [])
-  if (code !== 0) throw new GenerateError(stderr.trim() || `ztask generate ended with exit code ${code}.`)
-  return stderr.trim()
+/** A process that has generated keeps what it parsed: the next time takes a tenth. */
+export class Generator {
+  readonly #root: string
+  #child: ChildProcess | undefined
+  /** The end of what it has printed: nothing, but where it dies. */
+  #said = ''
+
+  /** @param root the project's folder */
+  constructor(root: string) {
+    this.#root = root
+  }
+
+  /**
+   * Writes the client and the registry; once at a time.
+   *
+   * @throws GenerateError with what is wrong in the sources, or of the process
+   */
+  async generate(): Promise<Generated> {
+    const child = this.#child ?? this.#start()
+    const reply = Promise.withResolvers<Generated | { readonly error: string }>()
+    const gone = (): void => {
+      reply.resolve({ error: `The process that generates has ended. Save once more. ${this.#said}`.trim() })
+    }
+    child.once('message', reply.resolve).once('exit', gone).once('error', gone)
+    child.send({ kind: 'generate' }, (error) => {
+      if (error !== null) gone()
+    })
+    const told = await reply.promise
+    child.off('message', reply.resolve).off('exit', gone).off('error', gone)
+    if ('error' in told) throw new GenerateError(told.error)
+    return told
+  }
+
+  stop(): void {
+    this.#child?.kill('SIGKILL')
+  }
+
+  #start(): ChildProcess {
+    const child = fork(SERVER, { cwd: this.#root, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    this.#child = child
+    this.#said = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-MOST_SAID)
+    })
+    const gone = (): void => {
+      if (this.#child === child) this.#child = undefined
+    }
+    child.once('exit', gone).once('error', gone)
+    return child
+  }
 }
 
 /** What `ztask generate --check --json` prints, as far as it is read here. */
@@ -52,7 +97,7 @@ interface Problem {
  * @throws what ends the process before it has answered
  */
 export const checkGenerated = async (root: string, signal: AbortSignal): Promise<string | undefined> => {
-  const { stdout, stderr } = await run(root, ['--check', '--json'], signal, LOWEST)
+  const { stdout, stderr } = await check(root, signal)
   if (stdout === '') throw new GenerateError(stderr.trim() || 'ztask generate printed nothing.')
   const { tasks, stale, problems, error }: Checked = JSON.parse(stdout)
   // Nothing matches `include`: there are no sources.
@@ -68,19 +113,14 @@ export const checkGenerated = async (root: string, signal: AbortSignal): Promise
 const sentence = ({ file, line, column, severity, message, cure }: Problem): string =>
   `${file}:${line}:${column}: ${severity}: ${message} ${cure}`
 
-const run = async (
-  root: string,
-  flags: readonly string[],
-  signal?: AbortSignal,
-  priority?: number,
-): Promise<Ended> => {
-  const child = spawn(process.execPath, [EXECUTABLE, 'generate', ...flags], {
+const check = async (root: string, signal: AbortSignal): Promise<{ stdout: string; stderr: string }> => {
+  const child = spawn(process.execPath, [EXECUTABLE, 'generate', '--check', '--json'], {
     cwd: root,
-    ...(signal && { signal }),
+    signal,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   // Nobody waits for it: where jobs run it is not to be felt.
-  if (priority !== undefined && child.pid !== undefined) setPriority(child.pid, priority)
+  if (child.pid !== undefined) setPriority(child.pid, LOWEST)
   const printed = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text: string) => {
@@ -91,9 +131,9 @@ const run = async (
     child.kill()
   }
   process.once('exit', end)
-  const code = await new Promise<number | null>((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', resolve)
+    child.once('close', () => resolve())
   }).finally(() => process.off('exit', end))
-  return { code, ...printed }
+  return printed
 }

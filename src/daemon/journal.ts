@@ -16,6 +16,12 @@ const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' :
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is for
 const printable = (text: string): string => text.slice(0, 1000).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?')
 
+const STOPPED: Readonly<Record<StopReason, string>> = {
+  timeout: 'has taken longer than its timeout',
+  cancelled: 'is cancelled',
+  replaced: 'runs code that was replaced',
+}
+
 export class Journal {
   readonly #log: Logger
   readonly #database: string
@@ -69,7 +75,7 @@ export class Journal {
   }
 
   stopping({ job, worker, number }: Run, reason: StopReason): void {
-    const why = reason === 'timeout' ? 'has taken longer than its timeout' : 'is cancelled'
+    const why = STOPPED[reason]
     const facts = { id: job.id, task: job.task, run: number, worker: worker.pid, reason }
     this.#log.info(facts, `${job.task} ${why}: its signal aborts`)
   }
@@ -78,6 +84,14 @@ export class Journal {
     this.#log.info(
       { worker: pid, number, neighbours },
       `Worker ${number} gets no more jobs, and is killed; its ${count(neighbours, 'other job')} may end first, where its event loop turns`,
+    )
+  }
+
+  overdue({ number, pid, generation }: Worker, runs: readonly Run[]): void {
+    const jobs = runs.map(({ job }) => ({ id: job.id, task: job.task })).slice(0, MOST_NAMED)
+    this.#log.warn(
+      { worker: pid, number, generation, jobs },
+      `Worker ${number} still runs ${count(runs.length, 'job')} on generation ${generation}, which was replaced: their signals abort. What does not end now is cut, and runs again on the new code`,
     )
   }
 
@@ -178,8 +192,37 @@ export class Journal {
     this.#log.info({ files: files.slice(0, MOST_NAMED) }, `${files[0]}${more} changed: reloading`)
   }
 
-  reloaded(generation: number): void {
-    this.#log.info({ generation }, `Reloaded: new jobs run generation ${generation}`)
+  /** @param took from the change to the moment from which nothing begins on old code, ms */
+  reloaded(generation: number, took: number): void {
+    const ms = Math.round(took)
+    this.#log.info({ generation, took: ms }, `Reloaded: new jobs run generation ${generation} (${ms} ms)`)
+  }
+
+  /** A task whose code does not load, at the first start. */
+  faulty(task: string, fault: string): void {
+    this.#log.error({ task }, `${task} does not load, and its jobs fail; the others run. ${fault}`)
+  }
+
+  /** A module that ends the process as it is imported. */
+  fatal(task: string): void {
+    this.#log.error(
+      { task },
+      `The module of ${task} ended a worker as it was imported: from now on it is imported only for its jobs, which pay for that`,
+    )
+  }
+
+  needsRestart(sentence: string): void {
+    this.#log.warn(sentence)
+  }
+
+  /** @param report nothing where the types hold */
+  typechecked(report: string): void {
+    if (report !== '') this.#log.error(`The types do not hold; jobs run all the same.\n${report}`)
+    else this.#log.info('The types hold')
+  }
+
+  notTypechecked(error: Error): void {
+    this.#log.error({ err: error }, `The compiler could not be run: ${error.message}`)
   }
 
   /** Files can change unseen. */

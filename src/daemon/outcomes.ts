@@ -66,7 +66,9 @@ export class Outcomes {
 
   #failed(run: Run, kind: 'threw' | 'died', failure: Failure): void {
     const now = this.#options.clock.now()
-    const next = this.#apply(run.job, { kind, failure, policy: this.#options.policyOf(run.job.task) })
+    const { generation, loaded } = run.worker
+    const policy = this.#options.policyOf(run.job.task)
+    const next = this.#apply(run.job, { kind, failure, policy, code: { generation, loaded } })
     this.#options.failed(run, failure, next, now)
   }
 

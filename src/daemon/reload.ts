@@ -1,22 +1,19 @@
-/** Development: when a file of the project changes, generate again, and let a daemon bring its workers to the new code. */
-import { existsSync } from 'node:fs'
+/** Development: which files of a project change, and when that is to be acted upon. */
+import { existsSync, statSync } from 'node:fs'
 import { relative, resolve, sep } from 'node:path'
+import type { FSWatcher } from 'chokidar'
+import { Reloads, type ReloadsOptions } from './reload/reloads.ts'
 
-export interface ReloadOptions {
+export interface WatchOptions extends ReloadsOptions {
   readonly root: string
   /** The globs that generate scans: their folders are watched, also those that come later. */
   readonly include: readonly string[]
   /** What is written by generate itself, absolute. */
   readonly generated: readonly string[]
-  /** Files and folders beside them that count too, absolute. */
+  /** Files and folders beside them that count too, absolute; of these files any kind. */
   readonly also: readonly string[]
-  /** An editor's save is several events, a checkout thousands: what comes within this belongs together, ms. */
-  readonly settle: number
-  /** Told what a reload is for, relative to `root`. */
-  readonly changed: (files: readonly string[]) => void
-  /** Does what a change asks for; one at a time. */
-  readonly renew: () => Promise<void>
-  readonly failed: (error: Error) => void
+  /** A file has changed, absolute; others may, until it is acted upon. */
+  readonly noticed?: (file: string) => void
   /** A part of the project cannot be watched. */
   readonly blind: (error: Error) => void
 }
@@ -26,6 +23,9 @@ const CODE = /\.([cm]?[jt]sx?|json)$/
 
 /** Of the path below the project; above it anything goes, a git worktree in a dot folder say. */
 const HIDDEN = /(^|[\\/])(node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/
+
+/** The clock of a file system may be so much behind, ms. */
+const TICK = 20
 
 /** @returns whether a path is a folder or lies in it. */
 const isIn = (path: string, folder: string): boolean => `${path}${sep}`.startsWith(`${folder}${sep}`)
@@ -40,76 +40,82 @@ const baseOf = (glob: string): string => {
 export interface Watch {
   /** Takes a file that changed elsewhere, absolute, for one of those that are watched. */
   notice(file: string): void
+  /**
+   * Watches files that lie elsewhere, too, from now on.
+   *
+   * @param since when they were read, epoch ms: one that has changed since is noticed
+   */
+  follow(files: readonly string[], since: number): void
+  /** Watches for these globs, too, from now on; and what is written by generate is this. */
+  widen(include: readonly string[], generated: readonly string[]): void
+  /** Acts now, whether anything has changed or not. Resolves when that is done; rejects where it fails. */
+  now(): Promise<void>
   stop(): Promise<void>
 }
 
 /** Watches from now on. */
-export const watchProject = async (options: ReloadOptions): Promise<Watch> => {
+export const watchProject = async (options: WatchOptions): Promise<Watch> => {
   const { watch } = await import('chokidar')
-  const { root, generated } = options
-  const wanted = [...options.include.map((glob) => resolve(root, baseOf(glob))), ...options.also]
+  const { root, also } = options
+  let { generated } = options
+  const wanted = foldersOf(options.include, root).concat(also)
+  const reloads = new Reloads(options)
+  const notice = (path: string): void => {
+    options.noticed?.(path)
+    reloads.notice(path)
+  }
+  const isWatched = (path: string): boolean =>
+    also.includes(path) ||
+    (!generated.includes(path) &&
+      !HIDDEN.test(relative(root, path)) &&
+      wanted.some((one) => isIn(path, one) || isIn(one, path)))
   // From the root down, as a folder or a file may come later; and what lies elsewhere.
   const watcher = watch([root, ...wanted.filter((path) => !isIn(path, root) && existsSync(path))], {
     ignoreInitial: true,
-    ignored: (path) =>
-      generated.includes(path) ||
-      HIDDEN.test(relative(root, path)) ||
-      !wanted.some((one) => isIn(path, one) || isIn(one, path)),
+    ignored: (path) => !isWatched(path),
   })
-  const reloads = new Reloads(options)
   watcher.on('all', (_, path) => {
-    if (CODE.test(path)) reloads.notice(relative(options.root, path))
+    if (also.includes(path) || CODE.test(path)) notice(path)
   })
   watcher.on('error', (error) => options.blind(error as Error))
-  await new Promise<void>((resolve) => {
-    watcher.once('ready', () => resolve())
-    watcher.once('error', () => resolve())
-  })
+  const elsewhere = watch([], { ignoreInitial: true })
+  elsewhere.on('all', (_, path) => notice(path))
+  elsewhere.on('error', (error) => options.blind(error as Error))
+  const followed = new Set<string>()
+  await ready(watcher)
   return {
-    notice: (file) => reloads.notice(relative(root, file)),
+    notice,
+    follow(files, since) {
+      const isElsewhere = (file: string): boolean =>
+        !followed.has(file) && !generated.includes(file) && !(isIn(file, root) && isWatched(file))
+      const fresh = files.filter(isElsewhere)
+      for (const file of fresh) {
+        followed.add(file)
+        if (changedAt(file) > since - TICK) notice(file)
+      }
+      if (fresh.length > 0) elsewhere.add(fresh)
+    },
+    widen(include, written) {
+      generated = written
+      const fresh = foldersOf(include, root).filter((folder) => !wanted.includes(folder))
+      wanted.push(...fresh)
+      if (fresh.length > 0) watcher.add(fresh)
+    },
+    now: () => reloads.now(),
     async stop() {
       reloads.stop()
-      await watcher.close()
+      await Promise.all([watcher.close(), elsewhere.close()])
     },
   }
 }
 
-/** One reload at a time; what changes meanwhile brings one more. */
-class Reloads {
-  readonly #options: ReloadOptions
-  #timer: NodeJS.Timeout | undefined
-  #running = false
-  #stopped = false
-  #files = new Set<string>()
+const foldersOf = (include: readonly string[], root: string): string[] =>
+  include.map((glob) => resolve(root, baseOf(glob)))
 
-  constructor(options: ReloadOptions) {
-    this.#options = options
-  }
+const ready = (watcher: FSWatcher): Promise<void> =>
+  new Promise<void>((resolve) => {
+    watcher.once('ready', () => resolve())
+    watcher.once('error', () => resolve())
+  })
 
-  notice(file: string): void {
-    if (this.#stopped) return
-    this.#files.add(file)
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#reload(), this.#options.settle)
-  }
-
-  stop(): void {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-  }
-
-  async #reload(): Promise<void> {
-    if (this.#running) return
-    this.#running = true
-    while (this.#files.size > 0 && !this.#stopped) {
-      this.#options.changed([...this.#files])
-      this.#files.clear()
-      try {
-        await this.#options.renew()
-      } catch (error) {
-        if (!this.#stopped) this.#options.failed(error as Error)
-      }
-    }
-    this.#running = false
-  }
-}
+const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0

@@ -2,6 +2,7 @@
  * Closes the ring that a job travels: store → scheduler → dispatcher → worker → outcome → store. No stage knows the
  * next: each is given it here, as a function.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
@@ -30,8 +31,6 @@ export interface RingOptions {
   readonly journal: Journal
   /** Jobs a worker runs at a time. */
   readonly concurrency: number
-  /** What decides about retries where a task says nothing. */
-  readonly defaults: RetryPolicy
   /** How long the ids of ended jobs are remembered, ms. */
   readonly remember: number
   /** The number of this start. */
@@ -56,8 +55,12 @@ export interface RingOptions {
   readonly retire: (worker: Worker) => void
 }
 
+/** Before the first generation nothing is decided. */
+const NO_CODE: RetryPolicy = { retryCount: 0, retryAfter: 0 }
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
 const RUNS_A_BOOT = 2 ** 32
+/** How long a failed release of held jobs waits before the next, ms. */
+const FREE_AGAIN = 1000
 /** How long a cancel waits for a worker to give a job back, ms: its thread answers in 1, and later on a busy machine. */
 const RECALL = 1000
 
@@ -83,7 +86,7 @@ export class Ring {
   constructor(options: RingOptions) {
     this.#options = options
     const { store, clock, journal } = options
-    this.#catalogue = new Catalogue([], options.defaults)
+    this.#catalogue = new Catalogue([], NO_CODE)
     this.#recent = new RecentIds(clock, options.remember)
     this.#alarm = new Alarm(clock, () => this.#pump())
     this.#stopJumps = watchJumps(clock, (by) => this.#jumped(by))
@@ -224,16 +227,33 @@ export class Ring {
     return this.#recent.has(id)
   }
 
-  /** From now on this is what the code can run. */
-  learn(generation: number, tasks: readonly TaskSpec[]): void {
+  /**
+   * From now on this is what the code can run.
+   *
+   * @param defaults decide about retries where a task says nothing
+   */
+  learn(generation: number, tasks: readonly TaskSpec[], defaults: RetryPolicy): void {
     this.#generation = generation
-    this.#catalogue = new Catalogue(tasks, this.#options.defaults)
+    this.#catalogue = new Catalogue(tasks, defaults)
   }
 
   /** Jobs that were held for want of a task that is there now are queued; `start` then sees them. */
   async freeHeld(): Promise<void> {
     const freed = await this.#options.store.free(this.#catalogue.names)
     if (freed > 0) this.#options.journal.freed(freed)
+  }
+
+  /** New code is there: what had waited for it runs. Where the database fails it is tried until that works again. */
+  async resume(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.freeHeld()
+        return this.start()
+      } catch (error) {
+        this.#options.journal.unreadable(error as Error)
+        await pause(FREE_AGAIN)
+      }
+    }
   }
 
   /**
@@ -334,6 +354,34 @@ export class Ring {
     this.#dispatcher.close(worker)
   }
 
+  /** A worker of an old generation has had its time: the signals of its runs abort. */
+  overdue(worker: Worker): void {
+    const runs = this.#dispatcher.runsOn(worker)
+    if (runs.length > 0) this.#options.journal.overdue(worker, runs)
+    for (const run of runs) this.#stops.stop(run, 'replaced')
+  }
+
+  /**
+   * Calls back what workers that get no more jobs have not begun: resolves when none of them begins another. One that does
+   * not say so soon is dying.
+   */
+  async standDown(workers: readonly Worker[]): Promise<void> {
+    await Promise.all(workers.map((worker) => this.#standDown(worker)))
+  }
+
+  async #standDown(worker: Worker): Promise<void> {
+    const runs = this.#dispatcher.runsOn(worker).filter((run) => this.#dispatcher.isDoubtful(run))
+    if (runs.length === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, RECALL)
+      this.#recalls.recall(worker, runs, (_, back) => {
+        clearTimeout(timer)
+        this.#calledBack(worker, back)
+        resolve()
+      })
+    })
+  }
+
   /**
    * A worker is gone.
    *
@@ -430,6 +478,8 @@ export class Ring {
 
   #report(run: Run, outcome: Outcome): void {
     const stop = this.#stops.ended(run)
+    // It was told to end, and is not to pay for it.
+    if (outcome.kind === 'threw' && stop?.reason === 'replaced') return this.#outcomes.release(run)
     if (outcome.kind === 'threw' && stop?.reason === 'timeout')
       return this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run, outcome.failure) })
     if (outcome.kind === 'missing') {

@@ -24,7 +24,7 @@ export interface StopsOptions {
 interface Stop {
   readonly run: Run
   readonly reason: StopReason
-  readonly timer: NodeJS.Timeout
+  readonly timer: NodeJS.Timeout | undefined
   /** Its worker is killed for it. */
   condemned: boolean
 }
@@ -60,11 +60,15 @@ export class Stops {
     )
   }
 
-  /** A run should end. One that was told already is not told again. */
+  /**
+   * A run should end. One that was told already is not told again. Where its code was replaced its worker is ended by
+   * whoever had replaced it.
+   */
   stop(run: Run, reason: StopReason): void {
     this.#clear(run.number)
     if (this.#stops.has(run.number)) return
-    const timer = setTimeout(() => this.#expire(stop), this.#options.grace)
+    const timer =
+      reason === 'replaced' ? undefined : setTimeout(() => this.#expire(stop), this.#options.grace)
     const stop: Stop = { run, reason, timer, condemned: false }
     this.#stops.set(run.number, stop)
     this.#options.abort(run, reason)

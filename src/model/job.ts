@@ -11,7 +11,7 @@
  * that runs alone), that it is suspect of having killed a worker or the daemon, or that it is cancelled: then however its
  * run ends, the row goes.
  */
-import type { FailedAttempt, Failure } from './outcome.ts'
+import type { CodeVersion, FailedAttempt, Failure } from './outcome.ts'
 import { nextAttempt, type RetryPolicy } from './retry.ts'
 
 /** The five states that users see; the counts over all jobs add up. */
@@ -72,11 +72,18 @@ export const sizeOf = ({ task, args, reason, failure, failures }: Job): number =
 const lengthOf = (failure: Failure | null | undefined): number =>
   failure ? failure.name.length + failure.message.length + failure.stack.length + lengthOf(failure.cause) : 0
 
+/** What a run that is charged leaves behind. */
+interface Charge {
+  readonly failure: Failure
+  readonly policy: RetryPolicy
+  readonly code?: CodeVersion
+}
+
 export type JobEvent =
   | { readonly kind: 'succeeded' }
-  | { readonly kind: 'threw'; readonly failure: Failure; readonly policy: RetryPolicy }
+  | ({ readonly kind: 'threw' } & Charge)
   /** The run was alone in a worker, or marked alone in a daemon, that died. */
-  | { readonly kind: 'died'; readonly failure: Failure; readonly policy: RetryPolicy }
+  | ({ readonly kind: 'died' } & Charge)
   /** The run was cut by something that is not its fault. */
   | { readonly kind: 'released' }
   /** The run was one of several in a worker or a daemon that died: nobody can say yet which of them killed it. */
@@ -105,9 +112,9 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
     case 'succeeded':
       return undefined
     case 'threw':
-      return charge({ ...job, mark: null }, event.failure, event.policy, now)
+      return charge({ ...job, mark: null }, event, now)
     case 'died': {
-      const charged = charge({ ...job, mark: null }, event.failure, event.policy, now)
+      const charged = charge({ ...job, mark: null }, event, now)
       // What killed one worker may kill the next: its retry has no neighbours.
       return charged.state === 'queued' ? { ...charged, mark: 'suspect' } : charged
     }
@@ -137,23 +144,28 @@ export const weightOf = ({ args, failures }: Job): number =>
 
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
 
-const charge = (job: Job, failure: Failure, policy: RetryPolicy, now: number): Job => {
+const charge = (job: Job, { failure, policy, code }: Charge, now: number): Job => {
   const attempts = job.attempts + 1
   const due = nextAttempt(attempts, policy, now)
-  if (due === undefined) return fail({ ...job, attempts }, failure, now)
-  return { ...job, attempts, due, ...lastly(job, failure, now) }
+  if (due === undefined) return fail({ ...job, attempts }, failure, now, code)
+  return { ...job, attempts, due, ...lastly(job, failure, now, code) }
 }
 
-const fail = (job: Job, failure: Failure, now: number): Job => ({
+const fail = (job: Job, failure: Failure, now: number, code?: CodeVersion): Job => ({
   ...job,
-  ...lastly(job, failure, now),
+  ...lastly(job, failure, now, code),
   state: 'failed',
   failedAt: now,
 })
 
-const lastly = ({ failures }: Job, failure: Failure, now: number): Pick<Job, 'failure' | 'failures'> => ({
+const lastly = (
+  { failures }: Job,
+  failure: Failure,
+  now: number,
+  code?: CodeVersion,
+): Pick<Job, 'failure' | 'failures'> => ({
   failure,
-  failures: [...failures, { at: now, failure }].slice(-MOST_FAILURES),
+  failures: [...failures, { at: now, failure, ...(code && { code }) }].slice(-MOST_FAILURES),
 })
 
 /** @returns which of the five states a job is in. */

@@ -8,11 +8,21 @@ export interface Failure {
   readonly cause?: Failure
 }
 
+/** Which code a run ran. Numbers begin anew with each start of the daemon; the time tells them apart. */
+export interface CodeVersion {
+  /** The number of the generation. */
+  readonly generation: number
+  /** When the worker began to load it, epoch ms. */
+  readonly loaded: number
+}
+
 /** How a charged run failed. */
 export interface FailedAttempt {
   /** Epoch ms. */
   readonly at: number
   readonly failure: Failure
+  /** Not known of a run that went with its daemon. */
+  readonly code?: CodeVersion
 }
 
 export type Outcome =

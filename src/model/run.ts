@@ -1,7 +1,7 @@
 import type { Job } from './job.ts'
 
-/** Why a run should end before its task returns. */
-export type StopReason = 'timeout' | 'cancelled'
+/** Why a run should end before its task returns: `replaced`, as its code is old and it has had its time. */
+export type StopReason = 'timeout' | 'cancelled' | 'replaced'
 
 /** A worker process, as the daemon's stages speak of it. */
 export interface Worker {
@@ -10,6 +10,8 @@ export interface Worker {
   readonly pid: number
   /** The version of the code that it runs. */
   readonly generation: number
+  /** When it began to load that, epoch ms. */
+  readonly loaded: number
   /** Whether it runs suspects, one at a time, and nothing else. */
   readonly isolated: boolean
 }

@@ -120,3 +120,10 @@ export const idsParam = (params: unknown): readonly string[] | undefined => {
     )
   return ids.map((id) => id.slice(0, LONGEST_ID))
 }
+
+/**
+ * @returns the ticket of a reload, or `undefined` where one is to begin
+ * @throws ProtocolError where it is no ticket
+ */
+export const ticketParam = (params: unknown): number | undefined =>
+  optional(fieldsOf(params), 'ticket', isCount, 'a whole number, 1 or more')

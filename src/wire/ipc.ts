@@ -19,6 +19,8 @@ export type Handing = readonly [
 ]
 
 export type MasterMessage =
+  /** Load this code; the first message, and sent once. */
+  | ({ readonly kind: 'load' } & Loading)
   /**
    * To be begun in this order, as many at a time as the brief says; while one of them loads its module, none whose task is
    * not there yet. `first` is the place of the first of them.
@@ -38,6 +40,12 @@ export type WorkerMessage =
   | { readonly kind: 'left' }
   /** What this worker's code can run. */
   | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
+  /** Files that its code has come from since the last such message, absolute; told where `traced`. */
+  | { readonly kind: 'files'; readonly files: readonly string[] }
+  /** The module of this task is about to be imported, with no job that needs it; or of none any more. */
+  | { readonly kind: 'importing'; readonly task: string | undefined }
+  /** The module of a task does not load; its jobs fail, those of others run. */
+  | { readonly kind: 'faulty'; readonly task: string; readonly failure: Failure }
   /** The code cannot be loaded, or onLoad threw; the worker ends. */
   | { readonly kind: 'broken'; readonly failure: Failure }
   /** `loading`: jobs wait for a module that is being loaded; `loaded` follows. */
@@ -74,6 +82,9 @@ const SHAPES: {
   pong: ({ loading }) => typeof loading === 'boolean',
   loaded: () => true,
   ready: ({ tasks }) => Array.isArray(tasks),
+  files: ({ files }) => Array.isArray(files) && files.every((file) => typeof file === 'string'),
+  importing: ({ task }) => task === undefined || typeof task === 'string',
+  faulty: ({ task, failure }) => typeof task === 'string' && isFailure(failure),
   broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',
   ended: ({ ended, worked, begun }) =>
@@ -105,15 +116,26 @@ const isFailure = (said: unknown): boolean => {
 /** What a worker is told in its environment, as JSON, before it runs a line. */
 export interface WorkerBrief {
   readonly root: string
-  readonly project: string
-  readonly registry: string
-  readonly loader: string | undefined
-  readonly onLoad: readonly string[]
-  readonly onExit: readonly string[]
   /** Jobs to run at a time. */
   readonly concurrency: number
   /** Where `currentJob().log` writes, as the daemon's own log does. */
   readonly log: LogOptions
+  /** Whether TypeScript is likely to be loaded: what that takes is then imported at once. */
+  readonly typescript: boolean
+}
+
+/** The code that a worker is to load. */
+export interface Loading {
+  readonly registry: string
+  readonly loader: string | undefined
+  readonly onLoad: readonly string[]
+  readonly onExit: readonly string[]
+  /** Every task has to load before the worker is ready; else what does not load is told, and fails its own jobs. */
+  readonly strict: boolean
+  /** Tasks whose modules have ended a worker as they were imported: they are only where a job needs them. */
+  readonly skip: readonly string[]
+  /** Whether to tell the files that the code comes from. */
+  readonly traced: boolean
 }
 
 /** The environment variable that holds the brief. */

@@ -20,7 +20,7 @@ export type WireJob =
   | readonly [id: string, task: string, args: string, after: null, at: number]
 
 /** The questions and orders that commands send. */
-export const VERBS = ['status', 'list', 'show', 'retry', 'cancel', 'delete'] as const
+export const VERBS = ['status', 'list', 'show', 'retry', 'cancel', 'delete', 'reload'] as const
 export type Verb = (typeof VERBS)[number]
 
 export type ClientMessage =

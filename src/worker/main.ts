@@ -6,6 +6,7 @@ import type { StopReason } from '../model/run.ts'
 import {
   BRIEF,
   type Handing,
+  type Loading,
   type MasterMessage,
   nextPlace,
   type WorkerBrief,
@@ -14,8 +15,9 @@ import {
 import { callAll } from './callables.ts'
 import { Claims } from './claims.ts'
 import { Current } from './current.ts'
+import { traceFiles } from './graph.ts'
 import { WorkersLog } from './job-log.ts'
-import { loadProject, specsOf } from './load.ts'
+import { importTsx, loadInTurn, loadProject, loadTasks, specsOf } from './load.ts'
 import { Loads } from './loads.ts'
 import { performToOutcome } from './perform.ts'
 import { type Registry, resolvedTask } from './registry.ts'
@@ -95,6 +97,7 @@ class Server {
   readonly #loads = new Loads(() => this.#loaded())
   readonly #log: WorkersLog
   #registry: Registry | undefined
+  #onExit: readonly string[] = []
   /** By the run's number. */
   readonly #running = new Map<number, Current>()
   /** In the order in which they are to begin. */
@@ -114,8 +117,30 @@ class Server {
     this.#log = new WorkersLog(brief.log)
   }
 
+  async #load(loading: Loading): Promise<void> {
+    try {
+      if (loading.traced) traceFiles((files) => send({ kind: 'files', files }))
+      const registry = await loadProject(loading, this.#brief.root)
+      if (loading.strict) await loadTasks(registry)
+      this.#onExit = loading.onExit
+      this.#open(registry)
+      if (!loading.strict) await this.#loadInTurn(registry, loading.skip)
+    } catch (error) {
+      send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
+    }
+  }
+
+  #loadInTurn(registry: Registry, skip: readonly string[]): Promise<void> {
+    return loadInTurn(
+      registry,
+      skip,
+      (task) => send({ kind: 'importing', task }),
+      (task, error) => send({ kind: 'faulty', task, failure: failureOf(error) }),
+    )
+  }
+
   /** From now on jobs may come; or the worker leaves, where it was told to while it loaded. */
-  open(registry: Registry): void {
+  #open(registry: Registry): void {
     this.#registry = registry
     if (this.#retiring) this.#leave()
     else send({ kind: 'ready', tasks: specsOf(registry) })
@@ -123,6 +148,9 @@ class Server {
 
   receive(message: MasterMessage): void {
     switch (message.kind) {
+      case 'load':
+        void this.#load(message)
+        break
       case 'jobs':
         this.#take(message.first, message.jobs)
         break
@@ -242,7 +270,7 @@ class Server {
     if (this.#left) return
     this.#left = true
     this.#reports.last(() => {
-      callAll(this.#brief.onExit, this.#brief.root).then(
+      callAll(this.#onExit, this.#brief.root).then(
         () => end(0),
         (error: unknown) => {
           console.error('ztask: onExit failed', error)
@@ -267,13 +295,9 @@ const main = async (): Promise<void> => {
   const memory = Claims.memory(brief.concurrency)
   startWatchdog(memory)
   const server = new Server(brief, new Claims(memory))
-  // Before the code is loaded, which may take long: the word to retire must not be missed.
   process.on('message', (message: MasterMessage) => server.receive(message))
-  try {
-    server.open(await loadProject(brief))
-  } catch (error) {
-    send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
-  }
+  // What fails here fails again where it is needed, and is told there.
+  if (brief.typescript) await importTsx().catch(() => {})
 }
 
 await main()

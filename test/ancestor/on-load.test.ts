@@ -61,7 +61,7 @@ test('K13: an onLoad that throws stops the start with its stack', async () => {
   const { code, stderr, stdout } = await it.launch().ended
   expect(code).toBe(1)
   expect(stderr).toMatch(
-    /The workers cannot load the code: RangeError: the cache is cold\n.*src\/startup\.ts:12:\d+/s,
+    /The workers cannot load the code: src\/startup\.ts:12:\d+: RangeError: the cache is cold\n {2}12 \| +throw/,
   )
   expect(stdout).toContain('"level":"fatal"')
   expect(stdout).not.toContain('Listening')

@@ -2,6 +2,7 @@
 import { renameSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { Pool } from '../../src/daemon/pool.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
@@ -103,26 +104,36 @@ test('a process that cannot be made is an error, not silence', async () => {
   const pool = new Pool({
     size: 2,
     brief: () => ({
-      ...{ root: '/', project: 'p', registry: '/r.js', loader: undefined, onLoad: [], onExit: [] },
-      concurrency: 1,
+      ...{ root: '/', concurrency: 1, typescript: false },
       log: { level: 'INFO', pretty: false },
     }),
+    clock: systemClock,
     root: '/',
     reports: '/',
     env: {},
-    retireTimeout: 1000,
+    ...{ readyTimeout: 1000, drainTimeout: 1000, killGrace: 1000 },
     renewed: () => {},
     ready: () => {},
     message: () => {},
     begun: () => {},
     leaving: () => {},
+    overdue: () => {},
     unforked: () => {},
+    fatal: () => {},
     gone: (worker) => {
       gone.push(worker.number)
       return false
     },
   })
-  await expect(pool.renew()).rejects.toThrow(/ENOENT/)
+  const loading = {
+    registry: '/r.js',
+    loader: undefined,
+    onLoad: [],
+    onExit: [],
+    strict: false,
+    traced: false,
+  }
+  await expect(pool.renew(loading, new AbortController().signal)).rejects.toThrow(/ENOENT/)
   await pool.close(1000)
   expect(gone).toHaveLength(2)
 })

@@ -87,7 +87,6 @@ class World {
     const ring = new Ring({
       ...{ store: this.#store, clock, concurrency: CONCURRENCY, remember: 1e9, boot: ++this.#boot },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
-      defaults: { retryCount: 0, retryAfter: 0 },
       ...{ killGrace: GRACE, hangTimeout: 1e6 },
       send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
       recall: (worker, places, told) => queueMicrotask(() => this.#recalled(worker, places, told)),
@@ -97,8 +96,9 @@ class World {
       kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
     })
     this.#ring = ring
-    this.#commands = new Commands({ store: this.#store, clock, queue: ring.queue, facts: () => ({}) })
-    ring.learn(1, TASKS)
+    const others = { facts: () => ({}), reload: () => Promise.reject(new Error('not here')) }
+    this.#commands = new Commands({ store: this.#store, clock, queue: ring.queue, ...others })
+    ring.learn(1, TASKS, { retryCount: 0, retryAfter: 0 })
     await ring.recover()
     for (let i = 0; i < WORKERS; i++) this.#admit(false)
     ring.start()
@@ -115,7 +115,7 @@ class World {
 
   #admit(isolated: boolean): void {
     const number = ++this.#number
-    const worker = { number, pid: number, generation: 1, isolated }
+    const worker = { number, pid: number, generation: 1, loaded: 1, isolated }
     this.#workers.set(number, {
       worker,
       runs: new Map(),

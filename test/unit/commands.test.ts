@@ -12,6 +12,8 @@ import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Page } from '../../src/wire/ask.ts'
 
+const OTHERS = { facts: () => ({}), reload: () => Promise.reject(new Error('not here')) }
+
 let folder: string
 let store: SqliteStore
 let commands: Commands
@@ -23,7 +25,7 @@ beforeEach(async () => {
   await migrate(store.kysely)
   running = []
   const queue = { ...idleQueue, running: () => running }
-  commands = new Commands({ store, clock: systemClock, queue, facts: () => ({}) })
+  commands = new Commands({ store, clock: systemClock, queue, ...OTHERS })
 })
 
 afterEach(async () => {
@@ -88,7 +90,7 @@ test('a cancel that cannot read the job a second time puts it back', async () =>
   })
   const restored: string[] = []
   const queue = { ...idleQueue, restored: ({ id }: Job) => void restored.push(id) }
-  const over = new Commands({ store: failing, clock: systemClock, queue, facts: () => ({}) })
+  const over = new Commands({ store: failing, clock: systemClock, queue, ...OTHERS })
   await expect(over.run('cancel', { ids: ['0'] })).rejects.toThrow('disk I/O error')
   expect(restored).toEqual(['0'])
 })

@@ -10,7 +10,7 @@ const jobOf = (seq: number, task = 't'): Job => ({
 })
 
 const workerOf = (number: number, generation = 1, isolated = false): Worker => ({
-  ...{ number, pid: 100 + number, generation, isolated },
+  ...{ number, pid: 100 + number, generation, loaded: 1, isolated },
 })
 
 interface Handed {

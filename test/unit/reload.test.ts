@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { watchProject } from '../../src/daemon/reload.ts'
 
@@ -23,8 +23,7 @@ const firstChange = async (below: string, change: (root: string) => void): Promi
       generated: [join(root, 'src/ztask/client.ts')],
       also: [join(root, 'dist')],
       settle: 100,
-      changed: (files) => resolve([...files].sort()),
-      renew: async () => {},
+      renew: async (files) => resolve(files.map((file) => relative(root, file)).sort()),
       failed: reject,
       blind: reject,
     }).then((watch) => {
@@ -86,8 +85,7 @@ test('what cannot be watched is told, and the rest is watched', async () => {
       generated: [join(root, 'src/ztask/client.ts')],
       also: [],
       settle: 100,
-      changed: resolve,
-      renew: async () => {},
+      renew: async (files) => resolve(files.map((file) => relative(root, file))),
       failed: reject,
       blind: (error) => told.push(error),
     }).then((watch) => {

@@ -682,8 +682,9 @@ describe('memory', () => {
 })
 
 describe('in the ring', () => {
+  const DEFAULTS = { retryCount: 0, retryAfter: 0 }
   const places: { readonly folder: string; readonly store: SqliteStore; readonly rings: Ring[] }[] = []
-  const WORKER: Worker = { number: 1, pid: 1, generation: 1, isolated: false }
+  const WORKER: Worker = { number: 1, pid: 1, generation: 1, loaded: 1, isolated: false }
 
   afterEach(async () => {
     for (const { folder, store, rings } of places.splice(0)) {
@@ -705,7 +706,6 @@ describe('in the ring', () => {
       recall: () => {},
       ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
-      defaults: { retryCount: 0, retryAfter: 0 },
       ...{ killGrace: 1000, hangTimeout: 60_000 },
       send: (_, message) => {
         if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
@@ -713,7 +713,7 @@ describe('in the ring', () => {
       ...{ isolate: () => {}, relieve: () => {}, retire: () => {}, kill: () => {} },
     })
     rings.push(ring)
-    ring.learn(1, [{ name: 'known', aliases: [], options: {} }])
+    ring.learn(1, [{ name: 'known', aliases: [], options: {} }], DEFAULTS)
     ring.admit(WORKER)
     ring.start()
     return { ring, handed, store }
@@ -751,7 +751,7 @@ describe('in the ring', () => {
     const { ring, handed } = await ringOn(clock, [call('early', 'coming')])
     await Promise.resolve()
     // The job was found unfit, and its hold waits for the next commit: the statement that frees held rows sees none.
-    ring.learn(2, [{ name: 'coming', aliases: [], options: {} }])
+    ring.learn(2, [{ name: 'coming', aliases: [], options: {} }], DEFAULTS)
     await ring.freeHeld()
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
   })
@@ -760,7 +760,7 @@ describe('in the ring', () => {
     const clock = { now: () => 1, monotonic: () => 1 }
     const { ring, handed } = await ringOn(clock, [])
     ring.insert([{ ...call('early', 'coming'), state: 'held', reason: 'no such task' }], () => {}, false)
-    ring.learn(1, [{ name: 'coming', aliases: [], options: {} }])
+    ring.learn(1, [{ name: 'coming', aliases: [], options: {} }], DEFAULTS)
     await ring.freeHeld()
     await vi.waitFor(() => expect(handed).toEqual(['early']), { timeout: 1000, interval: 5 })
   })

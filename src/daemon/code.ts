@@ -1,0 +1,294 @@
+/**
+ * The code that runs: brought up as generations of workers, and followed where it changes. It closes a ring of its own, of
+ * the watch, generate, and the workers.
+ */
+import { readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
+import { DaemonError } from '../model/errors.ts'
+import type { Worker } from '../model/run.ts'
+import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
+import type { Loading, WorkerMessage } from '../wire/ipc.ts'
+import { loadFault } from './code/fault.ts'
+import { Graph } from './code/graph.ts'
+import { needRestart } from './code/restart.ts'
+import { checkGenerated, Generator } from './generator.ts'
+import type { Journal } from './journal.ts'
+import { WorkerBrokenError } from './pool.ts'
+import { type Watch, watchProject } from './reload.ts'
+import { isOutOfDate } from './staleness.ts'
+import { Typecheck } from './typecheck.ts'
+
+export interface CodeOptions {
+  readonly project: Project
+  readonly journal: Journal
+  /** Generate, and follow what changes. */
+  readonly development: boolean
+  /** Run the project's compiler after each change, and tell what it says. */
+  readonly typecheck: boolean
+  /** Files of variables that were read at the start, absolute. */
+  readonly envFiles: readonly string[]
+  /** Reads those files and the configuration again. */
+  readonly reread: () => Promise<Project>
+  /** Processes of workers to come may be made. */
+  readonly prepare: () => void
+  /** They are not needed, or their environment is another. */
+  readonly discard: () => void
+  /** Brings up a generation. @returns the workers of those before it, which get no more jobs */
+  readonly renew: (loading: Omit<Loading, 'skip'>, signal: AbortSignal) => Promise<readonly Worker[]>
+  /** Resolves when none of these begins another job. */
+  readonly standDown: (workers: readonly Worker[]) => Promise<void>
+  /** A generation has taken over after a change. */
+  readonly renewed: () => void
+}
+
+/** How the newest attempt to reload ended, where it failed. */
+export interface ReloadFault {
+  /** Epoch ms. */
+  readonly at: number
+  readonly message: string
+}
+
+/** What comes within this of a save is part of it, ms: an editor's events lie a few apart. */
+const SETTLE = 30
+/** When production looks at its sources, ms after it serves: the parser takes a core for a second or two, which the start needs. */
+const CHECK_AFTER = 2000
+
+export class Code {
+  readonly #options: CodeOptions
+  readonly #generator: Generator
+  readonly #graph = new Graph()
+  readonly #opened = Promise.withResolvers<void>()
+  readonly #checking = new AbortController()
+  #project: Project
+  #registry: FoundRegistry | undefined
+  /** The registry's text as the newest generation has loaded it. */
+  #registryText: string | undefined
+  /** What runs is what the files say, as far as is known. */
+  #isSound = true
+  #fault: ReloadFault | undefined
+  #generation = 0
+  #watch: Watch | undefined
+  #reloading: Promise<void> | undefined
+  #typecheck: Typecheck | undefined
+  /** Why the module of a task did not load, as it was told: not once a task and worker. */
+  readonly #told = new Set<string>()
+
+  constructor(options: CodeOptions) {
+    this.#options = options
+    this.#project = options.project
+    this.#generator = new Generator(options.project.root)
+  }
+
+  /** The project as its files say now; what only a restart can change is in the daemon's own. */
+  get project(): Project {
+    return this.#project
+  }
+
+  /** Whether workers are likely to load TypeScript. */
+  get isTypeScript(): boolean {
+    return /\.[cm]?tsx?$/.test(this.#registry?.file ?? '') && this.#project.settings.loader === undefined
+  }
+
+  /** Why the newest code does not run, where it does not. */
+  get fault(): ReloadFault | undefined {
+    return this.#fault
+  }
+
+  /**
+   * Brings up the first generation.
+   *
+   * @throws GenerateError, DaemonError where it cannot be
+   */
+  async open(): Promise<void> {
+    const { development, typecheck, journal } = this.#options
+    const { root } = this.#project
+    if (typecheck)
+      this.#typecheck = new Typecheck({
+        root,
+        checked: (report) => journal.typechecked(report),
+        failed: (error) => journal.notTypechecked(error),
+      })
+    if (development) {
+      // Before anything is read: what is saved from now on must not go unseen.
+      this.#watch = await this.#follow()
+      await this.#generate()
+    }
+    await this.#bringUp(false, this.#checking.signal)
+    this.#typecheck?.run()
+    this.#opened.resolve()
+  }
+
+  /** In production nothing is generated: says where that has been forgotten. It hinders nobody. */
+  checkLater(): void {
+    if (this.#options.development) return
+    const { journal } = this.#options
+    const { signal } = this.#checking
+    const check = async (): Promise<void> => {
+      try {
+        const fault = await checkGenerated(this.#project.root, signal)
+        if (fault !== undefined) journal.differsFromSources(fault)
+      } catch (error) {
+        if (!signal.aborted) journal.notChecked(error as Error)
+      }
+    }
+    const timer = setTimeout(() => void check(), CHECK_AFTER)
+    signal.addEventListener('abort', () => clearTimeout(timer))
+  }
+
+  /** Brings up a generation on the code as it is now, though nothing may have changed; rejects where it cannot be. */
+  reload(): Promise<void> {
+    if (this.#watch !== undefined) return this.#watch.now()
+    this.#reloading ??= this.#renew([], true, this.#checking.signal)
+      .catch((error: Error) => {
+        this.#failed(error)
+        throw error
+      })
+      .finally(() => {
+        this.#reloading = undefined
+      })
+    return this.#reloading
+  }
+
+  async stop(): Promise<void> {
+    this.#checking.abort(new DaemonError('The daemon is ending: it reloads no code.'))
+    this.#generator.stop()
+    this.#typecheck?.stop()
+    await this.#watch?.stop()
+  }
+
+  /** A worker speaks of its code. @returns whether it did */
+  hear(worker: Worker, message: WorkerMessage): boolean {
+    if (message.kind === 'files') {
+      this.#graph.add(worker.generation, message.files)
+      this.#watch?.follow(message.files, worker.loaded)
+      return true
+    }
+    if (message.kind !== 'faulty') return false
+    this.#isSound = false
+    const text = loadFault(message.failure, this.#project.root)
+    if (!this.#told.has(text)) this.#options.journal.faulty(message.task, text)
+    this.#told.add(text)
+    return true
+  }
+
+  async #follow(): Promise<Watch> {
+    const { journal } = this.#options
+    const { root, settings } = this.#project
+    const found = await findRegistry(this.#project).catch(() => undefined)
+    const built = found === undefined ? undefined : builtFolder(this.#project, found.file)
+    return watchProject({
+      root,
+      include: settings.include,
+      generated: generatedFiles(this.#project),
+      also: [...this.#settingsFiles(), ...(built === undefined ? [] : [built])],
+      settle: SETTLE,
+      noticed: (file) => {
+        // It takes as long as what else there is to do until they are needed.
+        if (this.#matters([file])) this.#options.prepare()
+      },
+      renew: async (files, asked, signal) => {
+        await this.#opened.promise
+        await this.#renew(files, asked, signal)
+      },
+      failed: (error) => this.#failed(error),
+      blind: (error) => journal.blind(error),
+    })
+  }
+
+  #settingsFiles(): string[] {
+    const { root } = this.#project
+    return [
+      ...['tsconfig.json', 'package.json', ...CONFIG_FILES].map((name) => join(root, name)),
+      ...this.#options.envFiles,
+    ]
+  }
+
+  #failed(error: Error): void {
+    this.#isSound = false
+    this.#fault = { at: Date.now(), message: error.message }
+    this.#options.discard()
+    this.#options.journal.notReloaded(error)
+  }
+
+  async #renew(files: readonly string[], asked: boolean, signal: AbortSignal): Promise<void> {
+    const { development, journal, discard, renewed } = this.#options
+    const began = performance.now()
+    this.#typecheck?.run()
+    if (asked || files.some((file) => this.#settingsFiles().includes(file))) await this.#reread()
+    if (development) await this.#generate()
+    signal.throwIfAborted()
+    if (!asked && !this.#matters(files) && !(await this.#isRegistryNew())) return discard()
+    if (files.length > 0) journal.changed(files.map((file) => relative(this.#project.root, file)))
+    const old = await this.#bringUp(true, signal)
+    this.#isSound = true
+    this.#fault = undefined
+    this.#told.clear()
+    await this.#options.standDown(old)
+    journal.reloaded(this.#generation, performance.now() - began)
+    renewed()
+  }
+
+  /** Whether the workers have loaded one of the files, or would load it next. */
+  #matters(files: readonly string[]): boolean {
+    if (!this.#isSound) return true
+    const settings = this.#settingsFiles()
+    return files.some((file) => this.#graph.has(file) || settings.includes(file))
+  }
+
+  /** Not what generate has just written: a checkout brings its own registry along. */
+  async #isRegistryNew(): Promise<boolean> {
+    return this.#registryText !== (await textOf((await findRegistry(this.#project)).file))
+  }
+
+  async #reread(): Promise<void> {
+    const { project: first, reread, journal, discard } = this.#options
+    const now = await reread()
+    // Their environment may be another now.
+    discard()
+    for (const sentence of needRestart(first.settings, now.settings)) journal.needsRestart(sentence)
+    this.#project = now
+    this.#watch?.widen(now.settings.include, generatedFiles(now))
+  }
+
+  async #generate(): Promise<void> {
+    const { journal } = this.#options
+    journal.generating()
+    const began = Date.now()
+    const { warnings, outside } = await this.#generator.generate()
+    this.#watch?.follow(outside, began)
+    if (warnings !== '') journal.generateWarned(warnings)
+  }
+
+  async #bringUp(strict: boolean, signal: AbortSignal): Promise<readonly Worker[]> {
+    const project = this.#project
+    const { journal, development, renew } = this.#options
+    this.#registry = await findRegistry(project)
+    const { file, source } = this.#registry
+    if (source !== undefined && (await isOutOfDate(this.#registry)))
+      journal.outOfDate(relative(project.root, file), relative(project.root, source))
+    const text = await textOf(file)
+    const { loader, onLoad, onExit } = project.settings
+    try {
+      const loading = { registry: file, loader, onLoad, onExit, strict, traced: development }
+      return await renew(loading, signal)
+    } catch (error) {
+      throw error instanceof WorkerBrokenError ? cannotLoad(error, project.root) : error
+    } finally {
+      this.#registryText = text
+    }
+  }
+
+  /** A generation takes over. */
+  learn(generation: number): void {
+    this.#generation = generation
+    this.#graph.renewed(generation)
+  }
+}
+
+const textOf = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined)
+
+const cannotLoad = (cause: WorkerBrokenError, root: string): DaemonError => {
+  const told = cause.failure === undefined ? cause.message : loadFault(cause.failure, root)
+  return new DaemonError(`The workers cannot load the code: ${told}`, { failure: cause.failure }, { cause })
+}

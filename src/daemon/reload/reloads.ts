@@ -1,0 +1,94 @@
+/** When to reload: what changed is gathered, one reload goes at a time, and the newest change wins. */
+import { DaemonError } from '../../model/errors.ts'
+
+export interface ReloadsOptions {
+  /** An editor's save is several events: what comes within this belongs together, ms. */
+  readonly settle: number
+  /**
+   * Does what changes ask for; one at a time.
+   *
+   * @param files what changed since the last one that ended, absolute
+   * @param asked whether somebody waits for it, whatever has changed
+   * @param signal aborts where something has changed again: what this one brings is old already
+   */
+  readonly renew: (files: readonly string[], asked: boolean, signal: AbortSignal) => Promise<void>
+  /** Told of each that failed and was not given up. */
+  readonly failed: (error: Error) => void
+}
+
+/** So many files at once are no save by hand: a checkout writes thousands, and pauses in between. */
+const MANY = 20
+/** For those, ms. */
+const SETTLE_MANY = 150
+
+export class Reloads {
+  readonly #options: ReloadsOptions
+  #timer: NodeJS.Timeout | undefined
+  #current: AbortController | undefined
+  #stopped = false
+  readonly #files = new Set<string>()
+  #waiters: PromiseWithResolvers<void>[] = []
+
+  constructor(options: ReloadsOptions) {
+    this.#options = options
+  }
+
+  notice(file: string): void {
+    if (this.#stopped) return
+    this.#files.add(file)
+    const { settle } = this.#options
+    clearTimeout(this.#timer)
+    const pause = this.#files.size < MANY ? settle : Math.max(settle, SETTLE_MANY)
+    this.#timer = setTimeout(() => this.#begin(), pause)
+  }
+
+  /** Resolves when a reload that begins now has ended well, or a later one that took its place. */
+  now(): Promise<void> {
+    if (this.#stopped) return Promise.reject(ending())
+    const waiter = Promise.withResolvers<void>()
+    this.#waiters.push(waiter)
+    this.#begin()
+    return waiter.promise
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#current?.abort(ending())
+    for (const { reject } of this.#waiters.splice(0)) reject(ending())
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer)
+    if (this.#current === undefined) void this.#run()
+    else this.#current.abort()
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped && (this.#files.size > 0 || this.#waiters.length > 0)) {
+      const files = [...this.#files]
+      const waiters = this.#waiters
+      this.#files.clear()
+      this.#waiters = []
+      const current = new AbortController()
+      this.#current = current
+      try {
+        await this.#options.renew(files, waiters.length > 0, current.signal)
+        for (const { resolve } of waiters) resolve()
+      } catch (error) {
+        if (current.signal.aborted) {
+          // What it was for is part of the next.
+          for (const file of files) this.#files.add(file)
+          this.#waiters.unshift(...waiters)
+        } else {
+          this.#options.failed(error as Error)
+          for (const { reject } of waiters) reject(error)
+        }
+      }
+    }
+    this.#current = undefined
+    for (const { reject } of this.#waiters.splice(0)) reject(ending())
+  }
+}
+
+const ending = (): DaemonError => new DaemonError('The daemon is ending: it reloads no code.')

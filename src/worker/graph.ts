@@ -1,0 +1,38 @@
+/**
+ * Which files the code of this process comes from: what is imported and required, whenever that happens, but for packages
+ * and ztask itself. (nodejs.org/api/module.html#customization-hooks)
+ */
+import { registerHooks } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** Where this file is part of what npm installed, it is below node_modules; linked or built here, it is not. */
+const OWN = new URL('../..', import.meta.url).href
+
+/** @param told called soon after files were loaded, with those that have not been told, absolute; never twice with one */
+export const traceFiles = (told: (files: readonly string[]) => void): void => {
+  const known = new Set<string>()
+  let fresh: string[] = []
+  // What is resolved and not what is loaded: tsx reads required files by itself.
+  registerHooks({
+    resolve(specifier, context, next) {
+      const found = next(specifier, context)
+      const file = fileOf(found.url)
+      if (file !== undefined && !known.has(file)) {
+        known.add(file)
+        if (fresh.push(file) === 1) setImmediate(flush)
+      }
+      return found
+    },
+  })
+  const flush = (): void => {
+    told(fresh)
+    fresh = []
+  }
+}
+
+const fileOf = (url: string): string | undefined => {
+  if (!url.startsWith('file:') || url.startsWith(OWN)) return undefined
+  // tsx adds a query.
+  const file = fileURLToPath(url.replace(/[?#].*$/, ''))
+  return /[\\/]node_modules[\\/]/.test(file) ? undefined : file
+}
