@@ -91,7 +91,9 @@ export class Current implements CurrentJob {
   /** The run should end. */
   stop(reason: StopReason): void {
     this.#stopped ??= reason
-    this.#abort?.abort(reasonOf(this.#facts.task, this.#stopped))
+    // Within the job: whoever listens may ask for it.
+    const { task } = this.#facts
+    this.run(() => this.#abort?.abort(reasonOf(task, this.#stopped ?? reason)))
   }
 }
 

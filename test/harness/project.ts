@@ -98,6 +98,23 @@ export class TestProject {
     writeFileSync(this.path(file), text)
   }
 
+  read(file: string): string {
+    return readFileSync(this.path(file), 'utf8')
+  }
+
+  /** Puts packages of the repository's into the project's node_modules. */
+  link(names: readonly string[]): void {
+    linkPackages(this.dir, names)
+  }
+
+  exists(file: string): boolean {
+    return existsSync(this.path(file))
+  }
+
+  remove(file: string): void {
+    rmSync(this.path(file), { recursive: true })
+  }
+
   /** Runs `ztask …` to its end. */
   ztask(...argv: string[]): Promise<Ended> {
     return this.start([EXECUTABLE, ...argv]).ended
@@ -342,8 +359,11 @@ const generate = async (project: TestProject, likeness: string): Promise<void> =
   }
   const { code, stderr } = await project.ztask('generate')
   expect(code, stderr).toBe(0)
-  const read = (file: string) => readFileSync(project.path(file), 'utf8')
   // Elsewhere where the configuration says so.
   if (!existsSync(project.path(CLIENT))) return
-  generated.set(likeness, { url: project.url, client: read(CLIENT), registry: read(REGISTRY) })
+  generated.set(likeness, {
+    url: project.url,
+    client: project.read(CLIENT),
+    registry: project.read(REGISTRY),
+  })
 }

@@ -24,16 +24,20 @@ export const loadFault = (failure: Failure, root: string): string => {
   return [`${spot(place)}: ${saying(failure)}`, frame, ...framesIn(failure.stack, root)].join('\n')
 }
 
-/** `/path:line:column`, `file:///path:line:column`, as stacks and esbuild have them; Node's own parser knows no column. */
-const PLACE = /(file:\/\/)?((?:[A-Za-z]:)?[\\/][^\s:?()]+)(?:\?[^\s:()]*)?:(\d+)(?::(\d+))?/g
+/**
+ * `/path:line:column`, `file:///path:line:column`, as stacks and esbuild have them; Node's own parser knows no column, and
+ * esbuild's begin with 0.
+ */
+const PLACE = /(file:\/\/)?((?:[A-Za-z]:)?[\\/][^\s:?()]+)(?:\?[^\s:()]*)?:(\d+)(?::(\d+))?(: ERROR: )?/g
 
 const placeIn = (text: string, root: string): Place | undefined => {
-  for (const [, url, path = '', line, column] of text.matchAll(PLACE)) {
+  for (const [, url, path = '', line, column = '1', esbuild] of text.matchAll(PLACE)) {
     const file = url === undefined ? path : fileURLToPath(`${url}${path}`)
     if (!isOurs(file, root)) continue
     try {
       const name = relative(root, file).split(sep).join('/')
-      return placeOn(readFileSync(file, 'utf8'), name, Number(line), Number(column ?? 1), 1)
+      const at = Number(column) + (esbuild === undefined ? 0 : 1)
+      return placeOn(readFileSync(file, 'utf8'), name, Number(line), at, 1)
     } catch {
       // It is gone: another frame may do.
     }
