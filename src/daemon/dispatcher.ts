@@ -169,6 +169,10 @@ export class Dispatcher {
     return this.#trial !== undefined
   }
 
+  isStuck(worker: Worker): boolean {
+    return this.#slots.get(worker.number)?.stuck === true
+  }
+
   /** This worker gets no more jobs. */
   close(worker: Worker): void {
     const slot = this.#slots.get(worker.number)

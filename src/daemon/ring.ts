@@ -61,6 +61,8 @@ const NO_CODE: RetryPolicy = { retryCount: 0, retryAfter: 0 }
 const RUNS_A_BOOT = 2 ** 32
 /** How long a failed release of held jobs waits before the next, ms. */
 const FREE_AGAIN = 1000
+/** How long suspects wait for a worker that computes for one that has ended, ms: another takes 100 to be there. */
+const WARD_PATIENCE = 500
 /** How long a cancel waits for a worker to give a job back, ms: its thread answers in 1, and later on a busy machine. */
 const RECALL = 1000
 
@@ -409,16 +411,17 @@ export class Ring {
   #calledBack(worker: Worker, runs: readonly Run[]): void {
     const back = runs.flatMap(({ number }) => this.#dispatcher.end(number, worker) ?? [])
     if (back.length === 0) return
-    // Suspects have no other worker, and are not to wait for what an earlier one left behind.
-    if (worker.isolated) this.#exchange(worker)
     this.#dispatcher.stuck(worker)
+    // Suspects have no other worker, and are not to wait for what an earlier one left behind.
+    if (worker.isolated) setTimeout(() => this.#exchange(worker), WARD_PATIENCE).unref()
     this.#pulse.ask(worker)
     for (const run of back) this.#unbegun(run)
     this.#pump()
   }
 
-  /** Another takes the place of a worker, which ends when it can. */
+  /** Another takes the place of a worker that is still stuck; it ends when it can. */
   #exchange(worker: Worker): void {
+    if (this.#stopped || !this.#dispatcher.isStuck(worker)) return
     this.#dispatcher.close(worker)
     this.#options.relieve(worker)
     this.#options.retire(worker)

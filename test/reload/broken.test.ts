@@ -113,6 +113,26 @@ test('at the first start a task whose module throws is told, fails its own jobs 
   expect(logLines(daemon.stdout).filter(({ msg }) => msg.includes('does not load'))).toHaveLength(1)
 })
 
+test('at the first start a module that ends its process keeps nobody else from running, and its own job pays', async () => {
+  const deadly = saying('deadly').replaceAll(/const (greet|wait|obey|ignore|fail)\b/g, 'const $1Deadly')
+  const project = await makeProject({
+    files: {
+      'src/greet.ts': saying('one'),
+      'src/deadly.ts': `${deadly}\nif (existsSync('deadly')) process.exit(3)\n`,
+    },
+  })
+  project.write('deadly', '')
+  const daemon = await project.daemon(['--workers', '1'])
+  await told(daemon, /The module of \w+Deadly ended a worker as it was imported/)
+  const { greet, greetDeadly } = project.calls(['greet', 'greetDeadly'])
+  await greet.async()
+  await project.hasRun('one')
+  const { id } = await greetDeadly.async()
+  expect(await project.job(id, 'failed')).toMatchObject({ failure: { name: 'WorkerDied' } })
+  await greet.async()
+  await project.hasRun('one', 2)
+})
+
 test('--typecheck tells what the compiler says of each change, and that it is mended; jobs run meanwhile', async () => {
   const project = await makeProject({ files: { 'src/greet.ts': saying('one') } })
   project.write(
