@@ -12,7 +12,7 @@ const FILE = 'docs/ancestor-tests.md'
 
 const KEPT = {
   K1: 'A task is a function of any module; called, it runs here; only its calls by the client go to the daemon',
-  K2: 'A name is enough for a worker to load a function when it is first needed, and it stays loaded',
+  K2: 'A name is enough for a worker to load a function, and it stays loaded',
   K3: 'A delay comes first, in seconds; all other arguments pass through',
   K4: 'One bound socket, tcp://127.0.0.1:5555 by default, for any number of producers, in any starting order',
   K5: 'Stored before it runs',

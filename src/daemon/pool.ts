@@ -387,6 +387,5 @@ const notReady = (born: readonly Member[], timeout: number): DaemonError => {
   const waiting = born.filter(({ readyAt }) => readyAt === undefined).map(({ pid }) => pid)
   return new DaemonError(
     `The new workers are not ready after ${timeout / 1000} s (pid ${waiting.join(', ')}): a module, or an onLoad, awaits what does not come. Mend that, or give it more time (--ready-timeout).`,
-    { pids: waiting },
   )
 }

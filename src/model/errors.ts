@@ -364,8 +364,8 @@ export class DatabaseError extends ZtaskError {
 /**
  * The daemon cannot start, or could not do what it was asked.
  *
- * Raised: the start of a daemon: its address is in use, or its workers cannot load the code; a command, where the
- * daemon failed, or the jobs to be listed are too large.
+ * Raised: the start of a daemon: its address is in use, or its workers cannot load the code, or are not ready in time; a command,
+ * where the daemon failed, or the jobs to be listed are too large.
  *
  * Data: `address` and `reason`, where it cannot be bound; `failure`, with the stack, where the code cannot be loaded.
  *

@@ -26,7 +26,7 @@ const offered = (...words: string[]): string[] => {
 
 test.each([
   [['st'], ['status']],
-  [['re'], ['retry']],
+  [['re'], ['retry', 'reload']],
   [['list', '--fa'], ['--failed']],
   [['list', '--failed', '--js'], ['--json']],
   [['show', '--env'], ['--env-file']],

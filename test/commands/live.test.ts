@@ -34,12 +34,13 @@ test('status counts the jobs, one in each state, and knows the workers', async (
   const [{ pid }] = status.workers as [{ pid: number }]
   expect(processesIn(project.dir)).toContain(pid)
   expect(text).toMatchObject({ code: 0, stderr: '' })
-  expect(text.stdout.split('\n')).toEqual([
+  expect(text.stdout.replace(/loaded .* ago/, 'loaded … ago').split('\n')).toEqual([
     'waiting    1',
     'scheduled  1',
     'running    1',
     'held       1',
     'failed     1',
+    'generation 1: loaded … ago, 1 workers, 1 running, gets new jobs',
     `worker ${pid}: generation 1, 1 running`,
     '',
   ])

@@ -97,7 +97,9 @@ test('show tells a failed job: decoded arguments, the error with its stack and c
   )
   expect(stdout).toContain('\narguments\n  1  1970-01-01T00:00:00.000Z\n')
   expect(stdout).toContain(`\n  2  Map(1) { 'a' => [ 1n ] }\n  3  { deep: { er: { still: {} } } }\n`)
-  expect(stdout).toMatch(/^attempt 1 failed \d{4}-.*ago\)\nError: the bank said no/m)
+  expect(stdout).toMatch(
+    /^attempt 1 failed \d{4}-.*ago\)\non generation 1, loaded \d{4}-.*ago\)\nError: the bank said no/m,
+  )
   expect(stdout).toMatch(/^ +at .*src\/fail\.ts:3:/m)
   expect(stdout).toMatch(/^caused by: RangeError: no funds\n +at /m)
 })
@@ -106,7 +108,7 @@ test('show tells one that is retried: what failed, and when it runs next', async
   const { stdout } = await project.ztask('show', scheduled)
   const { due } = await project.json<JobView>('show', scheduled)
   expect(stdout).toContain(`next run  ${due} (in `)
-  expect(stdout).toMatch(/\narguments\n {2}none\n\nattempt 1 failed .*\nError: once\n/)
+  expect(stdout).toMatch(/\narguments\n {2}none\n\nattempt 1 failed .*\non generation 1.*\nError: once\n/)
 })
 
 test('what a job says in colours and control codes is shown as words', async () => {

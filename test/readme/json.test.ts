@@ -41,6 +41,7 @@ test('each sample has the shape of what is printed', async () => {
   expect(shapeOf(await printed('status'))).toEqual(shapeOf(sample('status')))
   expect(shapeOf(await printed('list', '--failed'))).toEqual(shapeOf(sample('list')))
   expect(shapeOf(await printed('show', held))).toEqual(shapeOf(sample('show')))
+  expect(shapeOf(await printed('reload'))).toEqual(shapeOf(sample('reload')))
   expect(shapeOf(await printed('migrate', '--list'))).toEqual(shapeOf(sample('migrate --list')))
   const verdicts = [
     ['retry', failed],

@@ -7,7 +7,7 @@ import { DEVELOPMENT, saying, statusOf, TASKS, told, workersIn } from './code.ts
 
 const make = () => makeProject({ files: { 'src/greet.ts': saying('one') } })
 
-test('what runs ends on its own code, new jobs run the new at once, and status shows both generations', async () => {
+test('B16: what runs ends on its own code, new jobs run the new at once, and status shows both generations', async () => {
   const project = await make()
   const daemon = await project.daemon(DEVELOPMENT)
   const { greet, wait } = project.calls(TASKS)

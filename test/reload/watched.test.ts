@@ -21,7 +21,7 @@ const marker = async (
   await until('the reload of the marker', () => reloads(daemon) > before)
 }
 
-test('what the tasks reach brings a reload, whatever it is and wherever it lies; what they do not reach brings none', async () => {
+test('B16: what the tasks reach brings a reload, whatever it is and wherever it lies; what they do not reach brings none', async () => {
   const outside = realpathSync(mkdtempSync(join(tmpdir(), 'ztask-outside-')))
   onTestFinished(() => rmSync(outside, { recursive: true }))
   writeFileSync(join(outside, 'far.ts'), "export const far = 'far'\n")
