@@ -50,7 +50,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { task } from 'ztask'
 
 export const tick = task({ retryCount: 0 }, async (number: number) => {
-  appendFileSync('ran.log', number + ' ${version} ' + (performance.timeOrigin + performance.now()) + '\\n')
+  appendFileSync('ran.log', number + ' ${version} ' + Date.now() + '\\n')
   if (number % 20 === 0) await sleep(600)
 })
 `
@@ -119,7 +119,7 @@ export const reload = async ({ reloads, rate, url }: CampaignOptions): Promise<R
       failed: rows().length,
       repeated: [...counts].filter(([, runs]) => runs.length > 1).map(([number]) => number),
       onOldCode: ran
-        .filter(({ version, at }) => at > (ready[version + 1] ?? Number.POSITIVE_INFINITY) + 1)
+        .filter(({ version, at }) => at > (ready[version + 1] ?? Number.POSITIVE_INFINITY))
         .map(
           ({ number, version, at }) =>
             `${number} on ${version} at ${at}, ${at - (ready[version + 1] ?? 0)} ms late`,
@@ -137,8 +137,8 @@ export const reload = async ({ reloads, rate, url }: CampaignOptions): Promise<R
 
 /** When the old generations have gone. */
 const atRest = async (pid: number): Promise<Holdings> => {
-  // The workers, and the process that generates.
-  await until('the old workers to be gone', () => holdingsOf(pid).processes === 2 + WORKERS)
+  // The process that generates, the workers, and as many for the next change.
+  await until('the old workers to be gone', () => holdingsOf(pid).processes === 2 + 2 * WORKERS)
   return holdingsOf(pid)
 }
 

@@ -12,6 +12,9 @@ export interface FoundRegistry {
   readonly source: string | undefined
 }
 
+/** @returns whether workers load a registry by tsx, where no other loader is named */
+export const isTypeScript = (registry: string): boolean => /\.[cm]?tsx?$/.test(registry)
+
 const COMPILED = ['registry.js', 'registry.mjs']
 const WRITTEN = ['registry.ts', ...COMPILED]
 

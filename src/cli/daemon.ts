@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { InspectAddress } from '../daemon/pool.ts'
 import { ZtaskError } from '../model/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../model/log-options.ts'
-import { type EnvFileFlags, EnvFiles } from './env-file.ts'
+import type { EnvFileFlags } from './env-file.ts'
 import {
   type ProjectFlags,
   positiveSeconds,
@@ -106,14 +106,11 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   const pretty = logfile === undefined && process.stdout.isTTY === true
   const logOptions = { level: flags.loglevel, file: logfile && resolve(logfile), pretty }
   const logger = createLogger(logOptions)
-  const variables = new EnvFiles(flags, process.env)
-  let last = variables.read()
   const starting = startDaemon({
     project,
-    envFiles: variables.paths,
-    reread: async () => {
-      variables.apply(last)
-      last = variables.read()
+    envFiles: flags.variables.paths,
+    reread: () => {
+      flags.variables.apply()
       return projectOf(flags)
     },
     log: logger.log,

@@ -20,7 +20,9 @@ export const withEnvFile = (command: Command): void => {
     // Node looks for its own flag of the other spelling in the whole command line, and refuses a missing file itself.
     .addOption(new Option('--envfile <path>').argParser(collect).hideHelp())
     .hook('preAction', () => {
-      new EnvFiles(command.opts<EnvFileFlags>(), process.env).apply()
+      const variables = new EnvFiles(command.opts<EnvFileFlags>(), process.env)
+      variables.apply()
+      command.setOptionValue('variables', variables)
     })
 }
 
@@ -28,6 +30,8 @@ export const withEnvFile = (command: Command): void => {
 export interface EnvFileFlags {
   readonly envFile?: readonly string[]
   readonly envfile?: readonly string[]
+  /** What has been read of them. */
+  readonly variables: EnvFiles
 }
 
 /** The files of a command line; they may be read again when they have changed. */
@@ -35,23 +39,29 @@ export class EnvFiles {
   /** Absolute. */
   readonly paths: readonly string[]
   readonly #env: NodeJS.ProcessEnv
+  /** What they have set: what the environment had is its own, whatever they say. */
+  readonly #set = new Set<string>()
 
   /** @param env what their variables are set in, where it has none */
-  constructor({ envFile = [], envfile = [] }: EnvFileFlags, env: NodeJS.ProcessEnv) {
+  constructor({ envFile = [], envfile = [] }: Omit<EnvFileFlags, 'variables'>, env: NodeJS.ProcessEnv) {
     this.paths = [...envFile, ...envfile].map((path) => resolve(path))
     this.#env = env
   }
 
-  /** @throws ConfigError where one cannot be read; nothing is then changed */
-  apply(before: NodeJS.Dict<string> = {}): void {
-    const now = this.read()
-    for (const [name, value] of Object.entries(before)) if (this.#env[name] === value) delete this.#env[name]
-    for (const [name, value] of Object.entries(now)) this.#env[name] ??= value
-  }
-
-  /** @returns their variables; the last file wins over those before it */
-  read(): NodeJS.Dict<string> {
-    return Object.assign({}, ...this.paths.map(variablesIn))
+  /**
+   * Sets their variables as they are now; the last file wins over those before it.
+   *
+   * @throws ConfigError where one cannot be read; nothing is then changed
+   */
+  apply(): void {
+    const now: NodeJS.Dict<string> = Object.assign({}, ...this.paths.map(variablesIn))
+    for (const name of this.#set) delete this.#env[name]
+    this.#set.clear()
+    for (const [name, value] of Object.entries(now)) {
+      if (this.#env[name] !== undefined) continue
+      this.#env[name] = value
+      this.#set.add(name)
+    }
   }
 }
 

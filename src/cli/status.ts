@@ -31,7 +31,9 @@ export const addStatus = (program: Command): void => {
         },
       )
       for (const { generation, loaded, workers, running } of status.generations) {
-        const which = generation < status.generation ? 'ends when that is done' : 'gets new jobs'
+        const which = ['ends when that is done', 'gets new jobs', 'is being brought up'].at(
+          Math.sign(generation - status.generation) + 1,
+        )
         process.stdout.write(
           `generation ${generation}: loaded ${fromNow(loaded)}, ${workers} workers, ${running} running, ${which}\n`,
         )

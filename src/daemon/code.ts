@@ -7,7 +7,7 @@ import { join, relative } from 'node:path'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
 import { DaemonError } from '../model/errors.ts'
 import type { Worker } from '../model/run.ts'
-import { builtFolder, type FoundRegistry, findRegistry } from '../registry-file.ts'
+import { builtFolder, type FoundRegistry, findRegistry, isTypeScript } from '../registry-file.ts'
 import type { Loading, WorkerMessage } from '../wire/ipc.ts'
 import { loadFault } from './code/fault.ts'
 import { Graph } from './code/graph.ts'
@@ -15,7 +15,7 @@ import { needRestart } from './code/restart.ts'
 import { checkGenerated, Generator } from './generator.ts'
 import type { Journal } from './journal.ts'
 import { WorkerBrokenError } from './pool.ts'
-import { type Watch, watchProject } from './reload.ts'
+import { Reloads, type ReloadsOptions, type Watch, watchProject } from './reload.ts'
 import { isOutOfDate } from './staleness.ts'
 import { Typecheck } from './typecheck.ts'
 
@@ -26,11 +26,13 @@ export interface CodeOptions {
   readonly development: boolean
   /** Run the project's compiler after each change, and tell what it says. */
   readonly typecheck: boolean
+  /** How long what is asked for may take, ms. */
+  readonly readyTimeout: number
   /** Files of variables that were read at the start, absolute. */
   readonly envFiles: readonly string[]
   /** Reads those files and the configuration again. */
   readonly reread: () => Promise<Project>
-  /** Processes of workers to come may be made. */
+  /** Processes of workers to come may be made, those that are not there yet. */
   readonly prepare: () => void
   /** They are not needed, or their environment is another. */
   readonly discard: () => void
@@ -51,6 +53,8 @@ export interface ReloadFault {
 
 /** What comes within this of a save is part of it, ms: an editor's events lie a few apart. */
 const SETTLE = 30
+/** When processes for the next change are made, ms after one: what waits for the new code comes first. */
+const PREPARE_AFTER = 300
 /** When production looks at its sources, ms after it serves: the parser takes a core for a second or two, which the start needs. */
 const CHECK_AFTER = 2000
 
@@ -69,15 +73,20 @@ export class Code {
   #fault: ReloadFault | undefined
   #generation = 0
   #watch: Watch | undefined
-  #reloading: Promise<void> | undefined
+  /** Where nothing is watched: only what is asked for. */
+  readonly #asked: Reloads
+  /** What generate has read beside the sources: what tsconfig.json extends, say. */
+  readonly #outside = new Set<string>()
   #typecheck: Typecheck | undefined
+  #preparing: NodeJS.Timeout | undefined
   /** Why the module of a task did not load, as it was told: not once a task and worker. */
   readonly #told = new Set<string>()
 
   constructor(options: CodeOptions) {
     this.#options = options
     this.#project = options.project
-    this.#generator = new Generator(options.project.root)
+    this.#generator = new Generator(options.project.root, options.readyTimeout)
+    this.#asked = new Reloads({ settle: 0, ...this.#reloading })
   }
 
   /** The project as its files say now; what only a restart can change is in the daemon's own. */
@@ -85,9 +94,9 @@ export class Code {
     return this.#project
   }
 
-  /** Whether workers are likely to load TypeScript. */
+  /** Whether workers will load TypeScript by tsx. */
   get isTypeScript(): boolean {
-    return /\.[cm]?tsx?$/.test(this.#registry?.file ?? '') && this.#project.settings.loader === undefined
+    return isTypeScript(this.#registry?.file ?? '') && this.#project.settings.loader === undefined
   }
 
   /** Why the newest code does not run, where it does not. */
@@ -116,6 +125,7 @@ export class Code {
     }
     await this.#bringUp(false, this.#checking.signal)
     this.#typecheck?.run()
+    this.#prepareSoon()
     this.#opened.resolve()
   }
 
@@ -138,22 +148,15 @@ export class Code {
 
   /** Brings up a generation on the code as it is now, though nothing may have changed; rejects where it cannot be. */
   reload(): Promise<void> {
-    if (this.#watch !== undefined) return this.#watch.now()
-    this.#reloading ??= this.#renew([], true, this.#checking.signal)
-      .catch((error: Error) => {
-        this.#failed(error)
-        throw error
-      })
-      .finally(() => {
-        this.#reloading = undefined
-      })
-    return this.#reloading
+    return (this.#watch ?? this.#asked).now()
   }
 
   async stop(): Promise<void> {
     this.#checking.abort(new DaemonError('The daemon is ending: it reloads no code.'))
+    clearTimeout(this.#preparing)
     this.#generator.stop()
     this.#typecheck?.stop()
+    this.#asked.stop()
     await this.#watch?.stop()
   }
 
@@ -184,16 +187,23 @@ export class Code {
       also: [...this.#settingsFiles(), ...(built === undefined ? [] : [built])],
       settle: SETTLE,
       noticed: (file) => {
-        // It takes as long as what else there is to do until they are needed.
+        // Where there are none yet: it takes as long as what else there is to do until they are needed.
         if (this.#matters([file])) this.#options.prepare()
       },
+      matters: (file) => this.#matters([file]),
+      ...this.#reloading,
+      blind: (error) => journal.blind(error),
+    })
+  }
+
+  get #reloading(): Pick<ReloadsOptions, 'renew' | 'failed'> {
+    return {
       renew: async (files, asked, signal) => {
         await this.#opened.promise
         await this.#renew(files, asked, signal)
       },
       failed: (error) => this.#failed(error),
-      blind: (error) => journal.blind(error),
-    })
+    }
   }
 
   #settingsFiles(): string[] {
@@ -207,18 +217,19 @@ export class Code {
   #failed(error: Error): void {
     this.#isSound = false
     this.#fault = { at: Date.now(), message: error.message }
-    this.#options.discard()
     this.#options.journal.notReloaded(error)
+    this.#prepareSoon()
   }
 
   async #renew(files: readonly string[], asked: boolean, signal: AbortSignal): Promise<void> {
-    const { development, journal, discard, renewed } = this.#options
+    const { development, journal, renewed } = this.#options
     const began = performance.now()
-    this.#typecheck?.run()
     if (asked || files.some((file) => this.#settingsFiles().includes(file))) await this.#reread()
     if (development) await this.#generate()
     signal.throwIfAborted()
-    if (!asked && !this.#matters(files) && !(await this.#isRegistryNew())) return discard()
+    // With the client as it is now.
+    this.#typecheck?.run()
+    if (!asked && !this.#matters(files) && !(await this.#isRegistryNew())) return
     if (files.length > 0) journal.changed(files.map((file) => relative(this.#project.root, file)))
     const old = await this.#bringUp(true, signal)
     this.#isSound = true
@@ -227,13 +238,21 @@ export class Code {
     await this.#options.standDown(old)
     journal.reloaded(this.#generation, performance.now() - began)
     renewed()
+    this.#prepareSoon()
+  }
+
+  /** In development the next change will come. */
+  #prepareSoon(): void {
+    if (!this.#options.development) return
+    clearTimeout(this.#preparing)
+    this.#preparing = setTimeout(() => this.#options.prepare(), PREPARE_AFTER)
   }
 
   /** Whether the workers have loaded one of the files, or would load it next. */
   #matters(files: readonly string[]): boolean {
     if (!this.#isSound) return true
     const settings = this.#settingsFiles()
-    return files.some((file) => this.#graph.has(file) || settings.includes(file))
+    return files.some((file) => this.#graph.has(file) || this.#outside.has(file) || settings.includes(file))
   }
 
   /** Not what generate has just written: a checkout brings its own registry along. */
@@ -242,8 +261,8 @@ export class Code {
   }
 
   async #reread(): Promise<void> {
-    const { project: first, reread, journal, discard } = this.#options
-    const now = await reread()
+    const { project: first, reread, readyTimeout, journal, discard } = this.#options
+    const now = await inTime(reread(), readyTimeout)
     // Their environment may be another now.
     discard()
     for (const sentence of needRestart(first.settings, now.settings)) journal.needsRestart(sentence)
@@ -256,6 +275,7 @@ export class Code {
     journal.generating()
     const began = Date.now()
     const { warnings, outside } = await this.#generator.generate()
+    for (const file of outside) this.#outside.add(file)
     this.#watch?.follow(outside, began)
     if (warnings !== '') journal.generateWarned(warnings)
   }
@@ -284,6 +304,16 @@ export class Code {
     this.#generation = generation
     this.#graph.renewed(generation)
   }
+}
+
+/** @throws DaemonError where the configuration awaits what does not come */
+const inTime = async <T>(work: Promise<T>, ms: number): Promise<T> => {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    const what = `The configuration is not read after ${ms / 1000} s: it awaits what does not come`
+    late.reject(new DaemonError(`${what}. Mend that, or give it more time (--ready-timeout).`))
+  }, ms)
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
 }
 
 const textOf = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined)

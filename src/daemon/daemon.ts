@@ -336,7 +336,7 @@ export class Daemon {
     return { pid: worker.pid, generation: worker.generation, running: this.#ring.runningOn(worker) }
   }
 
-  /** The newest, and those before it that still run something. */
+  /** Those that have workers: the one that new jobs go to, those before it, and one that is being brought up. */
   #generations(): unknown[] {
     return [...Map.groupBy(this.#pool.workers, ({ generation }) => generation)]
       .sort(([one], [other]) => one - other)

@@ -23,13 +23,18 @@ export interface Generated {
 /** A process that has generated keeps what it parsed: the next time takes a tenth. */
 export class Generator {
   readonly #root: string
+  readonly #timeout: number
   #child: ChildProcess | undefined
   /** The end of what it has printed: nothing, but where it dies. */
   #said = ''
 
-  /** @param root the project's folder */
-  constructor(root: string) {
+  /**
+   * @param root the project's folder
+   * @param timeout how long it may take, ms
+   */
+  constructor(root: string, timeout: number) {
     this.#root = root
+    this.#timeout = timeout
   }
 
   /**
@@ -43,11 +48,16 @@ export class Generator {
     const gone = (): void => {
       reply.resolve({ error: `The process that generates has ended. Save once more. ${this.#said}`.trim() })
     }
+    const timer = setTimeout(() => {
+      reply.resolve({ error: `Generating took longer than ${this.#timeout / 1000} s, and was ended.` })
+      child.kill('SIGKILL')
+    }, this.#timeout)
     child.once('message', reply.resolve).once('exit', gone).once('error', gone)
     child.send({ kind: 'generate' }, (error) => {
       if (error !== null) gone()
     })
     const told = await reply.promise
+    clearTimeout(timer)
     child.off('message', reply.resolve).off('exit', gone).off('error', gone)
     if ('error' in told) throw new GenerateError(told.error)
     return told

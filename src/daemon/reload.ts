@@ -4,6 +4,8 @@ import { relative, resolve, sep } from 'node:path'
 import type { FSWatcher } from 'chokidar'
 import { Reloads, type ReloadsOptions } from './reload/reloads.ts'
 
+export { Reloads, type ReloadsOptions } from './reload/reloads.ts'
+
 export interface WatchOptions extends ReloadsOptions {
   readonly root: string
   /** The globs that generate scans: their folders are watched, also those that come later. */
@@ -69,13 +71,14 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     (!generated.includes(path) &&
       !HIDDEN.test(relative(root, path)) &&
       wanted.some((one) => isIn(path, one) || isIn(one, path)))
-  // From the root down, as a folder or a file may come later; and what lies elsewhere.
-  const watcher = watch([root, ...wanted.filter((path) => !isIn(path, root) && existsSync(path))], {
+  const isApart = (path: string): boolean => !isIn(path, root) || HIDDEN.test(relative(root, path))
+  // From the root down, as a folder or a file may come later; and what that does not lead to.
+  const watcher = watch([root, ...wanted.filter((path) => isApart(path) && existsSync(path))], {
     ignoreInitial: true,
     ignored: (path) => !isWatched(path),
   })
   watcher.on('all', (_, path) => {
-    if (also.includes(path) || CODE.test(path)) notice(path)
+    if (also.includes(path) || CODE.test(path) || options.matters?.(path) === true) notice(path)
   })
   watcher.on('error', (error) => options.blind(error as Error))
   const elsewhere = watch([], { ignoreInitial: true })

@@ -372,7 +372,8 @@ export class Ring {
   }
 
   async #standDown(worker: Worker): Promise<void> {
-    const runs = this.#dispatcher.runsOn(worker).filter((run) => this.#dispatcher.isDoubtful(run))
+    // All of them: one that counts as begun, as it is the next, may not have.
+    const runs = this.#dispatcher.runsOn(worker)
     if (runs.length === 0) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, RECALL)
@@ -497,7 +498,7 @@ export class Ring {
     const stop = this.#stops.ended(run)
     if (stop?.condemned && stop.reason === 'timeout')
       this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run) })
-    else if (expected) this.#outcomes.release(run)
+    else if (expected || stop?.reason === 'replaced') this.#outcomes.release(run)
     else this.#outcomes.died(run, alone, cause)
   }
 

@@ -120,7 +120,7 @@ export interface WorkerBrief {
   readonly concurrency: number
   /** Where `currentJob().log` writes, as the daemon's own log does. */
   readonly log: LogOptions
-  /** Whether TypeScript is likely to be loaded: what that takes is then imported at once. */
+  /** Whether TypeScript will be loaded, by tsx: that is then there before the code. */
   readonly typescript: boolean
 }
 

@@ -5,21 +5,26 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { GenerateError } from '../model/errors.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
+import { isTypeScript } from '../registry-file.ts'
 import type { Loading } from '../wire/ipc.ts'
 import { callAll } from './callables.ts'
 import { type Registry, resolvedTask, resolveTask } from './registry.ts'
 
-/** tsx costs 80 ms and 16 to 30 MB: only where the tasks are TypeScript. */
-export const importTsx = () => Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')])
+let tsx: Promise<void> | undefined
 
-/** @returns whether workers load that registry by tsx, where no other loader is named */
-export const isTypeScript = (registry: string): boolean => /\.[cm]?tsx?$/.test(registry)
+/** tsx costs 80 ms and 16 to 30 MB: only where the tasks are TypeScript. */
+export const installTsx = (): Promise<void> => {
+  tsx ??= Promise.all([import('tsx/esm/api'), import('tsx/cjs/api')]).then((apis) => {
+    for (const api of apis) api.register()
+  })
+  return tsx
+}
 
 const installLoader = async ({ loader, registry }: Loading, root: string): Promise<void> => {
   if (loader !== undefined) {
     const require = createRequire(join(root, 'package.json'))
     await import(pathToFileURL(require.resolve(loader)).href)
-  } else if (isTypeScript(registry)) for (const api of await importTsx()) api.register()
+  } else if (isTypeScript(registry)) await installTsx()
 }
 
 /**

@@ -17,7 +17,7 @@ import { Claims } from './claims.ts'
 import { Current } from './current.ts'
 import { traceFiles } from './graph.ts'
 import { WorkersLog } from './job-log.ts'
-import { importTsx, loadInTurn, loadProject, loadTasks, specsOf } from './load.ts'
+import { installTsx, loadInTurn, loadProject, loadTasks, specsOf } from './load.ts'
 import { Loads } from './loads.ts'
 import { performToOutcome } from './perform.ts'
 import { type Registry, resolvedTask } from './registry.ts'
@@ -297,7 +297,7 @@ const main = async (): Promise<void> => {
   const server = new Server(brief, new Claims(memory))
   process.on('message', (message: MasterMessage) => server.receive(message))
   // What fails here fails again where it is needed, and is told there.
-  if (brief.typescript) await importTsx().catch(() => {})
+  if (brief.typescript) installTsx().catch(() => {})
 }
 
 await main()

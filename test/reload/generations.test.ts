@@ -5,6 +5,24 @@ import { makeProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 import { DEVELOPMENT, saying, statusOf, TASKS, told, workersIn } from './code.ts'
 
+/** Its onLoad waits for as long as there is a file of that name. */
+const slowToLoad = () =>
+  makeProject({
+    config: "onLoad: ['./src/startup.ts#load']",
+    files: {
+      'src/greet.ts': saying('one'),
+      'src/startup.ts': `
+import { existsSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+export const load = async () => {
+  if (!existsSync('slow')) return
+  writeFileSync('loading', '')
+  while (existsSync('slow')) await sleep(5)
+}
+`,
+    },
+  })
+
 const make = () => makeProject({ files: { 'src/greet.ts': saying('one') } })
 
 test('B16: what runs ends on its own code, new jobs run the new at once, and status shows both generations', async () => {
@@ -125,22 +143,30 @@ test('in production, ztask reload and SIGHUP bring up what was deployed, and not
   })
 })
 
+test('a reload that is asked for while one is under way takes the code as it is then, and both tell how that ended', async () => {
+  const project = await slowToLoad()
+  await project.daemon(['--workers', '1'])
+  const { greet } = project.calls(TASKS)
+  await greet.async()
+  await project.hasRun('one')
+  project.write('slow', '')
+  project.write('src/greet.ts', saying('two'))
+  const first = project.ztask('reload')
+  await until('its workers to load', () => project.exists('loading'))
+  project.remove('loading')
+  project.write('src/greet.ts', saying('three'))
+  const second = project.ztask('reload')
+  await until('others to load', () => project.exists('loading'))
+  project.remove('slow')
+  for (const ended of await Promise.all([first, second]))
+    expect(ended).toMatchObject({ code: 0, stdout: 'New jobs run generation 3\n' })
+  await greet.async()
+  await project.hasRun('three')
+  expect(project.ran()).toEqual(['one', 'three'])
+})
+
 test('two saves 10 ms apart, and one while workers are forked: the last counts, and nothing is left of the others', async () => {
-  const project = await makeProject({
-    config: "onLoad: ['./src/startup.ts#load']",
-    files: {
-      'src/greet.ts': saying('one'),
-      'src/startup.ts': `
-import { existsSync, writeFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-export const load = async () => {
-  if (!existsSync('slow')) return
-  writeFileSync('loading', '')
-  while (existsSync('slow')) await sleep(5)
-}
-`,
-    },
-  })
+  const project = await slowToLoad()
   const daemon = await project.daemon(DEVELOPMENT)
   const { greet } = project.calls(TASKS)
   project.write('src/greet.ts', saying('two'))
@@ -161,7 +187,8 @@ export const load = async () => {
     return project.ran().includes('five')
   })
   expect(project.ran()).not.toContain('two')
-  await until('the others to be gone', () => workersIn(project).length === 1)
+  // One, and one for the next save.
+  await until('the others to be gone', () => workersIn(project).length === 2)
 })
 
 test('a generation that is never ready is given up, and the next save heals it', async () => {

@@ -138,7 +138,8 @@ test('settings, tsconfig.json and the files of variables are followed; what only
       'src/greet.ts': saying('one').replace("say('one')", 'say(process.env.WORD + process.env.OTHER)'),
     },
   })
-  project.write('word.env', 'WORD=first\nOTHER=file\n')
+  // What the environment has is its own, though the file says the same for a while.
+  project.write('word.env', 'WORD=first\nOTHER=environment\n')
   const daemon = await project.daemon([...DEVELOPMENT, '--env-file', 'word.env'], { OTHER: 'environment' })
   const { greet } = project.calls(TASKS)
   await greet.async()

@@ -1,7 +1,7 @@
 /** When a reload is begun, given up, and told. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { Reloads } from '../../src/daemon/reload/reloads.ts'
+import { Reloads, type ReloadsOptions } from '../../src/daemon/reload/reloads.ts'
 
 interface Renewal {
   readonly files: readonly string[]
@@ -15,20 +15,21 @@ let renewals: Renewal[]
 let failed: string[]
 let reloads: Reloads
 
+const optionsOf = (): Pick<ReloadsOptions, 'renew' | 'failed'> => ({
+  renew: (files, asked, signal) => {
+    const { promise, resolve: done, reject: fail } = Promise.withResolvers<void>()
+    renewals.push({ files, asked, signal, done, fail })
+    signal.addEventListener('abort', () => fail(signal.reason))
+    return promise
+  },
+  failed: (error) => failed.push(error.message),
+})
+
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
   renewals = []
   failed = []
-  reloads = new Reloads({
-    settle: 30,
-    renew: (files, asked, signal) => {
-      const { promise, resolve: done, reject: fail } = Promise.withResolvers<void>()
-      renewals.push({ files, asked, signal, done, fail })
-      signal.addEventListener('abort', () => fail(signal.reason))
-      return promise
-    },
-    failed: (error) => failed.push(error.message),
-  })
+  reloads = new Reloads({ settle: 30, ...optionsOf() })
 })
 
 afterEach(() => {
@@ -134,4 +135,26 @@ test('the end gives up what is under way, tells who waits, and begins nothing', 
   reloads.notice('c')
   await pass(1000)
   expect([renewals.length, failed]).toEqual([1, []])
+})
+
+test('what makes nothing old gives up nothing: it is looked at when the one under way has ended', async () => {
+  reloads = new Reloads({ settle: 30, matters: (file) => file !== 'noise', ...optionsOf() })
+  reloads.notice('a')
+  await pass(30)
+  for (let i = 0; i < 5; i++) {
+    reloads.notice('noise')
+    await pass(40)
+  }
+  expect(renewals[0]?.signal.aborted).toBe(false)
+  renewals[0]?.done()
+  await pass(0)
+  expect(filesOf()).toEqual([['a'], ['noise']])
+})
+
+test('what goes on changing without a pause is acted upon after a second', async () => {
+  for (let i = 0; i < 60; i++) {
+    reloads.notice(`file ${i % 2}`)
+    await pass(20)
+  }
+  expect(filesOf()[0]).toEqual(['file 0', 'file 1'])
 })

@@ -17,7 +17,6 @@ import { fatalEvent } from './fatal.ts'
 import { Lifeline } from './lifeline.ts'
 
 export interface MemberOptions {
-  readonly generation: number
   readonly isolated: boolean
   readonly brief: WorkerBrief
   readonly env: Readonly<Record<string, string>>
@@ -34,13 +33,14 @@ export class Member implements Worker {
   readonly number: number
   /** 0 where the process could not be made. */
   readonly pid: number
-  readonly generation: number
   readonly isolated: boolean
   readonly inspectPort: number | undefined
   /** Resolves when it can run jobs; rejects where it ends before. */
   readonly ready: Promise<readonly TaskSpec[]>
   /** Resolves when the process is gone. */
   readonly gone: Promise<void>
+  /** 0 until it has code. */
+  generation = 0
   loaded = 0
   /** When it became ready, on the monotonic clock. */
   readyAt: number | undefined
@@ -60,7 +60,6 @@ export class Member implements Worker {
     this.#child = child
     this.number = child.id
     this.pid = child.process.pid ?? 0
-    this.generation = options.generation
     this.isolated = options.isolated
     this.inspectPort = options.inspectPort
     // The fourth of its files, by the pool's `stdio`; where no process could be made there may be none.
@@ -109,8 +108,9 @@ export class Member implements Worker {
     return this.order === undefined && !this.relieved
   }
 
-  /** Lets it load code; once. */
-  load(loading: Loading, now: number): void {
+  /** Lets it load the code of a generation; once. */
+  load(loading: Loading, generation: number, now: number): void {
+    this.generation = generation
     this.loaded = now
     this.send({ kind: 'load', ...loading })
   }

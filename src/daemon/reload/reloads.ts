@@ -12,6 +12,8 @@ export interface ReloadsOptions {
    * @param signal aborts where something has changed again: what this one brings is old already
    */
   readonly renew: (files: readonly string[], asked: boolean, signal: AbortSignal) => Promise<void>
+  /** Whether a change of this file makes what is under way old; others wait until it has ended. Any, where absent. */
+  readonly matters?: (file: string) => boolean
   /** Told of each that failed and was not given up. */
   readonly failed: (error: Error) => void
 }
@@ -20,6 +22,8 @@ export interface ReloadsOptions {
 const MANY = 20
 /** For those, ms. */
 const SETTLE_MANY = 150
+/** Whatever goes on changing, ms. */
+const LONGEST_SETTLE = 1000
 
 export class Reloads {
   readonly #options: ReloadsOptions
@@ -27,6 +31,8 @@ export class Reloads {
   #current: AbortController | undefined
   #stopped = false
   readonly #files = new Set<string>()
+  /** When the first of them was noticed, on the monotonic clock. */
+  #since = 0
   #waiters: PromiseWithResolvers<void>[] = []
 
   constructor(options: ReloadsOptions) {
@@ -35,11 +41,16 @@ export class Reloads {
 
   notice(file: string): void {
     if (this.#stopped) return
+    const now = performance.now()
+    if (this.#files.size === 0) this.#since = now
     this.#files.add(file)
     const { settle } = this.#options
     clearTimeout(this.#timer)
     const pause = this.#files.size < MANY ? settle : Math.max(settle, SETTLE_MANY)
-    this.#timer = setTimeout(() => this.#begin(), pause)
+    this.#timer = setTimeout(
+      () => this.#begin(),
+      Math.max(0, Math.min(pause, this.#since + LONGEST_SETTLE - now)),
+    )
   }
 
   /** Resolves when a reload that begins now has ended well, or a later one that took its place. */
@@ -60,8 +71,9 @@ export class Reloads {
 
   #begin(): void {
     clearTimeout(this.#timer)
+    const { matters = () => true } = this.#options
     if (this.#current === undefined) void this.#run()
-    else this.#current.abort()
+    else if (this.#waiters.length > 0 || [...this.#files].some(matters)) this.#current.abort()
   }
 
   async #run(): Promise<void> {
