@@ -232,20 +232,7 @@ export const load = () => {
 })
 
 test('SIGTERM during a reload ends the daemon and all its workers', async () => {
-  const project = await makeProject({
-    config: "onLoad: ['./src/startup.ts#load']",
-    files: {
-      'src/greet.ts': saying('one'),
-      'src/startup.ts': `
-import { existsSync, writeFileSync } from 'node:fs'
-export const load = async () => {
-  if (!existsSync('slow')) return
-  writeFileSync('loading', '')
-  await new Promise(() => setInterval(() => {}, 1000))
-}
-`,
-    },
-  })
+  const project = await slowToLoad()
   const daemon = await project.daemon(DEVELOPMENT)
   project.write('slow', '')
   project.write('src/greet.ts', saying('two'))
