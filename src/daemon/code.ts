@@ -34,7 +34,7 @@ export interface CodeOptions {
   readonly reread: () => Promise<Project>
   /** Processes of workers to come may be made, those that are not there yet. */
   readonly prepare: () => void
-  /** They are not needed, or their environment is another. */
+  /** Those that were made go: their environment may be another now. */
   readonly discard: () => void
   /** Brings up a generation. @returns the workers of those before it, which get no more jobs */
   readonly renew: (loading: Omit<Loading, 'skip'>, signal: AbortSignal) => Promise<readonly Worker[]>

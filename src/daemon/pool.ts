@@ -187,7 +187,7 @@ export class Pool {
     }
   }
 
-  /** Ends what was prepared: it is not needed, or its environment is another now. */
+  /** Ends what was prepared: its environment is another now, or the daemon ends. */
   discard(): void {
     for (const member of this.#prepared.splice(0)) this.#kill(member)
   }

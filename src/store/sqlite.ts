@@ -32,8 +32,8 @@ export class SqliteStore implements Store {
   readonly kysely: Kysely<Schema>
   readonly #db: DatabaseSync
   #prepared: SqliteStatements | undefined
-  /** SQLite itself waits for a lock no more: there are others to serve. */
-  #isOpen = false
+  /** A lock is waited for outside of SQLite from now on: there are others to serve meanwhile. */
+  #waitsOutside = false
   /** When another process was found to hold the database, first and lastly, on the monotonic clock. */
   #locked: { readonly since: number; readonly last: number } | undefined
 
@@ -78,8 +78,8 @@ export class SqliteStore implements Store {
    * the daemon would answer nobody. What comes after a wait in vain waits no longer: it has perhaps waited for that one.
    */
   async #whenFree<T>(write: () => T | Promise<T>): Promise<T> {
-    if (!this.#isOpen) this.#db.exec('pragma busy_timeout = 0')
-    this.#isOpen = true
+    if (!this.#waitsOutside) this.#db.exec('pragma busy_timeout = 0')
+    this.#waitsOutside = true
     for (;;) {
       try {
         const written = await write()

@@ -54,20 +54,24 @@ test.skipIf(!canTrace).for([
   },
 )
 
+/** A daemon of which these of its fsyncs fail. */
+const withFailingSync = (dir: string, when: string): RunningProcess =>
+  new RunningProcess(
+    [
+      ...['-f', '--seccomp-bpf', '-q', '-o', 'trace', '-e', 'trace=fsync,fdatasync'],
+      ...['-e', `inject=fsync,fdatasync:error=EIO:when=${when}`],
+      ...[process.execPath, EXECUTABLE, 'daemon', '--noreload'],
+    ],
+    dir,
+    {},
+    'strace',
+  )
+
 test.skipIf(!canTrace)(
   'an fsync fails: its job is perhaps there, so nobody is told that it is not, and it is stored when that works again',
   async () => {
     const project = await makeProject()
-    const fault = 'inject=fsync,fdatasync:error=EIO:when=40..43'
-    const daemon = new RunningProcess(
-      [
-        ...['-f', '--seccomp-bpf', '-q', '-o', 'trace', '-e', 'trace=fsync,fdatasync', '-e', fault],
-        ...[process.execPath, EXECUTABLE, 'daemon', '--noreload'],
-      ],
-      project.dir,
-      {},
-      'strace',
-    )
+    const daemon = withFailingSync(project.dir, '40..43')
     const { pid } = JSON.parse(await daemon.prints(/Listening on/)) as { pid: number }
     const { note } = project.client({ callTimeout: 30 })
     const stored: string[] = []
@@ -88,16 +92,7 @@ test.skipIf(!canTrace)(
   'fsyncs fail until the daemon is killed: the job that is there afterwards was not refused',
   async () => {
     const project = await makeProject()
-    const fault = 'inject=fsync,fdatasync:error=EIO:when=40+'
-    const daemon = new RunningProcess(
-      [
-        ...['-f', '--seccomp-bpf', '-q', '-o', 'trace', '-e', 'trace=fsync,fdatasync', '-e', fault],
-        ...[process.execPath, EXECUTABLE, 'daemon', '--noreload'],
-      ],
-      project.dir,
-      {},
-      'strace',
-    )
+    const daemon = withFailingSync(project.dir, '40+')
     const { pid } = JSON.parse(await daemon.prints(/Listening on/)) as { pid: number }
     const { note } = project.client({ callTimeout: 2 })
     const stored: string[] = []
