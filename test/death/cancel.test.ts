@@ -18,6 +18,7 @@ const random = (seed: number): (() => number) => {
 
 const SEED = Number(process.env.ZTASK_SEED ?? 20_270_101)
 const JOBS = Number(process.env.ZTASK_RUNS ?? 400)
+const ANSWERS = ['removed', 'finished', 'signalled']
 
 test(`whenever it comes, a cancel has one answer, which is true (seed ${SEED})`, async () => {
   const project = await deedsProject()
@@ -39,27 +40,26 @@ test(`whenever it comes, a cancel has one answer, which is true (seed ${SEED})`,
     if (both.includes('removed')) expect(both.sort()).toEqual(['finished', 'removed'])
     answers.set(name, both.includes('removed') ? 'removed' : (both[0] ?? ''))
   }
-  const all: Promise<void>[] = []
-  for (let i = 0; i < JOBS; i++) {
-    all.push(live(`job${i}`))
-    if (next() < 0.2) await sleep(next() * 8)
+  // On a slow machine most jobs are still waiting at their cancel: there are more, until each answer was seen.
+  const seen = (answer: string): number => [...answers.values()].filter((one) => one === answer).length
+  for (let i = 0; i < JOBS || ANSWERS.some((answer) => seen(answer) < 6); ) {
+    const all: Promise<void>[] = []
+    for (const end = i + JOBS; i < end; i++) {
+      all.push(live(`job${i}`))
+      if (next() < 0.2) await sleep(next() * 8)
+    }
+    await Promise.all(all)
   }
-  await Promise.all(all)
   await until('all to be over', () => project.rows().length === 0)
 
-  const counts = new Map<string, number>()
   const ran = project.ran()
   for (const [name, answer] of answers) {
-    counts.set(answer, (counts.get(answer) ?? 0) + 1)
     const [begun, ended] = ['begin', 'end'].map(
       (what) => ran.filter((one) => one === `${what}:${name}`).length,
     )
     const expected = { removed: [0, 0], finished: [1, 1], signalled: [1, 1] }[answer]
     expect([begun, ended], `${name} was ${answer}`).toEqual(expected)
   }
-  // The schedule reaches each of them.
-  for (const answer of ['removed', 'finished', 'signalled'])
-    expect(counts.get(answer), answer).toBeGreaterThan(5)
 
   // Not at the next start either.
   expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 })
