@@ -1,6 +1,5 @@
 /** What the generated client is made of: the calls of each task, in the mode that the settings ask for. */
 import { inspect } from 'node:util'
-import { v7 } from 'uuid'
 import { nearestPackageName } from '../config.ts'
 import {
   BatchTooLargeError,
@@ -21,6 +20,7 @@ import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
 import type { OutgoingJob } from './connection.ts'
 import { endedJob } from './handle.ts'
+import { newId } from './id.ts'
 import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
 
 /** What generate writes into the client: data, and how to load the registry beside it. */
@@ -86,7 +86,7 @@ export class Client {
 
   async #call(task: string, args: readonly unknown[], due: Due): Promise<Job> {
     const settings = this.#settings
-    const id = v7()
+    const id = newId()
     const encoded = encodeArgs(args)
     refuseLarge(task, encoded, settings.maxPayload)
     if (settings.disabled) {
@@ -214,7 +214,7 @@ const pack = (
     const encoded = encodeCall(args, call)
     refuseLarge(task, encoded, maxPayload)
     size += Buffer.byteLength(encoded)
-    return { id: v7(), task, args: encoded }
+    return { id: newId(), task, args: encoded }
   })
   if (size > maxBatch) throw tooLarge(task, jobs.length, size, maxBatch)
   return { jobs, size }
