@@ -13,6 +13,8 @@ export interface Setup {
   /** What runs the tasks is ready, has run some, and waits for `release`; else it runs from the start. */
   readonly held: boolean
   readonly tuning: Tuning
+  /** Few jobs: a look whether all works, no measurement. */
+  readonly small: boolean
   /** Environment of the workers. */
   readonly env: NodeJS.ProcessEnv
   /** Opens the gate of bodies.js, once this many tasks stand before it. */

@@ -98,7 +98,12 @@ const measure = async (scenario: Scenario, { contestant, prepared }: Entrant, wi
     witness,
     small: flags.small,
     open: async (setup, use) => {
-      const session = await prepared.open({ ...setup, env: witness.env, gate: witness.gate })
+      const session = await prepared.open({
+        ...setup,
+        small: flags.small,
+        env: witness.env,
+        gate: witness.gate,
+      })
       try {
         return await use(session)
       } finally {

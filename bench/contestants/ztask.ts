@@ -17,7 +17,7 @@ const CONCURRENCY = 100
 /** Jobs of one call of the bulk form. */
 const BATCH = 2500
 /** Two seconds after its start a daemon compares its registry with the sources, once, by a process of its own, ms. */
-const CHECKED = 4000
+const CHECKED = 3500
 const PROJECT = 'bench'
 
 const TASKS = `import { task } from 'ztask'
@@ -148,13 +148,13 @@ export const ztask: Contestant = {
     makeProject(folder)
     return {
       versions: `ztask ${versionOf('package.json')}, SQLite ${process.versions.sqlite}`,
-      open: async ({ held, tuning, env, gate }) => {
+      open: async ({ held, small, env, gate }) => {
         rmSync(join(folder, '.ztask'), { recursive: true, force: true })
         const port = await freePort()
         const daemon = await startDaemon(folder, port, env)
         const session = new ZtaskSession(daemon, urlOf(port), join(folder, '.ztask/ztask.db'), gate)
         if (held) await session.hold()
-        if (tuning === 'latency') await sleep(CHECKED)
+        if (!small) await sleep(CHECKED)
         return session
       },
       end: () => Promise.resolve(),

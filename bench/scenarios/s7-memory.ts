@@ -24,7 +24,7 @@ export const memoryUse: Scenario = {
   ],
   run: ({ open, contestant, small }) =>
     open({ held: false, tuning: 'throughput' }, async (session) => {
-      await sleep(small ? 100 : 4000)
+      await sleep(small ? 100 : 2000)
       const idle = memory(session)
       let peak = idle
       const looks = setInterval(() => {
