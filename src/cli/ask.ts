@@ -4,22 +4,22 @@
  */
 import { existsSync } from 'node:fs'
 import { close, connectionTo } from '../client/process.ts'
-import { systemClock } from '../clock.ts'
 import type { Project } from '../config.ts'
-import { Commands, idleQueue } from '../daemon/commands.ts'
-import { DaemonError, DaemonUnavailableError } from '../model/errors.ts'
-import { masked } from '../model/masked.ts'
+import { DaemonUnavailableError } from '../model/errors.ts'
+import { databaseFile } from '../store/database-file.ts'
 import { takeLock } from '../store/lock.ts'
-import { migrate, refuseOlder } from '../store/migrate.ts'
-import { databaseFile, openStore } from '../store/open.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { reachOf } from './flags.ts'
-import { version } from './version.ts'
+import type * as Offline from './offline.ts'
 
 /** How long a command that changes jobs waits for another that does, ms. */
 const LOCK_WAIT = 100
 /** Verbs that only look: several may at once, and a daemon that does not answer does not stop them. */
 const READING: readonly Verb[] = ['status', 'list', 'show']
+
+/** Kysely takes 90 ms to load: where a daemon answers, nobody waits for it. */
+const askDatabase: typeof Offline.askDatabase = async (...question) =>
+  (await import('./offline.ts')).askDatabase(...question)
 
 /**
  * @returns what the daemon answers, or what the database says where none runs
@@ -34,7 +34,7 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
     : undefined
   if (lock !== undefined) {
     try {
-      return await askDatabase(file, project, verb, params)
+      return await askDatabase(file, project, { verb, params, reading })
     } finally {
       lock.release()
     }
@@ -44,7 +44,7 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
   } catch (error) {
     const readable = error instanceof DaemonUnavailableError && reading && existsSync(file)
     if (!readable) throw error
-    return await askDatabase(file, project, verb, params)
+    return await askDatabase(file, project, { verb, params, reading })
   }
 }
 
@@ -58,43 +58,5 @@ export const askDaemon = async (project: Project, verb: Verb, params: unknown): 
     return await connectionTo(reachOf(project)).ask(verb, params)
   } finally {
     close()
-  }
-}
-
-/** A list is asked for page by page. */
-let told = false
-
-const askDatabase = async (
-  file: string,
-  { settings }: Project,
-  verb: Verb,
-  params: unknown,
-): Promise<unknown> => {
-  if (!told) process.stderr.write(`No daemon answers: this is what ${masked(file)} holds.\n`)
-  told = true
-  const store = openStore(file)
-  try {
-    // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.
-    if (READING.includes(verb)) await refuseOlder(store.kysely, file)
-    else await migrate(store.kysely)
-    const facts = {
-      workers: [],
-      generation: 0,
-      generations: [],
-      notReloaded: null,
-      version,
-      project: settings.project,
-      database: masked(file),
-    }
-    const commands = new Commands({
-      store,
-      clock: systemClock,
-      queue: idleQueue,
-      facts: () => facts,
-      reload: () => Promise.reject(new DaemonError('No daemon runs here: there is no code to reload.')),
-    })
-    return await commands.run(verb, params)
-  } finally {
-    await store.close()
   }
 }

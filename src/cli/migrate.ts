@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DatabaseLockedError } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
+import { databaseFile } from '../store/database-file.ts'
 import { takeLock } from '../store/lock.ts'
-import { fakeMigration, listMigrations, migrate, NONE_APPLIED } from '../store/migrate.ts'
-import { databaseFile, openStore } from '../store/open.ts'
 import type { MigrationState } from '../store/store.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
 import { printJson, printTable } from './print.ts'
@@ -19,7 +18,8 @@ export const addMigrate = (program: Command): void => {
     .option('--fake <name>', 'mark one as applied without running it')
     .option('--json', 'with --list: as JSON')
     .action(async (flags: Flags) => {
-      const { settings, root } = await projectOf(flags)
+      const [{ settings, root }, { fakeMigration, listMigrations, migrate, NONE_APPLIED }, { openStore }] =
+        await Promise.all([projectOf(flags), import('../store/migrate.ts'), import('../store/open.ts')])
       const file = databaseFile(settings.database, root)
       // A look must not make the database.
       if (flags.list && !existsSync(file)) return show(NONE_APPLIED, flags.json === true)

@@ -7,7 +7,7 @@ import { dirname, join, parse } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DatabaseLockedError } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
-import { cannotOpen, FOLDER_MODE, makePrivate } from './node-sqlite.ts'
+import { cannotOpen, FOLDER_MODE, makePrivate } from './database-file.ts'
 
 /** `f_type` of statfs(2) on Linux, where locks or WAL's shared memory do not work between hosts. */
 const NETWORK_FILE_SYSTEMS: Readonly<Record<number, string>> = {
