@@ -151,6 +151,15 @@ const PACKAGES = [
     ['node:sqlite', 'sqlite', 'kysely'],
     'The store is the only code that sees SQL: so it can be replaced, and nobody else can write a slow query.',
   ),
+  {
+    name: 'kysely-runs-from-one-file',
+    comment:
+      'The build makes one module of what runs of Kysely: imported elsewhere, for more than its types, it is loaded twice, ' +
+      'and a daemon takes 25 MiB more.',
+    severity: 'error',
+    from: { path: ['^src/', MIGRATIONS], pathNot: '^src/store/kysely\\.ts$' },
+    to: { path: '(^|/)node_modules/kysely/', dependencyTypesNot: ['type-only'] },
+  },
   only(
     'zeromq-only-at-both-ends',
     [CLIENT, '^src/daemon/(ingress|ingress/zap)\\.ts$', '^src/cli/keys\\.ts$'],

@@ -1,9 +1,9 @@
 /** Numbered migrations, applied in order by Kysely's own migrator. */
 import type { Kysely } from 'kysely'
-import { Migrator, NO_MIGRATIONS } from 'kysely/migration'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseError, DatabaseTooNewError } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
+import { Migrator, NO_MIGRATIONS } from './kysely.ts'
 import type { Schema } from './schema.ts'
 import type { MigrationState } from './store.ts'
 

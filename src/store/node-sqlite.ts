@@ -1,7 +1,8 @@
 /** Kysely over the SQLite that Node brings: no native driver to compile. */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
-import { Kysely, type SqliteDatabase, SqliteDialect } from 'kysely'
+import type { SqliteDatabase } from 'kysely'
 import { explained } from './database-file.ts'
+import { Kysely, SqliteDialect } from './kysely.ts'
 import type { Schema } from './schema.ts'
 
 const explain = <T>(file: string, run: () => T): T => {

@@ -1,14 +1,8 @@
 /** Lists of jobs, and their counts, read in pages: the master reads them, and serves others between one page and the next. */
 import { setImmediate } from 'node:timers/promises'
-import {
-  type Expression,
-  type ExpressionBuilder,
-  type Kysely,
-  type SelectQueryBuilder,
-  type SqlBool,
-  sql,
-} from 'kysely'
+import type { Expression, ExpressionBuilder, Kysely, SelectQueryBuilder, SqlBool } from 'kysely'
 import { type Job, sizeOf, type Turn } from '../model/job.ts'
+import { sql } from './kysely.ts'
 import { type Schema, toJob } from './schema.ts'
 import type { Selection } from './store.ts'
 

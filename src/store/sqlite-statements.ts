@@ -1,7 +1,8 @@
 /** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type Compilable, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import type { Compilable, Kysely, SelectQueryBuilder } from 'kysely'
 import type { Job, Mark, NewJob, StoredState, Turn } from '../model/job.ts'
+import { sql } from './kysely.ts'
 import { NONE, type Schema, toJob } from './schema.ts'
 import type { Stretch } from './store.ts'
 

@@ -1,5 +1,4 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
-import inspector from 'node:inspector'
 import Denque from 'denque'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import type { StopReason } from '../model/run.ts'
@@ -283,7 +282,8 @@ class Server {
 
 const end = (code: number): void => {
   // Where a debugger is attached, Node waits in an exit, and in a kill of itself, until it lets go: so the master kills.
-  if (inspector.url() !== undefined) process.once('exit', () => send({ kind: 'left' }))
+  if (process.getBuiltinModule('node:inspector').url() !== undefined)
+    process.once('exit', () => send({ kind: 'left' }))
   process.exit(code)
 }
 

@@ -111,7 +111,7 @@ describe('a planted fault is red', () => {
       'src/wire/planted.ts': forbidden,
       'src/worker/planted.ts': forbidden,
       'src/client/planted.ts': "export * from '../store/planted.ts'\n",
-      'src/store/planted.ts': forbidden,
+      'src/store/planted.ts': `${forbidden}import 'kysely'\n`,
       'src/dashboard/planted.ts': forbidden,
       'src/testing/planted.ts': forbidden,
       'src/daemon/planted.ts': "export * from '../store/planted.ts'\nexport * from './planter.ts'\n",
