@@ -1,8 +1,8 @@
 /** A project's settings: the file's values, the environment over them, the flags over both. The file is data. */
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { registerHooks } from 'node:module'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
+import { importConfig } from './config-module.ts'
 import { ConfigError } from './model/errors.ts'
 import {
   checked,
@@ -43,26 +43,11 @@ const findRoot = (start: string): { root: string; configFile: string | undefined
   return { root, configFile: undefined }
 }
 
-/**
- * Imports the configuration file. TypeScript is stripped by Node itself, so that the master needs no compiler; and the
- * file is read as an ES module whatever the package's `type` says, as `npm init` writes `commonjs`.
- */
-const importConfig = async (file: string): Promise<unknown> => {
-  // A module is loaded once for each address, and the file may be read again after a change.
-  const url = `${pathToFileURL(realpathSync(file)).href}?${statSync(file).mtimeMs}`
-  const source = readFileSync(file, 'utf8')
-  const format = formatOf(file, source)
-  const hooks = registerHooks({
-    load: (target, context, next) =>
-      target === url && format !== undefined ? { format, source, shortCircuit: true } : next(target, context),
-  })
+const readConfig = async (file: string): Promise<unknown> => {
   try {
-    const module: { default?: unknown } = await import(url)
-    return module.default
+    return await importConfig(file)
   } catch (cause) {
     throw new ConfigError(`${file} cannot be loaded: ${reasonOf(cause, file)}`, { file }, { cause })
-  } finally {
-    hooks.deregister()
   }
 }
 
@@ -101,12 +86,6 @@ const placeIn = (stack: string, root: string): string => {
       return ` (${relative(root, file)}:${line})`
   }
   return ''
-}
-
-/** @returns what to read the file as, or `undefined` where Node decides right by itself */
-const formatOf = (file: string, source: string): 'module-typescript' | 'module' | undefined => {
-  if (/\.m?ts$/.test(file)) return 'module-typescript'
-  return /^\s*(export|import)\s/m.test(source) ? 'module' : undefined
 }
 
 /**
@@ -159,7 +138,7 @@ export const loadProject = async (
   const file =
     configFile === undefined
       ? {}
-      : fromObject(await importConfig(configFile), configFile.slice(root.length + 1))
+      : fromObject(await readConfig(configFile), configFile.slice(root.length + 1))
   refuseMisspelt(env)
   const given: Partial<Record<keyof Settings, unknown>> = { ...file, ...fromEnvironment(env) }
   for (const key of KEYS) if (flags[key] !== undefined) given[key] = checked(key, flags[key], `--${key}`)

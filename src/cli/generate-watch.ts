@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Scanner } from '../../codegen/scanner.ts'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
+import { configModules } from '../config-module.ts'
 import { watchProject } from '../daemon/reload.ts'
 import { ZtaskError } from '../model/errors.ts'
 
@@ -59,10 +60,11 @@ const watchOne = async (
     root,
     include: settings.include,
     generated: generatedFiles(project),
-    also: SETTINGS_FILES.map((name) => join(root, name)),
+    also: [...SETTINGS_FILES.map((name) => join(root, name)), ...configModules(root)],
     settle: SETTLE,
     renew: async () => {
-      const now = await open()
+      const began = Date.now()
+      const now = await open().finally(() => watch.follow(configModules(root), began))
       if (isDeepStrictEqual(now, project)) await run()
       else next.resolve(now)
     },

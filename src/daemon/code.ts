@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
+import { configModules } from '../config-module.ts'
 import { DaemonError } from '../model/errors.ts'
 import type { Worker } from '../model/run.ts'
 import { builtFolder, type FoundRegistry, findRegistry, isTypeScript } from '../registry-file.ts'
@@ -210,6 +211,7 @@ export class Code {
     const { root } = this.#project
     return [
       ...['tsconfig.json', 'package.json', ...CONFIG_FILES].map((name) => join(root, name)),
+      ...configModules(root),
       ...this.#options.envFiles,
     ]
   }
@@ -262,7 +264,10 @@ export class Code {
 
   async #reread(): Promise<void> {
     const { project: first, reread, readyTimeout, journal, discard } = this.#options
-    const now = await inTime(reread(), readyTimeout)
+    const began = Date.now()
+    // Also where one of its modules is what does not load: that is to be mended.
+    const follow = (): void => this.#watch?.follow(configModules(first.root), began)
+    const now = await inTime(reread(), readyTimeout).finally(follow)
     // Their environment may be another now.
     discard()
     for (const sentence of needRestart(first.settings, now.settings)) journal.needsRestart(sentence)

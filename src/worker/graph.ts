@@ -3,10 +3,7 @@
  * and ztask itself. (nodejs.org/api/module.html#customization-hooks)
  */
 import { registerHooks } from 'node:module'
-import { fileURLToPath } from 'node:url'
-
-/** Where this file is part of what npm installed, it is below node_modules; linked or built here, it is not. */
-const OWN = new URL('../..', import.meta.url).href
+import { moduleFile } from '../module-file.ts'
 
 /** @param told called soon after files were loaded, with those that have not been told, absolute; never twice with one */
 export const traceFiles = (told: (files: readonly string[]) => void): void => {
@@ -16,7 +13,7 @@ export const traceFiles = (told: (files: readonly string[]) => void): void => {
   registerHooks({
     resolve(specifier, context, next) {
       const found = next(specifier, context)
-      const file = fileOf(found.url)
+      const file = moduleFile(found.url)
       if (file !== undefined && !known.has(file)) {
         known.add(file)
         if (fresh.push(file) === 1) setImmediate(flush)
@@ -28,11 +25,4 @@ export const traceFiles = (told: (files: readonly string[]) => void): void => {
     told(fresh)
     fresh = []
   }
-}
-
-const fileOf = (url: string): string | undefined => {
-  if (!url.startsWith('file:') || url.startsWith(OWN)) return undefined
-  // tsx adds a query.
-  const file = fileURLToPath(url.replace(/[?#].*$/, ''))
-  return /[\\/]node_modules[\\/]/.test(file) ? undefined : file
 }

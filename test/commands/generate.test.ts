@@ -125,6 +125,14 @@ test('--watch writes after each save, lives through errors, and follows the sett
   project.write('new.config', config.replace('defineConfig({', "defineConfig({ output: 'src/made',"))
   renameSync(project.path('new.config'), project.path('ztask.config.ts'))
   await until('the other output', () => existsSync(project.path('src/made/registry.ts')))
+  project.write('output.ts', "export const output = 'src/imported'\n")
+  project.write(
+    'ztask.config.ts',
+    `import { output } from './output.ts'\n${config.replace('defineConfig({', 'defineConfig({ output,')}`,
+  )
+  await until('the imported output', () => existsSync(project.path('src/imported/registry.ts')))
+  project.write('output.ts', "export const output = 'src/again'\n")
+  await until('the output that was imported again', () => existsSync(project.path('src/again/registry.ts')))
   expect(watching.hasEnded).toBe(false)
   await watching.kill('SIGTERM')
 })

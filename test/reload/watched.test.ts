@@ -170,3 +170,34 @@ test('settings, tsconfig.json and the files of variables are followed; what only
   await greet.async()
   await project.hasRun('secondenvironment', 2)
 })
+
+test('what the configuration imports is followed as it is itself, and the variables that it asks for are those of now', async () => {
+  const project = await makeProject({
+    files: {
+      'src/greet.ts': saying('one'),
+      'conf/include.ts': "export const include = ['src/**/*']\n",
+      'more/came.ts': saying('came').replaceAll(/const (greet|wait|obey|ignore|fail)\b/g, 'const $1Came'),
+    },
+  })
+  const config = (more = ''): string => `import { include } from './conf/include.ts'
+${more}
+export default { url: '${project.url}', include, callTimeout: Number(process.env.PATIENCE) }
+`
+  project.write('ztask.config.ts', config())
+  project.write('patience.env', 'PATIENCE=5\n')
+  const daemon = await project.daemon([...DEVELOPMENT, '--env-file', 'patience.env'])
+  project.write('conf/include.ts', "export const include: string[] = ['src/**/*', 'more/**/*']\n")
+  await told(daemon, /Reloaded/)
+  const { greetCame } = project.calls(['greetCame'])
+  await greetCame.async()
+  await project.hasRun('came')
+  project.write('patience.env', 'PATIENCE=6\n')
+  await told(daemon, /callTimeout is now 6, which needs a restart of the daemon/)
+  await told(daemon, /Reloaded/, 2)
+  // It is known only when it is read, and does not load.
+  project.write('conf/broken.ts', 'export const broken = (\n')
+  project.write('ztask.config.ts', config("import './conf/broken.ts'"))
+  await told(daemon, /Not reloaded.* \(conf\/broken\.ts:/)
+  project.write('conf/broken.ts', 'export const broken = 1\n')
+  await told(daemon, /Reloaded/, 3)
+})
