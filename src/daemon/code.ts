@@ -164,8 +164,10 @@ export class Code {
   /** A worker speaks of its code. @returns whether it did */
   hear(worker: Worker, message: WorkerMessage): boolean {
     if (message.kind === 'files') {
+      // What old code comes from may change.
+      if (worker.generation < this.#generation) return true
       this.#graph.add(worker.generation, message.files)
-      this.#watch?.follow(message.files, worker.loaded)
+      this.#watch?.follow(message.files, message.since)
       return true
     }
     if (message.kind !== 'faulty') return false

@@ -43,9 +43,9 @@ export interface Watch {
   /** Takes a file that changed elsewhere, absolute, for one of those that are watched. */
   notice(file: string): void
   /**
-   * Watches files that lie elsewhere, too, from now on.
+   * Files count from now on, wherever they lie.
    *
-   * @param since when they were read, epoch ms: one that has changed since is noticed
+   * @param since when the first of them was read, epoch ms: what has changed since is noticed, as it may not have counted then
    */
   follow(files: readonly string[], since: number): void
   /** Watches for these globs, too, from now on; and what is written by generate is this. */
@@ -81,20 +81,32 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     if (also.includes(path) || CODE.test(path) || options.matters?.(path) === true) notice(path)
   })
   watcher.on('error', (error) => options.blind(error as Error))
-  const elsewhere = watch([], { ignoreInitial: true })
-  elsewhere.on('all', (_, path) => notice(path))
-  elsewhere.on('error', (error) => options.blind(error as Error))
+  const elsewhere = watch([])
   const followed = new Set<string>()
+  /** Those that are not watched yet, and since when they should be. */
+  const coming = new Map<string, number>()
+  const check = (file: string, since: number): void => {
+    if (changedAt(file) > since - TICK) notice(file)
+  }
+  elsewhere.on('all', (event, path) => {
+    const since = coming.get(path)
+    coming.delete(path)
+    // It is told just before the watch begins.
+    if (event === 'add' && since !== undefined) setImmediate(() => check(path, since))
+    else notice(path)
+  })
+  elsewhere.on('error', (error) => options.blind(error as Error))
   await ready(watcher)
   return {
     notice,
     follow(files, since) {
-      const isElsewhere = (file: string): boolean =>
-        !followed.has(file) && !generated.includes(file) && !(isIn(file, root) && isWatched(file))
-      const fresh = files.filter(isElsewhere)
+      const counting = files.filter((file) => !generated.includes(file))
+      const isKnown = (file: string): boolean => followed.has(file) || (isIn(file, root) && isWatched(file))
+      for (const file of counting.filter(isKnown)) check(file, since)
+      const fresh = counting.filter((file) => !isKnown(file))
       for (const file of fresh) {
         followed.add(file)
-        if (changedAt(file) > since - TICK) notice(file)
+        coming.set(file, since)
       }
       if (fresh.length > 0) elsewhere.add(fresh)
     },

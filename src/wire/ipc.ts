@@ -40,8 +40,11 @@ export type WorkerMessage =
   | { readonly kind: 'left' }
   /** What this worker's code can run. */
   | { readonly kind: 'ready'; readonly tasks: readonly TaskSpec[] }
-  /** Files that its code has come from since the last such message, absolute; told where `traced`. */
-  | { readonly kind: 'files'; readonly files: readonly string[] }
+  /**
+   * Files that its code has come from since the last such message, absolute, the first of them read after `since` (epoch ms);
+   * told where `traced`.
+   */
+  | { readonly kind: 'files'; readonly files: readonly string[]; readonly since: number }
   /** The module of this task is about to be imported, with no job that needs it; or of none any more. */
   | { readonly kind: 'importing'; readonly task: string | undefined }
   /** The module of a task does not load; its jobs fail, those of others run. */
@@ -82,7 +85,8 @@ const SHAPES: {
   pong: ({ loading }) => typeof loading === 'boolean',
   loaded: () => true,
   ready: ({ tasks }) => Array.isArray(tasks),
-  files: ({ files }) => Array.isArray(files) && files.every((file) => typeof file === 'string'),
+  files: ({ files, since }) =>
+    typeof since === 'number' && Array.isArray(files) && files.every((file) => typeof file === 'string'),
   importing: ({ task }) => task === undefined || typeof task === 'string',
   faulty: ({ task, failure }) => typeof task === 'string' && isFailure(failure),
   broken: ({ failure }) => isFailure(failure),

@@ -118,7 +118,7 @@ class Server {
 
   async #load(loading: Loading): Promise<void> {
     try {
-      if (loading.traced) traceFiles((files) => send({ kind: 'files', files }))
+      if (loading.traced) traceFiles((files, since) => send({ kind: 'files', files, since }))
       const registry = await loadProject(loading, this.#brief.root)
       if (loading.strict) await loadTasks(registry)
       this.#onExit = loading.onExit

@@ -92,6 +92,30 @@ export const greet`,
   )
 })
 
+test('a save of a module that computes as it is imported, and is not known yet to matter, is not lost', async () => {
+  const late = (word: string): string => `
+import { existsSync, writeFileSync } from 'node:fs'
+writeFileSync('importing', '')
+while (!existsSync('saved')) {}
+export const late = '${word}'
+`
+  const reaching = saying('one').replace("say('one')", "import('./late.ts').then(({ late }) => say(late))")
+  const project = await makeProject({ files: { 'src/greet.ts': reaching, 'src/late.ts': late('late') } })
+  const daemon = await project.daemon([...DEVELOPMENT, '--loglevel', 'DEBUG'])
+  const { greet } = project.calls(TASKS)
+  await greet.async()
+  await until('it to be imported', () => project.exists('importing'))
+  project.write('src/late.ts', late('saved'))
+  await told(daemon, /Generating/, 2)
+  // They are looked at in turn: when it comes to this one, the first has been found not to matter.
+  project.write('src/unused.ts', 'export const unused = 1\n')
+  await told(daemon, /Generating/, 3)
+  project.write('saved', '')
+  await told(daemon, /Reloaded/)
+  await greet.async()
+  await project.hasRun('saved')
+})
+
 test('a checkout of 2,000 files, and an installation, are one reload each; a task that came and one that went are known', async () => {
   const project = await makeProject({
     files: {

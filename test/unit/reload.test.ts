@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { watchProject } from '../../src/daemon/reload.ts'
+import { type Watch, watchProject } from '../../src/daemon/reload.ts'
 
 const ends: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -10,7 +10,10 @@ afterEach(async () => {
 })
 
 /** Watches `src` and `dist` of a project in `below`, and resolves with the files of the first reload, sorted. */
-const firstChange = async (below: string, change: (root: string) => void): Promise<string[]> => {
+const firstChange = async (
+  below: string,
+  change: (root: string, watch: Watch) => void,
+): Promise<string[]> => {
   const temporary = mkdtempSync(join(tmpdir(), 'ztask-reload-'))
   ends.push(() => rmSync(temporary, { recursive: true }))
   const root = join(temporary, below)
@@ -28,7 +31,7 @@ const firstChange = async (below: string, change: (root: string) => void): Promi
       blind: reject,
     }).then((watch) => {
       ends.push(() => watch.stop())
-      change(root)
+      change(root, watch)
     }, reject)
   })
 }
@@ -68,6 +71,32 @@ test('the folder of compiled code is watched, also when it is made anew', async 
     writeFileSync(join(root, 'dist/src/mail.js'), '')
   })
   expect(changed).toEqual([join('dist', 'src', 'mail.js')])
+})
+
+test('what has changed since it was read is noticed where it comes to count, elsewhere and in a folder that is watched', async () => {
+  const changed = await firstChange('p', (root, watch) => {
+    // Of a kind that counts only where a worker has loaded it.
+    const changed = ['changed.sql', 'src/changed.sql'].map((name) => join(root, name))
+    const same = ['same.sql', 'src/same.sql'].map((name) => join(root, name))
+    for (const file of [...changed, ...same]) writeFileSync(file, '')
+    watch.follow(changed, Date.now())
+    watch.follow(same, Date.now() + 1000)
+  })
+  expect(changed).toEqual(['changed.sql', join('src', 'changed.sql')])
+})
+
+test('what is saved while its watch begins is noticed', async () => {
+  const changed = await firstChange('p', (root, watch) => {
+    const file = join(root, 'lib/near.ts')
+    mkdirSync(join(root, 'lib'))
+    writeFileSync(file, '')
+    // What was written above is older than that.
+    const since = Date.now() + 50
+    watch.follow([file], since)
+    while (Date.now() < since) {}
+    writeFileSync(file, 'saved')
+  })
+  expect(changed).toEqual([join('lib', 'near.ts')])
 })
 
 test('what cannot be watched is told, and the rest is watched', async () => {
