@@ -1,9 +1,9 @@
 /** A save that is broken changes nothing: the old code goes on, it is said once where, and the next good one heals it. */
 import { expect, test } from 'vitest'
-import { logLines } from '../harness/process.ts'
+import { logLines, processesIn } from '../harness/process.ts'
 import { makeProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
-import { DEVELOPMENT, saying, statusOf, TASKS, told } from './code.ts'
+import { commandOf, DEVELOPMENT, saying, statusOf, TASKS, told } from './code.ts'
 
 const STARTUP = 'export const load = () => {}\n'
 
@@ -150,6 +150,25 @@ test('--typecheck tells what the compiler says of each change, and that it is me
   await project.hasRun('two')
   project.write('src/greet.ts', saying('three'))
   await told(daemon, /The types hold/, 2)
+})
+
+test('--typecheck sees the client of the change, however long that takes to be generated', async () => {
+  const project = await makeProject({ files: { 'src/greet.ts': saying('one') } })
+  project.write('node_modules/typescript/package.json', '{ "name": "typescript" }')
+  project.write(
+    'node_modules/typescript/bin/tsc',
+    "process.exit(require('node:fs').readFileSync('src/ztask/client.ts', 'utf8').includes('hail') ? 0 : 1)",
+  )
+  const daemon = await project.daemon([...DEVELOPMENT, '--typecheck'])
+  await told(daemon, /The types do not hold/)
+  // The next begins anew, which takes longer than a compiler takes to start.
+  const generator = processesIn(project.dir).find((pid) => commandOf(pid).includes('codegen/serve')) ?? 0
+  process.kill(generator, 'SIGKILL')
+  await until('it to be gone', () => !processesIn(project.dir).includes(generator))
+  project.write('src/greet.ts', saying('two').replace('const greet', 'const hail'))
+  await told(daemon, /Reloaded/)
+  await told(daemon, /The types hold/)
+  expect(daemon.stdout.match(/The types do not hold/g)).toHaveLength(1)
 })
 
 test('--typecheck without a compiler does not start, and says how to get one', async () => {

@@ -46,18 +46,22 @@ export const told = (daemon: RunningProcess, pattern: RegExp, times = 1): Promis
 
 interface Status {
   readonly generation: number
+  readonly workers: readonly { pid: number }[]
   readonly generations: readonly { generation: number; workers: number; running: number; loaded: string }[]
   readonly notReloaded: { message: string } | null
 }
 
 export const statusOf = (project: TestProject): Promise<Status> => project.json('status')
 
+/** @returns the command line of a process; nothing where it has ended meanwhile */
+export const commandOf = (pid: number): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 /** @returns the worker processes of a project, whatever the daemon says of them */
 export const workersIn = (project: TestProject): number[] =>
-  processesIn(project.dir).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker/main')
-    } catch {
-      return false // It ended meanwhile.
-    }
-  })
+  processesIn(project.dir).filter((pid) => commandOf(pid).includes('worker/main'))

@@ -195,10 +195,13 @@ test('a generation that is never ready is given up, and the next save heals it',
   const project = await make()
   const daemon = await project.daemon([...DEVELOPMENT, '--ready-timeout', '1.5'])
   const { greet } = project.calls(TASKS)
+  // The first workers import it only when the daemon serves.
+  await greet.async()
+  await project.hasRun('one')
   project.write('src/greet.ts', `${saying('two')}\nawait new Promise(() => setInterval(() => {}, 1000))\n`)
   await told(daemon, /Not reloaded, the old code goes on: The new workers are not ready after 1\.5 s/)
   await greet.async()
-  await project.hasRun('one')
+  await project.hasRun('one', 2)
   project.write('src/greet.ts', saying('three'))
   await told(daemon, /Reloaded/)
   await greet.async()
@@ -231,15 +234,36 @@ export const load = () => {
   expect(daemon.stdout).not.toContain('Not reloaded')
 })
 
-test('SIGTERM during a reload ends the daemon and all its workers', async () => {
+test('status shows a generation that is being brought up; SIGTERM then ends the daemon and all its workers', async () => {
   const project = await slowToLoad()
   const daemon = await project.daemon(DEVELOPMENT)
   project.write('slow', '')
   project.write('src/greet.ts', saying('two'))
   await until('a worker to load', () => project.exists('loading'))
+  expect(await statusOf(project)).toMatchObject({
+    generation: 1,
+    generations: [
+      { generation: 1, workers: 1, running: 0 },
+      { generation: 2, workers: 1, running: 0 },
+    ],
+  })
+  expect((await project.ztask('status')).stdout).toMatch(
+    /generation 1: .* gets new jobs\ngeneration 2: .* 1 workers, 0 running, is being brought up\n/,
+  )
   expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
   await until('nobody to be left', () => processesIn(project.dir).length === 0)
   expect(daemon.stdout).not.toContain('Not reloaded')
+})
+
+test('in production, SIGTERM during a reload ends all, and who asked for the reload is told', async () => {
+  const project = await slowToLoad()
+  const daemon = await project.daemon(['--workers', '2'])
+  project.write('slow', '')
+  const reload = project.ztask('reload')
+  await until('workers to load', () => project.exists('loading') && workersIn(project).length === 4)
+  expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0, stderr: '' })
+  expect(await reload).toMatchObject({ code: 1, stderr: expect.stringContaining('The daemon is ending') })
+  await until('nobody to be left', () => processesIn(project.dir).length === 0)
 })
 
 test('a renamed task whose old name is an alias runs the jobs that wait', async () => {
@@ -254,4 +278,26 @@ test('a renamed task whose old name is an alias runs the jobs that wait', async 
   await project.json('retry', '--failed')
   await project.hasRun('two')
   await until('its row to go', () => project.rows().every((row) => row.id !== id))
+})
+
+test('jobs of a task that is deleted while they wait are held with the reason, and run when it is back', async () => {
+  const project = await make()
+  const daemon = await project.daemon([...DEVELOPMENT, '--concurrency', '1'])
+  const { wait, greet } = project.calls(TASKS)
+  await wait.async('go')
+  await project.hasRun('wait:one')
+  const ids = [(await greet.async()).id, (await greet.async()).id]
+  project.write('src/greet.ts', saying('two').replace('export const greet =', 'export const other ='))
+  await told(daemon, /Reloaded/)
+  for (const id of ids)
+    expect(await project.job(id, 'held')).toMatchObject({
+      attempts: 0,
+      reason: "the code has no task 'greet'",
+    })
+  await expect(greet.async()).rejects.toMatchObject({ name: 'UnknownTaskError' })
+  project.write('src/greet.ts', saying('back'))
+  await project.hasRun('back', 2)
+  project.write('go', '')
+  await until('all to be done', () => project.rows().length === 0)
+  expect(project.ran().filter((what) => what !== 'back')).toEqual(['wait:one', 'done:one'])
 })
