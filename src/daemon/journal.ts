@@ -20,6 +20,14 @@ const STOPPED: Readonly<Record<StopReason, string>> = {
   timeout: 'has taken longer than its timeout',
   cancelled: 'is cancelled',
   replaced: 'runs code that was replaced',
+  relieved: 'runs in a worker that is to end',
+}
+
+const OVERDUE = {
+  replaced: (generation: number) =>
+    `on generation ${generation}, which was replaced: their signals abort. What does not end now is cut, and runs again on the new code`,
+  relieved: () =>
+    'and is to end for what another did: their signals abort. What does not end now is cut, and runs again elsewhere',
 }
 
 export class Journal {
@@ -87,11 +95,11 @@ export class Journal {
     )
   }
 
-  overdue({ number, pid, generation }: Worker, runs: readonly Run[]): void {
+  overdue({ number, pid, generation }: Worker, runs: readonly Run[], reason: 'replaced' | 'relieved'): void {
     const jobs = runs.map(({ job }) => ({ id: job.id, task: job.task })).slice(0, MOST_NAMED)
     this.#log.warn(
-      { worker: pid, number, generation, jobs },
-      `Worker ${number} still runs ${count(runs.length, 'job')} on generation ${generation}, which was replaced: their signals abort. What does not end now is cut, and runs again on the new code`,
+      { worker: pid, number, generation, jobs, reason },
+      `Worker ${number} still runs ${count(runs.length, 'job')} ${OVERDUE[reason](generation)}`,
     )
   }
 

@@ -46,7 +46,7 @@ export interface PoolOptions {
   readonly begun: (worker: Worker, run: number) => void
   /** A worker has been told to go: it is to get no more jobs. */
   readonly leaving: (worker: Worker) => void
-  /** A worker of an old generation has had its time. */
+  /** A worker that was told to go has had its time. */
   readonly overdue: (worker: Worker) => void
   /**
    * A worker is gone; `order` is what it had been told, and `broken` why it never ran: what its code threw while it
@@ -287,8 +287,6 @@ export class Pool {
     if (!this.#dismiss(member)) return
     const { drainTimeout, killGrace, overdue } = this.#options
     let timer = setTimeout(() => {
-      // Its code is not old: it was to end for what one of its runs did.
-      if (member.generation === this.#generation?.number) return this.#kill(member)
       timer = setTimeout(() => this.#kill(member), killGrace)
       overdue(member)
     }, drainTimeout)

@@ -8,7 +8,15 @@ import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
 import type { RetryPolicy } from '../model/retry.ts'
-import { type Exit, exitText, type Order, type Run, type StopReason, type Worker } from '../model/run.ts'
+import {
+  type Exit,
+  exitText,
+  isUncharged,
+  type Order,
+  type Run,
+  type StopReason,
+  type Worker,
+} from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
 import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
@@ -356,11 +364,12 @@ export class Ring {
     this.#dispatcher.close(worker)
   }
 
-  /** A worker of an old generation has had its time: the signals of its runs abort. */
+  /** A worker that was told to go has had its time: the signals of its runs abort. */
   overdue(worker: Worker): void {
     const runs = this.#dispatcher.runsOn(worker)
-    if (runs.length > 0) this.#options.journal.overdue(worker, runs)
-    for (const run of runs) this.#stops.stop(run, 'replaced')
+    const reason = worker.generation < this.#generation ? 'replaced' : 'relieved'
+    if (runs.length > 0) this.#options.journal.overdue(worker, runs, reason)
+    for (const run of runs) this.#stops.stop(run, reason)
   }
 
   /**
@@ -483,7 +492,7 @@ export class Ring {
   #report(run: Run, outcome: Outcome): void {
     const stop = this.#stops.ended(run)
     // It was told to end, and is not to pay for it.
-    if (outcome.kind === 'threw' && stop?.reason === 'replaced') return this.#outcomes.release(run)
+    if (outcome.kind === 'threw' && isUncharged(stop?.reason)) return this.#outcomes.release(run)
     if (outcome.kind === 'threw' && stop?.reason === 'timeout')
       return this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run, outcome.failure) })
     if (outcome.kind === 'missing') {
@@ -498,7 +507,7 @@ export class Ring {
     const stop = this.#stops.ended(run)
     if (stop?.condemned && stop.reason === 'timeout')
       this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run) })
-    else if (expected || stop?.reason === 'replaced') this.#outcomes.release(run)
+    else if (expected || isUncharged(stop?.reason)) this.#outcomes.release(run)
     else this.#outcomes.died(run, alone, cause)
   }
 

@@ -3,7 +3,7 @@
  * from within its process, so this goes in steps: the run's signal aborts; after the grace the worker gets no more jobs,
  * and where its event loop turns, its other jobs get the grace once more; then it is killed.
  */
-import type { Run, StopReason, Worker } from '../model/run.ts'
+import { isUncharged, type Run, type StopReason, type Worker } from '../model/run.ts'
 
 export interface StopsOptions {
   /** What a run gets after its signal, ms; and its neighbours after that. */
@@ -61,14 +61,13 @@ export class Stops {
   }
 
   /**
-   * A run should end. One that was told already is not told again. Where its code was replaced its worker is ended by
-   * whoever had replaced it.
+   * A run should end. One that was told already is not told again. Where its worker is what has to go, that is ended by
+   * whoever wants it gone.
    */
   stop(run: Run, reason: StopReason): void {
     this.#clear(run.number)
     if (this.#stops.has(run.number)) return
-    const timer =
-      reason === 'replaced' ? undefined : setTimeout(() => this.#expire(stop), this.#options.grace)
+    const timer = isUncharged(reason) ? undefined : setTimeout(() => this.#expire(stop), this.#options.grace)
     const stop: Stop = { run, reason, timer, condemned: false }
     this.#stops.set(run.number, stop)
     this.#options.abort(run, reason)

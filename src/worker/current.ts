@@ -97,20 +97,24 @@ export class Current implements CurrentJob {
   }
 }
 
+const ABORTED: Readonly<Record<Exclude<StopReason, 'timeout'>, string>> = {
+  cancelled: 'is cancelled',
+  replaced: 'runs code that was replaced, and will run again on the new',
+  relieved: 'runs in a worker that is to end for what another job did, and will run again in another',
+}
+
 /** The names are those of the platform: AbortSignal.timeout() has a TimeoutError, abort() an AbortError. */
 const reasonOf = (task: string, reason: StopReason): DOMException => {
   if (reason === 'timeout')
     return new DOMException(`${task} has taken longer than its timeout`, 'TimeoutError')
-  const why =
-    reason === 'cancelled' ? 'is cancelled' : 'runs code that was replaced, and will run again on the new'
-  return new DOMException(`${task} ${why}`, 'AbortError')
+  return new DOMException(`${task} ${ABORTED[reason]}`, 'AbortError')
 }
 
 /**
  * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.
  *
  * @returns its id, task, attempt (from 1) and date of the call; `signal`, which aborts when its timeout has passed or it is
- *   cancelled, or its code was replaced and `--drain-timeout` has passed; `log`, whose lines carry the job's id and task
+ *   cancelled, or its worker is to end, as its code was replaced say, and `--drain-timeout` has passed; `log`, whose lines carry the job's id and task
  * @throws NoCurrentJobError outside of a job, as where a task is called directly
  *
  * @example

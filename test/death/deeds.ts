@@ -37,6 +37,16 @@ const DEEDS: Record<string, (detail: string) => unknown> = {
       reject(signal.reason)
     })
   }),
+  // The same, and says what it was told.
+  heed: () => new Promise((_, reject) => {
+    const { signal } = currentJob()
+    const timer = setInterval(() => {}, 1000)
+    signal.addEventListener('abort', () => {
+      say('because:' + signal.reason.message)
+      clearInterval(timer)
+      reject(signal.reason)
+    })
+  }),
   // Ends, and late.
   'obey-late': (detail) => new Promise((resolve) => {
     const timer = setInterval(() => {}, 1000)

@@ -51,6 +51,25 @@ test('where the one that it was to be killed for ends after all, the others of a
   expect(daemon.stdout).not.toContain('Killing worker')
 })
 
+test('they do until --drain-timeout; what is cut then is told why, pays nothing and runs again', async () => {
+  const project = await deedsProject()
+  const flags = ['--workers', '1', '--concurrency', '3', '--kill-grace', '0.3', '--drain-timeout', '0.3']
+  const daemon = await project.daemon(flags)
+  const { once, onceTimed } = project.calls(TASKS)
+  const told = await once.async('heed', 'x')
+  const deaf = await once.async('wait', 'go')
+  await onceTimed.async('obey-late', 'late')
+  await daemon.prints(/gets no more jobs/)
+  project.write('late', '')
+  await project.hasRun(
+    'because:once runs in a worker that is to end for what another job did, and will run again in another',
+  )
+  await daemon.prints(/still runs 2 jobs and is to end for what another did: their signals abort/)
+  for (const what of ['heed:x', 'wait:go']) await project.hasRun(what, 2)
+  for (const { id } of [told, deaf])
+    expect(project.rows().find((row) => row.id === id)).toMatchObject({ attempts: 0, failure: null })
+})
+
 test('a worker that does not answer is reported with what it runs, once, and when it is back', async () => {
   const project = await deedsProject()
   const daemon = await project.daemon(['--workers', '1', '--hang-timeout', '0.2'])
