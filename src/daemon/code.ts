@@ -12,6 +12,7 @@ import { builtFolder, type FoundRegistry, findRegistry, isTypeScript } from '../
 import type { Loading, WorkerMessage } from '../wire/ipc.ts'
 import { loadFault } from './code/fault.ts'
 import { Graph } from './code/graph.ts'
+import { KeptModules } from './code/kept.ts'
 import { needRestart } from './code/restart.ts'
 import { checkGenerated, Generator } from './generator.ts'
 import type { Journal } from './journal.ts'
@@ -29,6 +30,8 @@ export interface CodeOptions {
   readonly typecheck: boolean
   /** How long what is asked for may take, ms. */
   readonly readyTimeout: number
+  /** The file of the database, absolute; what is kept for the next generation is beside it. */
+  readonly database: string
   /** Files of variables that were read at the start, absolute. */
   readonly envFiles: readonly string[]
   /** Reads those files and the configuration again. */
@@ -79,6 +82,9 @@ export class Code {
   /** What generate has read beside the sources: what tsconfig.json extends, say. */
   readonly #outside = new Set<string>()
   #typecheck: Typecheck | undefined
+  readonly #modules: KeptModules
+  /** Files may come and go unseen. */
+  #isBlind = false
   #preparing: NodeJS.Timeout | undefined
   /** Why the module of a task did not load, as it was told: not once a task and worker. */
   readonly #told = new Set<string>()
@@ -87,6 +93,7 @@ export class Code {
     this.#options = options
     this.#project = options.project
     this.#generator = new Generator(options.project.root, options.readyTimeout)
+    this.#modules = new KeptModules(options.database)
     this.#asked = new Reloads({ settle: 0, ...this.#reloading })
   }
 
@@ -159,6 +166,7 @@ export class Code {
     this.#typecheck?.stop()
     this.#asked.stop()
     await this.#watch?.stop()
+    this.#modules.remove()
   }
 
   /** A worker speaks of its code. @returns whether it did */
@@ -195,7 +203,10 @@ export class Code {
       },
       matters: (file) => this.#matters([file]),
       ...this.#reloading,
-      blind: (error) => journal.blind(error),
+      blind: (error) => {
+        this.#isBlind = true
+        journal.blind(error)
+      },
     })
   }
 
@@ -228,6 +239,9 @@ export class Code {
   async #renew(files: readonly string[], asked: boolean, signal: AbortSignal): Promise<void> {
     const { development, journal, renewed } = this.#options
     const began = performance.now()
+    // Whoever asks may know of what is not watched: a package that was installed, say.
+    if (asked) this.#modules.forget()
+    this.#modules.changed(files, (file) => this.#graph.has(file))
     if (asked || files.some((file) => this.#settingsFiles().includes(file))) await this.#reread()
     if (development) await this.#generate()
     signal.throwIfAborted()
@@ -297,8 +311,11 @@ export class Code {
     const text = await textOf(file)
     const { loader, onLoad, onExit } = project.settings
     try {
-      const loading = { registry: file, loader, onLoad, onExit, strict, traced: development }
-      return await renew(loading, signal)
+      const modules = development && this.isTypeScript && !this.#isBlind ? this.#modules.next : undefined
+      const loading = { registry: file, loader, onLoad, onExit, strict, traced: development, modules }
+      const old = await renew(loading, signal)
+      if (modules !== undefined) this.#modules.taken(modules)
+      return old
     } catch (error) {
       throw error instanceof WorkerBrokenError ? cannotLoad(error, project.root) : error
     } finally {

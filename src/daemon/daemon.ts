@@ -138,6 +138,7 @@ export class Daemon {
     this.#code = new Code({
       ...options,
       journal: this.#journal,
+      database: databaseFile(settings.database, root),
       prepare: () => this.#pool.prepare(),
       discard: () => this.#pool.discard(),
       renew: (loading, signal) => this.#pool.renew(loading, signal),

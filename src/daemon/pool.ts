@@ -7,7 +7,7 @@ import { DaemonError } from '../model/errors.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Order, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import type { Loading, MasterMessage, WorkerBrief, WorkerMessage } from '../wire/ipc.ts'
+import type { Loading, MasterMessage, ModuleFiles, WorkerBrief, WorkerMessage } from '../wire/ipc.ts'
 import { reportingTo } from './pool/fatal.ts'
 import { Member, WorkerBrokenError } from './pool/member.ts'
 
@@ -233,7 +233,13 @@ export class Pool {
     for (let tries = 1; ; tries++) {
       const member = this.#prepared.shift() ?? this.#fork(false)
       born.push(member)
-      this.#load(member, generation)
+      const { modules } = generation.loading
+      // One leaves them for all.
+      this.#load(
+        member,
+        generation,
+        modules && (born.length === 1 ? modules : { ...modules, writes: undefined }),
+      )
       try {
         return { member, tasks: await member.ready }
       } catch (error) {
@@ -243,8 +249,9 @@ export class Pool {
     }
   }
 
-  #load(member: Member, { number, loading, skip }: Generation): void {
-    member.load({ ...loading, skip: [...skip] }, number, this.#options.clock.now())
+  /** @param modules not where the code may have changed since */
+  #load(member: Member, { number, loading, skip }: Generation, modules?: ModuleFiles): void {
+    member.load({ ...loading, skip: [...skip], modules }, number, this.#options.clock.now())
   }
 
   async #inTime<T>(work: Promise<T>, born: readonly Member[], signal: AbortSignal): Promise<T> {

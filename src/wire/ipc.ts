@@ -140,6 +140,16 @@ export interface Loading {
   readonly skip: readonly string[]
   /** Whether to tell the files that the code comes from. */
   readonly traced: boolean
+  /** What tsx has found out of the project's modules: where there is tsx, and others load most of them again. */
+  readonly modules: ModuleFiles | undefined
+}
+
+/** Files, absolute. */
+export interface ModuleFiles {
+  /** What the workers of an earlier generation have left, where it holds. */
+  readonly reads: string | undefined
+  /** What to leave for those of the next one. */
+  readonly writes: string | undefined
 }
 
 /** The environment variable that holds the brief. */

@@ -20,6 +20,16 @@ export const installTsx = (): Promise<void> => {
   return tsx
 }
 
+/**
+ * Starts the esbuild that tsx compiles with: 100 to 200 ms, in which this process stands still. Else it starts with the first
+ * module that is not in tsx's cache, the one that was just saved.
+ */
+export const startCompiler = (): void => {
+  const require = createRequire(import.meta.url)
+  const { transformSync } = createRequire(require.resolve('tsx'))('esbuild') as typeof import('esbuild')
+  transformSync('')
+}
+
 const installLoader = async ({ loader, registry }: Loading, root: string): Promise<void> => {
   if (loader !== undefined) {
     const require = createRequire(join(root, 'package.json'))

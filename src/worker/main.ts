@@ -7,6 +7,7 @@ import {
   type Handing,
   type Loading,
   type MasterMessage,
+  type ModuleFiles,
   nextPlace,
   type WorkerBrief,
   type WorkerMessage,
@@ -16,8 +17,9 @@ import { Claims } from './claims.ts'
 import { Current } from './current.ts'
 import { traceFiles } from './graph.ts'
 import { WorkersLog } from './job-log.ts'
-import { installTsx, loadInTurn, loadProject, loadTasks, specsOf } from './load.ts'
+import { installTsx, loadInTurn, loadProject, loadTasks, specsOf, startCompiler } from './load.ts'
 import { Loads } from './loads.ts'
+import { Modules } from './modules.ts'
 import { performToOutcome } from './perform.ts'
 import { type Registry, resolvedTask } from './registry.ts'
 import { startWatchdog, tellBegun } from './watchdog.ts'
@@ -107,6 +109,7 @@ class Server {
   #latest = 0
   /** The master knows that the runs up to this one have begun. */
   #told = 0
+  #hasCode = false
   #retiring = false
   #left = false
 
@@ -116,14 +119,22 @@ class Server {
     this.#log = new WorkersLog(brief.log)
   }
 
+  /** Whether it was told which code to load. */
+  get hasCode(): boolean {
+    return this.#hasCode
+  }
+
   async #load(loading: Loading): Promise<void> {
     try {
+      const modules = loading.modules && (await keptModules(loading.modules))
+      // Of hooks the last comes first, and those of the modules call no other for what they know.
       if (loading.traced) traceFiles((files, since) => send({ kind: 'files', files, since }))
       const registry = await loadProject(loading, this.#brief.root)
       if (loading.strict) await loadTasks(registry)
       this.#onExit = loading.onExit
       this.#open(registry)
       if (!loading.strict) await this.#loadInTurn(registry, loading.skip)
+      await modules?.end(loading.modules?.writes)
     } catch (error) {
       send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
     }
@@ -148,6 +159,7 @@ class Server {
   receive(message: MasterMessage): void {
     switch (message.kind) {
       case 'load':
+        this.#hasCode = true
         void this.#load(message)
         break
       case 'jobs':
@@ -280,11 +292,24 @@ class Server {
   }
 }
 
+const keptModules = async ({ reads }: ModuleFiles): Promise<Modules> => {
+  await installTsx()
+  return Modules.from(reads)
+}
+
 const end = (code: number): void => {
   // Where a debugger is attached, Node waits in an exit, and in a kill of itself, until it lets go: so the master kills.
   if (process.getBuiltinModule('node:inspector').url() !== undefined)
     process.once('exit', () => send({ kind: 'left' }))
   process.exit(code)
+}
+
+/** What does not depend on the code, before it comes; of what takes long no more is begun once it has. */
+const prepare = async ({ typescript }: WorkerBrief, hasCode: () => boolean): Promise<void> => {
+  if (typescript) await installTsx()
+  // What every task imports.
+  if (!hasCode()) await import(new URL('../index.js', import.meta.url).href)
+  if (typescript && !hasCode()) startCompiler()
 }
 
 const main = async (): Promise<void> => {
@@ -297,7 +322,7 @@ const main = async (): Promise<void> => {
   const server = new Server(brief, new Claims(memory))
   process.on('message', (message: MasterMessage) => server.receive(message))
   // What fails here fails again where it is needed, and is told there.
-  if (brief.typescript) installTsx().catch(() => {})
+  prepare(brief, () => server.hasCode).catch(() => {})
 }
 
 await main()

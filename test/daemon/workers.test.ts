@@ -132,6 +132,7 @@ test('a process that cannot be made is an error, not silence', async () => {
     onExit: [],
     strict: false,
     traced: false,
+    modules: undefined,
   }
   await expect(pool.renew(loading, new AbortController().signal)).rejects.toThrow(/ENOENT/)
   await pool.close(1000)
