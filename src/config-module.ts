@@ -54,10 +54,10 @@ const isCurrent = ({ env, files }: Reading): boolean =>
 const load = async (file: string, { files }: Reading): Promise<unknown> => {
   const version = ++count
   const url = versioned(pathToFileURL(file).href, version)
+  files.set(file, changedAt(file))
   const source = readFileSync(file, 'utf8')
   const format = formatOf(file, source)
   const urls = new Set([url])
-  files.set(file, changedAt(file))
   const hooks = registerHooks({
     resolve(specifier, context, next) {
       const found = next(specifier, context)

@@ -7,11 +7,11 @@ export const bulk: Scenario = {
   measures: [
     { title: 'S2 bulk', unit: '/s', better: 'more', digits: 0, bar: { times: 2, reference: 64_700 } },
   ],
-  run: ({ open, small }) =>
+  run: ({ open, contestant, small }) =>
     open({ held: true, tuning: 'throughput' }, async (session) => {
       const jobs = Array.from({ length: small ? 1000 : 100_000 }, () => NOOP_ARGS)
       await callAll(session, 100, 64)
-      await session.bulk(jobs.slice(0, jobs.length / 20))
+      await session.bulk(jobs.slice(0, small ? 50 : contestant.warmUp))
       await session.settle()
       return [await rate(jobs.length, () => session.bulk(jobs))]
     }),

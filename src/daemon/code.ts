@@ -56,7 +56,7 @@ export interface ReloadFault {
 }
 
 /** What comes within this of a save is part of it, ms: an editor's events lie a few apart. */
-const SETTLE = 30
+const SETTLE = 20
 /** When processes for the next change are made, ms after one: what waits for the new code comes first. */
 const PREPARE_AFTER = 300
 /** When production looks at its sources, ms after it serves: the parser takes a core for a second or two, which the start needs. */
@@ -83,8 +83,6 @@ export class Code {
   readonly #outside = new Set<string>()
   #typecheck: Typecheck | undefined
   readonly #modules: KeptModules
-  /** Files may come and go unseen. */
-  #isBlind = false
   #preparing: NodeJS.Timeout | undefined
   /** Why the module of a task did not load, as it was told: not once a task and worker. */
   readonly #told = new Set<string>()
@@ -159,6 +157,11 @@ export class Code {
     return (this.#watch ?? this.#asked).now()
   }
 
+  /** Removes what workers have left for others; once there are none. */
+  clean(): void {
+    this.#modules.remove()
+  }
+
   async stop(): Promise<void> {
     this.#checking.abort(new DaemonError('The daemon is ending: it reloads no code.'))
     clearTimeout(this.#preparing)
@@ -166,7 +169,6 @@ export class Code {
     this.#typecheck?.stop()
     this.#asked.stop()
     await this.#watch?.stop()
-    this.#modules.remove()
   }
 
   /** A worker speaks of its code. @returns whether it did */
@@ -203,10 +205,7 @@ export class Code {
       },
       matters: (file) => this.#matters([file]),
       ...this.#reloading,
-      blind: (error) => {
-        this.#isBlind = true
-        journal.blind(error)
-      },
+      blind: (error) => journal.blind(error),
     })
   }
 
@@ -239,10 +238,14 @@ export class Code {
   async #renew(files: readonly string[], asked: boolean, signal: AbortSignal): Promise<void> {
     const { development, journal, renewed } = this.#options
     const began = performance.now()
-    // Whoever asks may know of what is not watched: a package that was installed, say.
-    if (asked) this.#modules.forget()
-    this.#modules.changed(files, (file) => this.#graph.has(file))
-    if (asked || files.some((file) => this.#settingsFiles().includes(file))) await this.#reread()
+    const settings = this.#settingsFiles()
+    const rereads = asked || files.some((file) => settings.includes(file))
+    if (rereads) await this.#reread()
+    if (rereads || files.some((file) => this.#outside.has(file))) {
+      // Their environment may be another now, and tsx reads tsconfig.json, with what it extends, as a process begins.
+      this.#options.discard()
+      this.#modules.forget()
+    }
     if (development) await this.#generate()
     signal.throwIfAborted()
     // With the client as it is now.
@@ -279,13 +282,11 @@ export class Code {
   }
 
   async #reread(): Promise<void> {
-    const { project: first, reread, readyTimeout, journal, discard } = this.#options
+    const { project: first, reread, readyTimeout, journal } = this.#options
     const began = Date.now()
     // Also where one of its modules is what does not load: that is to be mended.
     const follow = (): void => this.#watch?.follow(configModules(first.root), began)
     const now = await inTime(reread(), readyTimeout).finally(follow)
-    // Their environment may be another now.
-    discard()
     for (const sentence of needRestart(first.settings, now.settings)) journal.needsRestart(sentence)
     this.#project = now
     this.#watch?.widen(now.settings.include, generatedFiles(now))
@@ -311,12 +312,14 @@ export class Code {
     const text = await textOf(file)
     const { loader, onLoad, onExit } = project.settings
     try {
-      const modules = development && this.isTypeScript && !this.#isBlind ? this.#modules.next : undefined
+      const modules = development && this.isTypeScript ? this.#modules.next() : undefined
       const loading = { registry: file, loader, onLoad, onExit, strict, traced: development, modules }
       const old = await renew(loading, signal)
       if (modules !== undefined) this.#modules.taken(modules)
       return old
     } catch (error) {
+      // Whatever is kept, it is not to be why the next save fails.
+      this.#modules.forget()
       throw error instanceof WorkerBrokenError ? cannotLoad(error, project.root) : error
     } finally {
       this.#registryText = text

@@ -225,6 +225,7 @@ export class Daemon {
     this.#journal.draining(signal, this.#ring.queue.running().length)
     await this.#quiet()
     await this.#pool.close(shutdownTimeout)
+    this.#code.clean()
     const unsettled = await this.#ring.drained(deadline - performance.now())
     for (const job of unsettled) this.#journal.unsettled(job)
     await this.#ingress.close()

@@ -82,6 +82,9 @@ class Reports {
   }
 }
 
+/** When modules are kept for the next generation, ms after the last was loaded: what waits for this one comes first. */
+const KEEP_AFTER = 200
+
 /** A job that was handed over and has not begun. */
 interface Handed {
   readonly place: number
@@ -134,7 +137,9 @@ class Server {
       this.#onExit = loading.onExit
       this.#open(registry)
       if (!loading.strict) await this.#loadInTurn(registry, loading.skip)
-      await modules?.end(loading.modules?.writes)
+      modules?.end()
+      const writes = loading.modules?.writes
+      if (writes !== undefined) setTimeout(() => modules?.write(writes), KEEP_AFTER).unref()
     } catch (error) {
       send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
     }

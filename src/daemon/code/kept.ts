@@ -1,44 +1,40 @@
-/** What workers leave of the project's modules for those of the next generation (worker/modules.ts), and whether it holds. */
-import { existsSync, rmSync } from 'node:fs'
+/** The files in which workers leave what tsx made of the project's modules for those of the next generation (worker/modules.ts). */
+import { readdirSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { ModuleFiles } from '../../wire/ipc.ts'
 
 export class KeptModules {
-  /** Two, in turns: what is written for the next is not what is read now. */
-  readonly #files: readonly [string, string]
+  readonly #base: string
+  #count = 0
+  /** What the newest generation has left, or will. */
   #reads: string | undefined
 
-  /** @param base of the names of the files, absolute */
-  constructor(base: string) {
-    this.#files = [`${base}-modules-1`, `${base}-modules-2`]
+  /** @param database absolute; the files are beside it */
+  constructor(database: string) {
+    this.#base = `${database}-modules-`
+    // Of a daemon that was killed.
+    this.remove()
   }
 
-  /**
-   * Files have changed, absolute. Workers see by themselves where the text of one is another; but where one came or went, or
-   * says where imports lead, nothing holds.
-   *
-   * @param isModule whether the newest generation has loaded a file
-   */
-  changed(files: readonly string[], isModule: (file: string) => boolean): void {
-    if (!files.every((file) => isModule(file) && existsSync(file))) this.#reads = undefined
-  }
-
-  /** Nothing holds. */
+  /** Nothing holds: settings have changed, by which modules are compiled. */
   forget(): void {
     this.#reads = undefined
   }
 
-  /** @returns the files for a generation to come */
-  get next(): ModuleFiles {
-    const [one, other] = this.#files
-    return { reads: this.#reads, writes: this.#reads === one ? other : one }
+  /** @returns the files for a generation to come; each is written for one, so that a late one is read by none */
+  next(): ModuleFiles {
+    return { reads: this.#reads, writes: `${this.#base}${++this.#count}` }
   }
 
   /** A generation with these files has taken over. */
-  taken({ writes }: ModuleFiles): void {
+  taken({ reads, writes }: ModuleFiles): void {
+    if (reads !== undefined) rmSync(reads, { force: true })
     this.#reads = writes
   }
 
   remove(): void {
-    for (const file of this.#files) rmSync(file, { force: true })
+    const folder = dirname(this.#base)
+    const ours = readdirSync(folder).filter((name) => name.startsWith(basename(this.#base)))
+    for (const name of ours) rmSync(join(folder, name), { force: true })
   }
 }
