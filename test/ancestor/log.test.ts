@@ -51,7 +51,9 @@ test.each([
   await project.client({ callTimeout: 30 }).failOnce.async('bad')
   await until('it to have failed', () => project.rows()[0]?.state === 'failed')
   expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 0 })
-  expect(levels(daemon)).toEqual(new Set(expected))
+  // On a busy machine a connection of the client's is cut while the daemon starts, which is told as a warning.
+  const others = logLines(daemon.stdout).filter(({ code }) => code !== 'ZTASK_PROTOCOL')
+  expect(new Set(others.map(({ level }) => level)), daemon.stdout).toEqual(new Set(expected))
 })
 
 test('K14: an unknown level is wrong usage, and the levels are named', async () => {

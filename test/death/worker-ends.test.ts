@@ -103,8 +103,8 @@ test('suspects do not wait for a loop that an earlier one left behind in their w
   project.write('go', '')
   await until('all to have ended', () => isGone(project))
   const calls = daemon.stdout.split('\n').filter((line) => line.includes('Calling leaveLoop'))
-  // Once together, once alone, and for the second once more, before the loop was noticed.
-  expect(calls.filter((line) => line.includes(jobs[1]?.id ?? '')).length).toBeLessThanOrEqual(3)
+  // Once together, once alone, and a few times more, before the loop was noticed; it had been 54 times in 3 s.
+  expect(calls.filter((line) => line.includes(jobs[1]?.id ?? '')).length).toBeLessThan(10)
   project.write('end', '')
 })
 
