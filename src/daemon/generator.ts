@@ -27,6 +27,7 @@ export class Generator {
   #child: ChildProcess | undefined
   /** The end of what it has printed: nothing, but where it dies. */
   #said = ''
+  #stopped = false
 
   /**
    * @param root the project's folder
@@ -43,11 +44,10 @@ export class Generator {
    * @throws GenerateError with what is wrong in the sources, or of the process
    */
   async generate(): Promise<Generated> {
+    const isNew = this.#child === undefined
     const child = this.#child ?? this.#start()
-    const reply = Promise.withResolvers<Generated | { readonly error: string }>()
-    const gone = (): void => {
-      reply.resolve({ error: `The process that generates has ended. Save once more. ${this.#said}`.trim() })
-    }
+    const reply = Promise.withResolvers<Generated | { readonly error: string } | undefined>()
+    const gone = (): void => reply.resolve(undefined)
     const timer = setTimeout(() => {
       reply.resolve({ error: `Generating took longer than ${this.#timeout / 1000} s, and was ended.` })
       child.kill('SIGKILL')
@@ -59,11 +59,18 @@ export class Generator {
     const told = await reply.promise
     clearTimeout(timer)
     child.off('message', reply.resolve).off('exit', gone).off('error', gone)
+    if (told === undefined) {
+      if (this.#child === child) this.#child = undefined
+      // It may have been dead before it was asked, unseen yet; a new one that dies does so of what it was asked for.
+      if (!isNew && !this.#stopped) return this.generate()
+      throw new GenerateError(`The process that generates has ended. Save once more. ${this.#said}`.trim())
+    }
     if ('error' in told) throw new GenerateError(told.error)
     return told
   }
 
   stop(): void {
+    this.#stopped = true
     this.#child?.kill('SIGKILL')
   }
 

@@ -49,8 +49,9 @@ test.each(['module', 'commonjs'])('type %s: each worker opens one pool and close
       const { code, stderr } = await project.start([EXECUTABLE, 'run', 'ship', `["${order}"]`], env).ended
       expect(code, stderr).toBe(0)
     }
-    await until(`${orders} to be shipped: ${daemon.stdout}`, () =>
-      orders.every((order) => shipped(project).includes(`shipped ${order}`)),
+    await until(
+      () => `${orders} to be shipped: ${daemon.stdout}`,
+      () => orders.every((order) => shipped(project).includes(`shipped ${order}`)),
     )
   }
   await ship('a', 'b')

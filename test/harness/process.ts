@@ -61,12 +61,15 @@ export class RunningProcess {
 
   /** Waits until stdout holds a line that matches. */
   async prints(pattern: RegExp): Promise<string> {
-    return until(`${pattern} in the output of pid ${this.pid}:\n${this.stdout}\n${this.stderr}`, () => {
-      const line = this.stdout.split('\n').find((one) => pattern.test(one))
-      if (line === undefined && this.hasEnded)
-        throw new Error(`ended before printing ${pattern}:\n${this.stdout}\n${this.stderr}`)
-      return line
-    })
+    return until(
+      () => `${pattern} in the output of pid ${this.pid}:\n${this.stdout}\n${this.stderr}`,
+      () => {
+        const line = this.stdout.split('\n').find((one) => pattern.test(one))
+        if (line === undefined && this.hasEnded)
+          throw new Error(`ended before printing ${pattern}:\n${this.stdout}\n${this.stderr}`)
+        return line
+      },
+    )
   }
 }
 

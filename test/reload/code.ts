@@ -39,10 +39,13 @@ export const TASKS = ['greet', 'wait', 'obey', 'ignore', 'fail'] as const
 
 /** Waits until the log holds so many lines that match. */
 export const told = (daemon: RunningProcess, pattern: RegExp, times = 1): Promise<string[]> =>
-  until(`${times} of ${pattern} in ${daemon.stdout}`, () => {
-    const lines = daemon.stdout.split('\n').filter((line) => pattern.test(line))
-    return lines.length >= times && lines
-  })
+  until(
+    () => `${times} of ${pattern} in ${daemon.stdout}`,
+    () => {
+      const lines = daemon.stdout.split('\n').filter((line) => pattern.test(line))
+      return lines.length >= times && lines
+    },
+  )
 
 interface Status {
   readonly generation: number
