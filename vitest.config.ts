@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     environment: 'node',
+    globalSetup: 'test/harness/setup.ts',
     include: ['test/**/*.test.ts'],
     exclude: ['test/fixtures/**'],
     // Tests start daemons and kill them: a process of its own each, which no other test file shares.

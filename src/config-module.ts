@@ -3,11 +3,12 @@
  * imports of the project, so each reading has addresses of its own. A reading stays in memory, 3.5 kB a file: it is repeated
  * only where something has changed.
  */
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync } from 'node:fs'
 import { createRequire, registerHooks } from 'node:module'
 import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
+import { changedAt } from './file-time.ts'
 import { moduleFile } from './module-file.ts'
 
 interface Reading {
@@ -26,6 +27,11 @@ let count = 0
 
 /** @returns the files that the configuration of a folder came from when it was last read, well or not; absolute */
 export const configModules = (root: string): string[] => [...(readings.get(root)?.files.keys() ?? [])]
+
+/** The configuration of a folder is read anew, whatever has changed: it may read what nobody knows of. */
+export const forgetConfig = (root: string): void => {
+  delete readings.get(root)?.loaded
+}
 
 /**
  * @returns the default export of a configuration file, as its files and the environment are now
@@ -82,8 +88,6 @@ const load = async (file: string, { files }: Reading): Promise<unknown> => {
 }
 
 const versioned = (url: string, version: number): string => `${url}${url.includes('?') ? '&' : '?'}${version}`
-
-const changedAt = (file: string): number => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? 0
 
 /** @returns what to read the file as, or `undefined` where Node decides right by itself */
 const formatOf = (file: string, source: string): 'module-typescript' | 'module' | undefined => {

@@ -5,7 +5,8 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
-import { configModules } from '../config-module.ts'
+import { configModules, forgetConfig } from '../config-module.ts'
+import { TICK } from '../file-time.ts'
 import { DaemonError } from '../model/errors.ts'
 import type { Worker } from '../model/run.ts'
 import { builtFolder, type FoundRegistry, findRegistry, isTypeScript } from '../registry-file.ts'
@@ -127,6 +128,8 @@ export class Code {
     if (development) {
       // Before anything is read: what is saved from now on must not go unseen.
       this.#watch = await this.#follow()
+      // Settings have been read before there was a watch.
+      this.#watch.follow(this.#settingsFiles(), performance.timeOrigin + TICK)
       await this.#generate()
     }
     await this.#bringUp(false, this.#checking.signal)
@@ -240,7 +243,7 @@ export class Code {
     const began = performance.now()
     const settings = this.#settingsFiles()
     const rereads = asked || files.some((file) => settings.includes(file))
-    if (rereads) await this.#reread()
+    if (rereads) await this.#reread(asked)
     if (rereads || files.some((file) => this.#outside.has(file))) {
       // Their environment may be another now, and tsx reads tsconfig.json, with what it extends, as a process begins.
       this.#options.discard()
@@ -281,8 +284,9 @@ export class Code {
     return this.#registryText !== (await textOf((await findRegistry(this.#project)).file))
   }
 
-  async #reread(): Promise<void> {
+  async #reread(asked: boolean): Promise<void> {
     const { project: first, reread, readyTimeout, journal } = this.#options
+    if (asked) forgetConfig(first.root)
     const began = Date.now()
     // Also where one of its modules is what does not load: that is to be mended.
     const follow = (): void => this.#watch?.follow(configModules(first.root), began)

@@ -159,6 +159,7 @@ export class Daemon {
       readyTimeout: options.readyTimeout,
       drainTimeout: options.drainTimeout,
       killGrace: options.killGrace,
+      development: options.development,
       inspect: options.inspect,
       renewed: (generation, tasks) => this.#learn(generation, tasks),
       ready: (worker) => ring.admit(worker),

@@ -3,6 +3,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { GenerateError } from '../model/errors.ts'
 
 const LOWEST = constants.priority.PRIORITY_LOW
@@ -25,6 +26,8 @@ export class Generator {
   readonly #root: string
   readonly #timeout: number
   #child: ChildProcess | undefined
+  /** As it was when that was forked. */
+  #env: NodeJS.ProcessEnv = {}
   /** The end of what it has printed: nothing, but where it dies. */
   #said = ''
   #stopped = false
@@ -44,6 +47,8 @@ export class Generator {
    * @throws GenerateError with what is wrong in the sources, or of the process
    */
   async generate(): Promise<Generated> {
+    // The configuration may ask for any of it.
+    if (!isDeepStrictEqual(this.#env, { ...process.env })) this.#replace()
     const isNew = this.#child === undefined
     const child = this.#child ?? this.#start()
     const reply = Promise.withResolvers<Generated | { readonly error: string } | undefined>()
@@ -74,7 +79,14 @@ export class Generator {
     this.#child?.kill('SIGKILL')
   }
 
+  /** The next is asked of another. */
+  #replace(): void {
+    this.#child?.kill('SIGKILL')
+    this.#child = undefined
+  }
+
   #start(): ChildProcess {
+    this.#env = { ...process.env }
     const child = fork(SERVER, { cwd: this.#root, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     this.#child = child
     this.#said = ''

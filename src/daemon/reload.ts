@@ -1,7 +1,8 @@
 /** Development: which files of a project change, and when that is to be acted upon. */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { relative, resolve, sep } from 'node:path'
 import type { FSWatcher } from 'chokidar'
+import { changedAt, TICK } from '../file-time.ts'
 import { Reloads, type ReloadsOptions } from './reload/reloads.ts'
 
 export { Reloads, type ReloadsOptions } from './reload/reloads.ts'
@@ -25,9 +26,6 @@ const CODE = /\.([cm]?[jt]sx?|json)$/
 
 /** Of the path below the project; above it anything goes, a git worktree in a dot folder say. */
 const HIDDEN = /(^|[\\/])(node_modules|\.[^\\/.][^\\/]*)([\\/]|$)/
-
-/** The clock of a file system may be so much behind, ms. */
-const TICK = 20
 
 /** @returns whether a path is a folder or lies in it. */
 const isIn = (path: string, folder: string): boolean => `${path}${sep}`.startsWith(`${folder}${sep}`)
@@ -77,7 +75,9 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     ignoreInitial: true,
     ignored: (path) => !isWatched(path),
   })
-  watcher.on('all', (_, path) => {
+  watcher.on('all', (event, path) => {
+    // What a folder holds is told of by itself.
+    if (event === 'addDir' || event === 'unlinkDir') return
     if (also.includes(path) || CODE.test(path) || options.matters?.(path) === true) notice(path)
   })
   watcher.on('error', (error) => options.blind(error as Error))
@@ -132,5 +132,3 @@ const ready = (watcher: FSWatcher): Promise<void> =>
     watcher.once('ready', () => resolve())
     watcher.once('error', () => resolve())
   })
-
-const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0

@@ -8,6 +8,7 @@ import { statSync } from 'node:fs'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { type LoadHookSync, type ResolveHookSync, registerHooks } from 'node:module'
 import { dirname, extname } from 'node:path'
+import { TICK } from '../file-time.ts'
 import { moduleFile } from '../module-file.ts'
 
 /** A module's JavaScript, and its file as it was before it was read: times of the last change, size and inode. */
@@ -18,9 +19,6 @@ interface Source {
 
 /** By address. */
 type Kept = readonly (readonly [string, Source])[]
-
-/** The clock of a file system may be so much behind, ms: what changed just now may change again at the same time. */
-const TICK = 20
 
 export class Modules {
   readonly #before: ReadonlyMap<string, Source>

@@ -33,7 +33,7 @@ const isBound = ({ url }: TestProject): Promise<boolean> =>
 
 test('K13: onLoad runs in each worker, in order, before any job, and the socket is bound only then', async () => {
   const it = await project('./src/startup.ts#warm', './src/startup.ts#second')
-  const daemon = it.launch()
+  const daemon = it.launch(['--workers', '2'])
   await it.hasRun('warming', 2)
   expect(await isBound(it)).toBe(false)
   expect(daemon.stdout).not.toContain('Listening')
@@ -76,7 +76,7 @@ test('K13: an onLoad that is no function stops the start, and is named', async (
 
 test('A signal that comes while onLoad still runs ends the start at once, and its workers', async () => {
   const it = await project('./src/startup.ts#warm')
-  const daemon = it.launch()
+  const daemon = it.launch(['--workers', '2'])
   await it.hasRun('warming', 2)
   expect(await daemon.kill('SIGTERM')).toMatchObject({ code: 143, signal: null, stderr: '' })
   await until('the workers to end', () => processesIn(it.dir).length === 0)

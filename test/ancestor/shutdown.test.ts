@@ -59,7 +59,7 @@ test('onExit runs in each worker that a drain ends, when its last job is done', 
     config: `onExit: ['./src/exit.ts#bye']`,
     files: { 'src/exit.ts': EXIT },
   })
-  const daemon = await project.daemon()
+  const daemon = await project.daemon(['--workers', '2'])
   await project.client().act.async('wait', 'go')
   await project.hasRun('wait:go')
   daemon.child.kill('SIGTERM')

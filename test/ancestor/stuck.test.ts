@@ -12,7 +12,7 @@ const spinning = async (project: TestProject): Promise<number> => {
 
 test('B5: while a task blocks its worker, calls are stored, timers fire and other workers run jobs', async () => {
   const project = await makeProject()
-  await project.daemon(['--concurrency', '1'])
+  await project.daemon(['--workers', '2', '--concurrency', '1'])
   const stuck = await spinning(project)
   const { note } = project.client()
   await Promise.all([note.async('now'), note.after(0.2, 'soon')])
@@ -25,7 +25,7 @@ test('B5: while a task blocks its worker, calls are stored, timers fire and othe
 
 test('No worker survives a master that is killed, not from a busy loop either', async () => {
   const project = await makeProject()
-  const daemon = await project.daemon()
+  const daemon = await project.daemon(['--workers', '2'])
   const stuck = await spinning(project)
   expect(processesIn(project.dir)).toContain(stuck)
   await daemon.kill('SIGKILL')

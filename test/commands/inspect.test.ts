@@ -99,7 +99,7 @@ test('code that does not load is told while a debugger is attached', async () =>
 test('with more workers each has a port of its own', async () => {
   const project = await makeProject()
   const [port = 0] = await freePorts(2)
-  await project.daemon([`--inspect=127.0.0.1:${port}`])
+  await project.daemon([`--inspect=127.0.0.1:${port}`, '--workers', '2'])
   const attached = await Promise.all([Debugger.on(port), Debugger.on(port + 1)])
   const pids = await Promise.all(attached.map((one) => one.pid()))
   for (const one of attached) one.close()

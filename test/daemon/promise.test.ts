@@ -4,7 +4,7 @@ import { until } from '../harness/until.ts'
 
 test('B2: acknowledged calls survive a killed daemon', async () => {
   const project = await makeProject()
-  const daemon = await project.daemon(['--concurrency', '1'])
+  const daemon = await project.daemon(['--workers', '2', '--concurrency', '1'])
   const { act, note } = project.client()
   // Both workers are kept busy, so that what follows waits in the database.
   await Promise.all([act.async('wait', 'go'), act.async('wait', 'go')])
@@ -14,7 +14,7 @@ test('B2: acknowledged calls survive a killed daemon', async () => {
   await daemon.kill()
   expect(project.rows()).toHaveLength(502)
   project.write('go', '')
-  await project.daemon()
+  await project.daemon(['--workers', '2'])
   await until('all to have run', () => names.every((name) => project.ran().includes(name)))
   await until('the table to be empty', () => project.rows().length === 0)
 })

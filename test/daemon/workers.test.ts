@@ -111,7 +111,7 @@ test('a process that cannot be made is an error, not silence', async () => {
     root: '/',
     reports: '/',
     env: {},
-    ...{ readyTimeout: 1000, drainTimeout: 1000, killGrace: 1000 },
+    ...{ development: false, readyTimeout: 1000, drainTimeout: 1000, killGrace: 1000 },
     renewed: () => {},
     ready: () => {},
     message: () => {},

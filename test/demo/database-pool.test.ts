@@ -43,7 +43,7 @@ test.each(['module', 'commonjs'])('type %s: each worker opens one pool and close
   const project = await copy()
   project.write('package.json', JSON.stringify({ name: 'database-pool', type }))
   const env = { ZTASKD_URL: project.url }
-  const daemon = await project.daemon(['--reload'], env)
+  const daemon = await project.daemon(['--workers', '2', '--reload'], env)
   const ship = async (...orders: string[]): Promise<void> => {
     for (const order of orders) {
       const { code, stderr } = await project.start([EXECUTABLE, 'run', 'ship', `["${order}"]`], env).ended

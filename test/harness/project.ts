@@ -1,4 +1,6 @@
 /** A user's project in a folder of its own, with the real executable, a real daemon, a real database. */
+
+import { hash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -6,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +17,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterAll, afterEach, expect } from 'vitest'
+import { afterAll, afterEach, expect, inject } from 'vitest'
 import { close, makeClient } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
 import type { JobView } from '../../src/daemon/commands.ts'
@@ -159,7 +162,7 @@ export class TestProject {
     const noreload = existsSync(this.path('src/ztask/registry.ts')) && !flags.includes('--reload')
     const given = flags.filter((flag) => flag !== '--reload')
     const mode = noreload ? ['--noreload'] : []
-    return this.start([EXECUTABLE, 'daemon', '--workers', '2', ...mode, ...given], env)
+    return this.start([EXECUTABLE, 'daemon', '--workers', '1', ...mode, ...given], env)
   }
 
   /** Starts a daemon with these flags and no others, and does not wait. */
@@ -344,26 +347,32 @@ const fill = async (
   return project
 }
 
-/** What generate wrote for a project of this process, by what it was made of: the like of it differs by its url only. */
-const generated = new Map<string, { url: string; client: string; registry: string }>()
+/** What generate wrote for a project: for the like of it the same, but for the url. */
+interface Generated {
+  readonly url: string
+  readonly client: string
+  readonly registry: string
+}
 
 const CLIENT = 'src/ztask/client.ts'
 const REGISTRY = 'src/ztask/registry.ts'
 
+/** In a folder that all files of tests share: a hundred times generate takes half a minute of two cores. */
 const generate = async (project: TestProject, likeness: string): Promise<void> => {
-  const known = generated.get(likeness)
-  if (known !== undefined) {
-    project.write(CLIENT, known.client.replaceAll(known.url, project.url))
-    project.write(REGISTRY, known.registry)
+  const shared = join(inject('generated'), `${hash('sha256', likeness)}.json`)
+  if (existsSync(shared)) {
+    const { url, client, registry }: Generated = JSON.parse(readFileSync(shared, 'utf8'))
+    project.write(CLIENT, client.replaceAll(url, project.url))
+    project.write(REGISTRY, registry)
     return
   }
   const { code, stderr } = await project.ztask('generate')
   expect(code, stderr).toBe(0)
   // Elsewhere where the configuration says so.
-  if (!existsSync(project.path(CLIENT))) return
-  generated.set(likeness, {
-    url: project.url,
-    client: project.read(CLIENT),
-    registry: project.read(REGISTRY),
-  })
+  if (!project.exists(CLIENT)) return
+  const { url } = project
+  const generated: Generated = { url, client: project.read(CLIENT), registry: project.read(REGISTRY) }
+  const own = `${shared}.${process.pid}`
+  writeFileSync(own, JSON.stringify(generated))
+  renameSync(own, shared)
 }

@@ -258,7 +258,14 @@ test('status shows a generation that is being brought up; SIGTERM then ends the 
 test('in production, SIGTERM during a reload ends all, and who asked for the reload is told', async () => {
   const project = await slowToLoad()
   // It waits neither for them to be ready nor for the end of what it gets to drain.
-  const daemon = await project.daemon(['--ready-timeout', '600', '--shutdown-timeout', '600'])
+  const daemon = await project.daemon([
+    '--workers',
+    '2',
+    '--ready-timeout',
+    '600',
+    '--shutdown-timeout',
+    '600',
+  ])
   project.write('slow', '')
   const reload = project.ztask('reload')
   await until('workers to load', () => project.exists('loading') && workersIn(project).length === 4)

@@ -218,10 +218,38 @@ export default { url: '${project.url}', include, callTimeout: Number(process.env
   project.write('patience.env', 'PATIENCE=6\n')
   await told(daemon, /callTimeout is now 6, which needs a restart of the daemon/)
   await told(daemon, /Reloaded/, 2)
+  // Also in the process that generates, which had begun with those of then.
+  expect(project.read('src/ztask/client.ts')).toContain('callTimeout: 6')
   // It is known only when it is read, and does not load.
   project.write('conf/broken.ts', 'export const broken = (\n')
   project.write('ztask.config.ts', config("import './conf/broken.ts'"))
   await told(daemon, /Not reloaded.* \(conf\/broken\.ts:/)
   project.write('conf/broken.ts', 'export const broken = 1\n')
   await told(daemon, /Reloaded/, 3)
+  // What it reads by itself nobody knows: who has changed that asks for a reload.
+  project.write('patience.json', '7')
+  const reading =
+    "import { readFileSync } from 'node:fs'\nconst patience = readFileSync('patience.json', 'utf8')"
+  project.write('ztask.config.ts', config(reading).replace('process.env.PATIENCE', 'patience'))
+  await told(daemon, /callTimeout is now 7/)
+  await told(daemon, /Reloaded/, 4)
+  project.write('patience.json', '8')
+  expect(await project.ztask('reload')).toMatchObject({ code: 0 })
+  expect(daemon.stdout).toMatch(/callTimeout is now 8/)
+})
+
+test('settings that are saved while a daemon starts, after it has read them, are read again', async () => {
+  const project = await makeProject({
+    files: { 'src/greet.ts': saying('one'), 'conf/patience.ts': 'export default 5\n' },
+  })
+  project.write(
+    'ztask.config.ts',
+    `import { existsSync, writeFileSync } from 'node:fs'
+import callTimeout from './conf/patience.ts'
+if (!existsSync('saved')) for (const file of ['saved', 'conf/patience.ts']) writeFileSync(file, 'export default 6')
+export default { url: '${project.url}', callTimeout }
+`,
+  )
+  const daemon = await project.daemon(DEVELOPMENT)
+  await told(daemon, /callTimeout is now 6/)
 })
