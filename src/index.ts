@@ -1,5 +1,5 @@
 /** What an application imports. Importing it opens nothing and loads neither the socket, the scanner nor the database. */
-export { type ClientSpec, makeClient } from './client/client.ts'
+export { type ClientSpec, getJob, makeClient } from './client/client.ts'
 export { type Defined, task } from './client/define.ts'
 export { close } from './client/process.ts'
 export type { CurrentJob, JobLog, JobSignal, WriteLog } from './model/current-job.ts'
@@ -15,11 +15,16 @@ export {
   GenerateError,
   InvalidBatchError,
   InvalidDelayError,
+  JobCancelledError,
+  JobFailedError,
   NoCurrentJobError,
   OutcomeUnknownError,
   PayloadTooLargeError,
   ProtocolError,
   RegistryNotLoadedError,
+  ResultGoneError,
+  ResultNotSentError,
+  ResultTimeoutError,
   StorageError,
   TaskMissingError,
   TaskNameNeededError,
@@ -36,13 +41,18 @@ export {
   type Calls,
   type CallsOf,
   type Cancelled,
+  type FunctionOf,
   isTask,
   type Job,
+  type JobStatus,
   type NamedTask,
+  type Result,
+  type ResultOptions,
   type Task,
   type TaskCalls,
   type TaskMark,
   type TaskOptions,
+  type UnknownFunction,
 } from './model/task.ts'
 export { type ClientSettings, defineConfig, type Settings, type UserConfig } from './settings.ts'
 export { currentJob } from './worker/current.ts'

@@ -1,6 +1,6 @@
 /** What commands print: JSON that is stable, or lines for people, which fit the terminal and are coloured on one. */
 import { stripVTControlCharacters, styleText } from 'node:util'
-import type { JobState } from '../model/job.ts'
+import type { JobView } from '../daemon/commands.ts'
 
 /** One JSON document and a line's end. */
 export const printJson = (value: unknown): void => {
@@ -27,12 +27,13 @@ export const printable = (text: string): string =>
 const oneLine = (text: string): string => printable(text).replace(/[\n\t]/g, ' ')
 
 /** The colour of each state. */
-export const STATE_STYLES: Readonly<Record<JobState, Style>> = {
+export const STATE_STYLES: Readonly<Record<JobView['state'], Style>> = {
   waiting: 'cyan',
   scheduled: 'blue',
   running: 'green',
   held: 'yellow',
   failed: 'red',
+  succeeded: 'green',
 }
 
 /** The columns of the terminal, or `undefined` where the output goes elsewhere and nothing is cut. */

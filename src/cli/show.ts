@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { Command } from 'commander'
 import type { AttemptView, JobAccount } from '../daemon/commands.ts'
 import type { Failure } from '../model/outcome.ts'
-import { decodeArgs } from '../wire/codec.ts'
+import { decodeArgs, decodeResult } from '../wire/codec.ts'
 import { ask } from './ask.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
 import { fromNow, printable, printJson, printTable, STATE_STYLES, styled, terminalWidth } from './print.ts'
@@ -18,6 +18,8 @@ export const addShow = (program: Command): void => {
       if (flags.json) return printJson(job)
       printFacts(job)
       process.stdout.write(`\n${styled('bold', 'arguments')}\n${argumentsOf(job.args)}\n`)
+      if (job.result !== null)
+        process.stdout.write(`\n${styled('bold', 'result')}\n${resultOf(job.result)}\n`)
       printFailures(job)
     })
 }
@@ -40,7 +42,7 @@ const printFacts = (job: JobAccount): void => {
   })
 }
 
-const nextRun = ({ id, state, due, reason }: JobAccount): string => {
+const nextRun = ({ id, state, due, reason, expires }: JobAccount): string => {
   switch (state) {
     case 'running':
       return 'it runs now'
@@ -52,6 +54,8 @@ const nextRun = ({ id, state, due, reason }: JobAccount): string => {
       return `when the cause is gone: ${reason}`
     case 'failed':
       return `none, unless you ask for it: npx ztask retry ${id}`
+    case 'succeeded':
+      return `none: it has ended; its result is kept until ${told(expires ?? '')}`
   }
 }
 
@@ -67,9 +71,16 @@ const argumentsOf = (text: string): string => {
     return indented(printable(text))
   }
   if (args.length === 0) return '  none'
-  const options = { depth: 10, colors: styled('bold', '') !== '', breakLength: (terminalWidth() ?? 80) - 6 }
-  return args.map((arg, at) => indented(`${at + 1}  ${inspect(arg, options)}`)).join('\n')
+  return args.map((arg, at) => indented(`${at + 1}  ${shown(arg)}`)).join('\n')
 }
+
+const resultOf = (text: string): string => {
+  const result = decodeResult(text)
+  return indented('value' in result ? shown(result.value) : `cannot be sent: ${printable(result.unsent)}`)
+}
+
+const shown = (value: unknown): string =>
+  inspect(value, { depth: 10, colors: styled('bold', '') !== '', breakLength: (terminalWidth() ?? 80) - 6 })
 
 /** The attempts that are kept, each with its error; `first` is the number of the first of them. */
 const printFailures = ({ attempts, failures }: JobAccount): void => {

@@ -6,22 +6,26 @@ import {
   DaemonUnavailableError,
   InvalidBatchError,
   InvalidDelayError,
+  JobFailedError,
   PayloadTooLargeError,
   RegistryNotLoadedError,
+  ResultNotSentError,
   UnserializableArgumentError,
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
-import type { Job } from '../model/task.ts'
+import { failureOf } from '../model/outcome.ts'
+import type { FunctionOf, Job, UnknownFunction } from '../model/task.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
-import { encodeArgs } from '../wire/codec.ts'
+import { encodeArgs, encodeResult } from '../wire/codec.ts'
 import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
-import { Current } from '../worker/current.ts'
+import { Current, waitsForJob } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
 import type { OutgoingJob } from './connection.ts'
-import { endedJob } from './handle.ts'
+import { disabledJob, endedJob, notRun, PATIENCE, storedJob } from './handle.ts'
 import { newId } from './id.ts'
 import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
+import { resultOf } from './results.ts'
 
 /** What generate writes into the client: data, and how to load the registry beside it. */
 export interface ClientSpec {
@@ -41,6 +45,7 @@ export interface UntypedCalls {
   after(seconds: number, ...args: unknown[]): Promise<Job>
   at(date: Date, ...args: unknown[]): Promise<Job>
   batch(calls: readonly (readonly unknown[])[]): Promise<Job[]>
+  run(...args: unknown[]): Promise<unknown>
   delay(...args: unknown[]): Promise<Job>
 }
 
@@ -80,7 +85,51 @@ export class Client {
       after: async (seconds, ...args) => this.#call(task, args, { after: delayOf(task, seconds) }),
       at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date) }),
       batch: async (calls) => this.#batch(task, calls),
+      run: async (...args) => this.#run(task, args),
       delay: async (...args) => this.#call(task, args, {}),
+    }
+  }
+
+  /** @returns the handle of a job that was stored, by whichever process */
+  jobOf<F>(id: string): Job<F> {
+    return storedJob<F>(id, undefined, {
+      ask: (verb, params) => connectionTo(this.#settings).ask(verb, params),
+      result: (job, timeout) => connectionTo(this.#settings).result(job, timeout),
+    })
+  }
+
+  async #run(task: string, args: readonly unknown[]): Promise<unknown> {
+    const settings = this.#settings
+    const id = newId()
+    const encoded = encodeArgs(args)
+    refuseLarge(task, encoded, settings.maxPayload)
+    if (settings.disabled) {
+      console.info(`ztask: disabled: ${task} is not run`)
+      throw notRun(id, task)
+    }
+    if (settings.alwaysEager) {
+      console.info(`ztask: eager: running ${task} here`)
+      return this.#result(id, task, encoded)
+    }
+    try {
+      waitsForJob()
+      return await connectionTo(settings).run({ id, task, args: encoded }, PATIENCE * 1000)
+    } catch (error) {
+      if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
+      console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)
+      return this.#result(id, task, encoded)
+    }
+  }
+
+  /** Runs the task here; an error is told as a daemon would. */
+  async #result(id: string, task: string, args: string): Promise<unknown> {
+    try {
+      const result = await this.#perform(id, task, args)
+      return resultOf({ id, task }, { kind: 'succeeded', result })
+    } catch (cause) {
+      if (cause instanceof ResultNotSentError) throw cause
+      const { message } = failureOf(cause)
+      throw new JobFailedError(`${task} (${id}) has failed: ${message}`, { id, task, attempts: 1 }, { cause })
     }
   }
 
@@ -91,14 +140,13 @@ export class Client {
     refuseLarge(task, encoded, settings.maxPayload)
     if (settings.disabled) {
       console.info(`ztask: disabled: ${task} is not run`)
-      return endedJob(id, true)
+      return disabledJob(id, task)
     }
     if (settings.alwaysEager) {
       if (due.after !== undefined || due.at !== undefined)
         console.info(`ztask: eager: the delay of ${task} is ignored`)
       console.info(`ztask: eager: running ${task} here`)
-      await this.#perform(id, task, encoded)
-      return endedJob(id, false)
+      return endedJob(id, task, await this.#perform(id, task, encoded))
     }
     const job = { id, task, args: encoded, ...due }
     try {
@@ -107,9 +155,8 @@ export class Client {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here${delayed}`)
-      await this.#perform(id, task, encoded)
+      return endedJob(id, task, await this.#perform(id, task, encoded))
     }
-    return endedJob(id, false)
   }
 
   async #batch(task: string, calls: unknown): Promise<Job[]> {
@@ -118,7 +165,7 @@ export class Client {
     if (jobs.length === 0) return []
     if (settings.disabled) {
       console.info(`ztask: disabled: ${task} is not run, ${jobs.length} times`)
-      return jobs.map(({ id }) => endedJob(id, true))
+      return jobs.map(({ id }) => disabledJob(id, task))
     }
     if (settings.alwaysEager) {
       console.info(`ztask: eager: running ${task} here, ${jobs.length} times`)
@@ -135,14 +182,16 @@ export class Client {
 
   /** One after the other, in their order. */
   async #performAll(jobs: readonly OutgoingJob[]): Promise<Job[]> {
-    for (const { id, task, args } of jobs) await this.#perform(id, task, args)
-    return jobs.map(({ id }) => endedJob(id, false))
+    const ended: Job[] = []
+    for (const { id, task, args } of jobs) ended.push(endedJob(id, task, await this.#perform(id, task, args)))
+    return ended
   }
 
-  /** Runs the task here, as a job. */
-  async #perform(id: string, task: string, args: string): Promise<void> {
+  /** Runs the task here, as a job. @returns what it returns, encoded */
+  async #perform(id: string, task: string, args: string): Promise<string> {
     const job = new Current({ id, task, attempt: 1, created: Date.now() })
-    await perform(await this.#registry(), { job, args })
+    const value = await perform(await this.#registry(), { job, args })
+    return encodeResult(value, this.#settings.maxPayload)
   }
 
   /** Loaded by a specifier that bundlers cannot follow: the client's bundle holds no task code. */
@@ -260,7 +309,7 @@ const tooLarge = (
 /**
  * Makes the client that generate types.
  *
- * @returns an object of the tasks by name, each with `async`, `after`, `at`, `batch` and `delay`; nothing else, so that it is
+ * @returns an object of the tasks by name, each with `async`, `after`, `at`, `batch`, `run` and `delay`; nothing else, so that it is
  * no thenable and shows in a console as what it is
  */
 export const makeClient = <T>(spec: ClientSpec): T => {
@@ -270,6 +319,18 @@ export const makeClient = <T>(spec: ClientSpec): T => {
     Object.fromEntries(spec.tasks.map((name) => [name, Object.freeze(client.callsOf(name))])),
   ) as T
 }
+
+/**
+ * The handle of a job that another process has enqueued, or this one before: to ask for its result, or cancel it.
+ *
+ * @param id its `id`
+ * @returns the handle, whether there is such a job or not: what is asked of it tells
+ *
+ * @example
+ * export const sumOf = async (id: string) => getJob<typeof tasks.add>(id).result({ timeout: 10 })
+ */
+export const getJob = <T = UnknownFunction>(id: string): Job<FunctionOf<T>> =>
+  (theDefaultClient<Client>() ?? ownClient()).jobOf<FunctionOf<T>>(id)
 
 /**
  * The calls of a task that names itself (`task({ name: 'sendEmail' }, …).async(…)`): through the client that this

@@ -27,6 +27,7 @@ import {
 } from '../wire/protocol.ts'
 import { storedJob } from './handle.ts'
 import { Presence } from './presence.ts'
+import { type AwaitedJob, Results } from './results.ts'
 import { DealerSocket, type SentMessage } from './socket.ts'
 
 /** A job to be enqueued. `due` is a delay from the call, a date, or at once. */
@@ -39,6 +40,8 @@ export interface OutgoingJob {
   readonly after?: number
   /** Epoch milliseconds. */
   readonly at?: number
+  /** How long its result is waited for, ms. */
+  readonly wait?: number
 }
 
 type Cargo =
@@ -86,6 +89,9 @@ const JOBS_IN_FLIGHT = 32_000
 const BYTES_A_JOB = 60
 /** How often it looks whether something is late, ms. */
 const TICK = 20
+/** Where nothing is, but results are waited for: how often it looks, and how long a daemon may be silent, ms. */
+const TICK_WAITING = 200
+const SILENCE = 1000
 
 export class Connection {
   /** As errors show it. */
@@ -104,9 +110,10 @@ export class Connection {
   #link: string | undefined
   #closed = false
   #flushScheduled = false
-  /** What handles ask by. */
-  readonly #asker = (verb: Verb, params: unknown): Promise<unknown> => this.ask(verb, params)
+  readonly #results: Results
   #timer: NodeJS.Timeout | undefined
+  /** How long that waits, ms. */
+  #paused = TICK
 
   /**
    * @param timeout ms that a call may take, counted while it is in flight or no daemon answers
@@ -123,7 +130,13 @@ export class Connection {
       received: (frames) => this.#receive(frames),
       undelivered: (message) => this.#undelivered(message),
       failed: (error) => this.#rejectAll(error),
-      owed: () => this.#pending > 0,
+      owed: () => this.#pending > 0 || this.#results.size > 0,
+    })
+    this.#results = new Results({
+      clock,
+      ask: (jobs) => this.#tell({ kind: 'await', project, jobs }),
+      seen: (ids) => this.#tell({ kind: 'seen', project, ids }),
+      wake: () => this.#scheduleFlush(),
     })
   }
 
@@ -146,6 +159,37 @@ export class Connection {
     return this.#call({ kind: 'batch', jobs, size }) as Promise<Job[]>
   }
 
+  /**
+   * Resolves to what the job's task returns.
+   *
+   * @param timeout ms
+   * @throws as `enqueue`, and as `result`
+   */
+  async run(job: OutgoingJob, timeout: number): Promise<unknown> {
+    const { id } = job
+    const result = this.#await(job, timeout, false)
+    // It is told by the result.
+    this.enqueue({ ...job, wait: timeout }).catch((error: Error) => this.#results.failed(id, error))
+    return result
+  }
+
+  /**
+   * Resolves to what the task of a job returns that is on disk.
+   *
+   * @param timeout ms
+   * @throws JobFailedError, JobCancelledError, ResultGoneError, ResultNotSentError, ResultTimeoutError, ClientClosedError
+   */
+  async result(job: AwaitedJob, timeout: number): Promise<unknown> {
+    return this.#await(job, timeout, true)
+  }
+
+  #await(job: AwaitedJob, timeout: number, isStored: boolean): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new ClientClosedError('The client is closed.'))
+    const result = this.#results.wait(job, timeout, isStored)
+    this.#begin()
+    return result
+  }
+
   /** Asks the daemon; resolves to its answer. @throws as `enqueue` */
   ask(verb: Verb, params: unknown): Promise<unknown> {
     return this.#call({ kind: 'ask', verb, params })
@@ -159,6 +203,10 @@ export class Connection {
     this.#rejectAll(new ClientClosedError('The client was closed before the daemon answered.'))
   }
 
+  get #isWaiting(): boolean {
+    return this.#pending > 0 || this.#results.size > 0
+  }
+
   get #pending(): number {
     return this.#queue.length + this.#inFlight.size
   }
@@ -167,17 +215,26 @@ export class Connection {
   #call(cargo: Cargo, made = this.#clock.monotonic()): Promise<unknown> {
     if (this.#closed) return Promise.reject(new ClientClosedError('The client is closed.'))
     return new Promise((resolve, reject) => {
-      if (this.#pending === 0) this.#begin()
       const awayBefore = this.#presence.away
       this.#queue.push({ cargo, order: this.#nextOrder++, made, awayBefore, resolve, reject })
+      if (this.#pending === 1) this.#begin()
       this.#scheduleFlush()
     })
   }
 
+  /** Something is waited for: from now on time counts. */
   #begin(): void {
-    if (this.#timer !== undefined) return
-    this.#presence.begin(this.#clock.monotonic())
-    this.#timer = setTimeout(() => this.#tick(), TICK)
+    const pause = this.#pause
+    if (this.#timer !== undefined && pause >= this.#paused) return
+    if (this.#timer === undefined || this.#paused === TICK_WAITING)
+      this.#presence.begin(this.#clock.monotonic())
+    clearTimeout(this.#timer)
+    this.#paused = pause
+    this.#timer = setTimeout(() => this.#tick(), pause)
+  }
+
+  get #pause(): number {
+    return this.#pending > 0 ? TICK : TICK_WAITING
   }
 
   /** Calls of one tick of the event loop travel together. */
@@ -191,8 +248,9 @@ export class Connection {
   }
 
   #flush(): void {
-    if (this.#closed || this.#queue.length === 0) return
+    if (this.#closed) return
     if (!this.#presence.answering) return this.#greet()
+    this.#results.flush()
     while (
       this.#queue.length > 0 &&
       this.#inFlight.size < PARCELS_IN_FLIGHT &&
@@ -252,6 +310,11 @@ export class Connection {
     return { kind: 'enqueue', project, seq, jobs: jobs as WireJob[] }
   }
 
+  /** No call: what is lost with a connection is told to the next one. */
+  #tell(message: ClientMessage): void {
+    this.#socket.send({ frames: encode(message), key: 0 })
+  }
+
   #greet(): void {
     if (!this.#presence.wantsHello) return
     this.#presence.saidHello()
@@ -261,10 +324,10 @@ export class Connection {
   /** No daemon is connected: what never left goes back to the front of the queue. */
   #undelivered({ key }: SentMessage): void {
     this.#presence.lost()
-    const parcel = this.#inFlight.get(key)
-    if (parcel === undefined || this.#closed) return
     // Whatever the next welcome says, what is in flight is sent again.
     this.#link = undefined
+    const parcel = this.#inFlight.get(key)
+    if (parcel === undefined || this.#closed) return
     // Sent before, on another link, it may have arrived: it stays in flight, and its clock runs.
     if (parcel.tries > 1) return
     this.#drop(parcel)
@@ -297,6 +360,7 @@ export class Connection {
       return this.#rejectAll(fromRecord(message.error))
     this.#presence.heard()
     if (message.kind === 'welcome') this.#welcome(message.link)
+    else if (message.kind === 'ended') this.#results.told(message.jobs)
     else this.#answer(message)
     this.#flush()
   }
@@ -304,10 +368,12 @@ export class Connection {
   #welcome(link: string): void {
     const before = this.#link
     this.#link = link
-    if (before !== link) for (const parcel of [...this.#inFlight.values()]) this.#send(parcel)
+    if (before === link) return
+    for (const parcel of [...this.#inFlight.values()]) this.#send(parcel)
+    this.#results.askAll()
   }
 
-  #answer(message: Exclude<DaemonMessage, { kind: 'welcome' }>): void {
+  #answer(message: Exclude<DaemonMessage, { kind: 'welcome' | 'ended' }>): void {
     const parcel = message.seq === undefined ? undefined : this.#inFlight.get(message.seq)
     if (parcel === undefined) return
     this.#drop(parcel)
@@ -319,10 +385,15 @@ export class Connection {
     parcel.calls.forEach(({ cargo, resolve, reject }, index) => {
       const error = refused.get(index)
       if (error !== undefined) reject(fromRecord(error))
-      else if (cargo.kind === 'job') resolve(storedJob(cargo.job.id, this.#asker))
-      else if (cargo.kind === 'batch') resolve(cargo.jobs.map(({ id }) => storedJob(id, this.#asker)))
+      else if (cargo.kind === 'job') resolve(this.#stored(cargo.job, parcel.tries > 1))
+      else if (cargo.kind === 'batch') resolve(cargo.jobs.map(({ id, task }) => storedJob(id, task, this)))
       else resolve(message.kind === 'answer' ? message.value : undefined)
     })
+  }
+
+  #stored({ id, task, wait }: OutgoingJob, isOld: boolean): Job {
+    if (wait !== undefined) this.#results.stored(id, isOld)
+    return storedJob(id, task, this)
   }
 
   /** No call can be sent: what waits has failed for that reason, and of what was sent nobody knows. */
@@ -331,6 +402,7 @@ export class Connection {
     const sent = [...this.#inFlight.values()]
     this.#queue.clear()
     for (const parcel of sent) this.#drop(parcel)
+    this.#results.rejectAll(error)
     for (const call of waiting) call.reject(error)
     for (const { calls } of sent) for (const call of calls) call.reject(this.#unknown(call))
   }
@@ -343,12 +415,13 @@ export class Connection {
 
   #tick(): void {
     this.#timer = undefined
-    if (this.#closed || this.#pending === 0) return
-    this.#presence.tick(this.#clock.monotonic(), this.#jobsInFlight)
+    if (this.#closed || !this.#isWaiting) return
+    this.#presence.tick(this.#clock.monotonic(), this.#jobsInFlight, this.#pending > 0 ? 0 : SILENCE)
     this.#expire()
-    if (this.#pending === 0) return
+    if (!this.#isWaiting) return
     this.#greet()
-    this.#timer = setTimeout(() => this.#tick(), TICK)
+    this.#paused = this.#pause
+    this.#timer = setTimeout(() => this.#tick(), this.#paused)
   }
 
   /** Both are in the order in which they were made, so what is not late hides nothing that is. */
@@ -406,7 +479,8 @@ const named = (cargo: Cargo): string => {
 }
 
 /** @param waited ms since the call: `after` counts from the call, not from when the daemon hears of it */
-const onWire = ({ id, task, args, after, at }: OutgoingJob, waited: number): WireJob => {
+const onWire = ({ id, task, args, after, at, wait }: OutgoingJob, waited: number): WireJob => {
+  if (wait !== undefined) return [id, task, args, null, null, wait]
   if (at !== undefined) return [id, task, args, null, at]
   return after === undefined ? [id, task, args] : [id, task, args, Math.max(0, after - waited)]
 }

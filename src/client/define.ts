@@ -58,7 +58,7 @@ const copyShape = (from: { name: string; length: number }, to: object): void => 
 /** The calls are always there, so that JavaScript and a widened type get a sentence instead of "not a function". */
 const calls = (name: string | undefined, fnName: string): Record<string, AnyCallable> =>
   Object.fromEntries(
-    (['async', 'after', 'at', 'batch', 'delay'] as const).map((verb) => [
+    (['async', 'after', 'at', 'batch', 'run', 'delay'] as const).map((verb) => [
       verb,
       async (...args: unknown[]) => {
         if (name === undefined) throw nameNeeded(verb, fnName)

@@ -1,18 +1,86 @@
 /** What a call returns: the handle of its job. */
-import type { Cancelled, Job } from '../model/task.ts'
-import type { Verb } from '../wire/protocol.ts'
+import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/errors.ts'
+import type { Cancelled, Job, JobStatus, UnknownFunction } from '../model/task.ts'
+import { LONGEST_WAIT } from '../wire/protocol.ts'
+import { waitsForJob } from '../worker/current.ts'
+import { type AwaitedJob, resultOf } from './results.ts'
 
-/** Plain data to whoever logs it, sends it or returns it from a task: the method is not enumerable. */
-const handle = (id: string, disabled: boolean, cancel: Job['cancel']): Job =>
-  Object.defineProperty({ id, disabled }, 'cancel', { value: cancel }) as Job
+/** What a handle asks of its daemon. */
+export interface Asker {
+  ask(verb: 'cancel' | 'show', params: unknown): Promise<unknown>
+  /** @param timeout ms */
+  result(job: AwaitedJob, timeout: number): Promise<unknown>
+}
+
+/** How long a result is waited for where nobody says, seconds. */
+export const PATIENCE = 60
+
+/** @returns ms */
+const waitOf = (timeout: unknown = PATIENCE): number => {
+  if (typeof timeout === 'number' && timeout >= 0 && timeout * 1000 <= LONGEST_WAIT) return timeout * 1000
+  throw new InvalidDelayError(
+    `result({ timeout: ${String(timeout)} }): it is a number of seconds, 0 to ${LONGEST_WAIT / 1000}.`,
+    { seconds: timeout },
+  )
+}
+
+type Methods = Pick<Job, 'cancel' | 'result' | 'status'>
+
+/** Plain data to whoever logs it, sends it or returns it from a task: the methods are not enumerable. */
+const handle = <F>(id: string, disabled: boolean, methods: Methods): Job<F> => {
+  const job = { id, disabled }
+  for (const [name, value] of Object.entries(methods)) Object.defineProperty(job, name, { value })
+  return job as Job<F>
+}
 
 /** The handle of a job that a daemon has stored. */
-export const storedJob = (id: string, ask: (verb: Verb, params: unknown) => Promise<unknown>): Job =>
-  handle(id, false, async () => {
-    const [verdict] = (await ask('cancel', { ids: [id] })) as { result: Cancelled | 'unknown' }[]
-    // It was stored: where it is unknown now it has ended.
-    return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
+export const storedJob = <F = UnknownFunction>(id: string, task: string | undefined, asker: Asker): Job<F> =>
+  handle(id, false, {
+    cancel: async () => {
+      const [verdict] = (await asker.ask('cancel', { ids: [id] })) as { result: Cancelled | 'unknown' }[]
+      // It was stored: where it is unknown now it has ended.
+      return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
+    },
+    result: async ({ timeout } = {}) => {
+      const wait = waitOf(timeout)
+      waitsForJob()
+      return asker.result({ id, task }, wait)
+    },
+    status: async () => {
+      try {
+        return ((await asker.ask('show', { id })) as { state: JobStatus }).state
+      } catch (error) {
+        if (error instanceof UnknownJobError) return 'gone'
+        throw error
+      }
+    },
   })
 
-/** The handle of a job that was run here, or only logged: there is nothing left of it to cancel. */
-export const endedJob = (id: string, disabled: boolean): Job => handle(id, disabled, async () => 'finished')
+/**
+ * The handle of a job that was run here: there is nothing left of it but what it returned.
+ *
+ * @param result encoded
+ */
+export const endedJob = (id: string, task: string, result: string): Job =>
+  handle(id, false, {
+    cancel: async () => 'finished',
+    result: async () => resultOf({ id, task }, { kind: 'succeeded', result }),
+    status: async () => 'succeeded',
+  })
+
+/** The handle of a call that was only logged. */
+export const disabledJob = (id: string, task: string): Job =>
+  handle(id, true, {
+    cancel: async () => 'finished',
+    result: async () => {
+      throw notRun(id, task)
+    },
+    status: async () => 'disabled',
+  })
+
+/** @returns why a call that was only logged has no result */
+export const notRun = (id: string, task: string): ResultGoneError =>
+  new ResultGoneError(`${task} was not run, as calls are disabled (ZTASKD_DISABLED): it has no result.`, {
+    id,
+    task,
+  })

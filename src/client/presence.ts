@@ -21,6 +21,7 @@ export class Presence {
   /** How long no daemon answered, in all, up to `#awaySince`. */
   #awayTotal = 0
   #awaySince: number | undefined = 0
+  #slack = 0
 
   get time(): number {
     return this.#time
@@ -45,18 +46,21 @@ export class Presence {
    * Time goes on; a silence that has lasted means that nobody is there.
    *
    * @param jobs that wait for their answer
+   * @param slack how much longer a silence may be, ms: where no answer is due
    */
-  tick(now: number, jobs: number): void {
-    this.#time += Math.min(now - this.#lastTick, LONGEST_TICK)
+  tick(now: number, jobs: number, slack = 0): void {
+    this.#time += Math.min(now - this.#lastTick, LONGEST_TICK + slack)
     this.#lastTick = now
-    if (this.#time - this.#lastHeard > AWAY_AFTER + jobs * AWAY_AFTER_A_JOB) this.lost()
+    this.#slack = slack
+    if (this.#time - this.#lastHeard > AWAY_AFTER + slack + jobs * AWAY_AFTER_A_JOB) this.lost()
   }
 
   /** @returns whether to say hello now */
   get wantsHello(): boolean {
     const sinceHello = this.#time - this.#lastHello
     if (!this.answering) return sinceHello > 0
-    return sinceHello > PROBE_AFTER && this.#time - this.#lastHeard > PROBE_AFTER
+    const quiet = PROBE_AFTER + this.#slack
+    return sinceHello > quiet && this.#time - this.#lastHeard > quiet
   }
 
   saidHello(): void {

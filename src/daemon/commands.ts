@@ -62,7 +62,8 @@ export const idleQueue: LiveQueue = {
 export interface JobView {
   readonly id: string
   readonly task: string
-  readonly state: JobState
+  /** Succeeded: no job any more, its result is kept for whoever wants it. */
+  readonly state: JobState | 'succeeded'
   readonly args: string
   readonly attempts: number
   readonly created: string
@@ -86,12 +87,15 @@ export interface AttemptView {
 export interface JobAccount extends JobView {
   /** The latest ten, the last one among them, in their order. */
   readonly failures: readonly AttemptView[]
+  /** What the task of one that has succeeded returned, encoded, while that is kept; and until when. */
+  readonly result: string | null
+  readonly expires: string | null
 }
 
 /** What became of each job that a command named. */
 export interface Verdict {
   readonly id: string
-  readonly result: 'retried' | 'removed' | 'signalled' | 'finished' | 'deleted' | 'unknown' | JobState
+  readonly result: 'retried' | 'removed' | 'signalled' | 'finished' | 'deleted' | 'unknown' | JobView['state']
 }
 
 export interface CommandsOptions {
@@ -218,7 +222,12 @@ export class Commands {
       throw new UnknownJobError(`No job '${wanted}'. It may have succeeded: a job that has is deleted.`, {
         id: wanted,
       })
-    return { ...this.#view(job), failures: job.failures.map(attemptView) }
+    return {
+      ...this.#view(job),
+      failures: job.failures.map(attemptView),
+      result: job.result,
+      expires: job.expires === null ? null : iso(job.expires),
+    }
   }
 
   async #retry(ids: readonly string[] | undefined): Promise<unknown> {
@@ -251,7 +260,7 @@ export class Commands {
     for (;;) {
       const job = await store.find(id)
       if (job === undefined) return queue.hasEnded(id) ? 'finished' : 'unknown'
-      if (job.state === 'failed') return 'finished'
+      if (job.state === 'failed' || job.state === 'done') return 'finished'
       const mine = await queue.recall(job)
       if (!mine && (await queue.cancel(job))) return 'signalled'
       if (mine || queue.withdraw(job)) {
@@ -299,7 +308,7 @@ export class Commands {
   async #onFailed(
     id: string,
     act: (ids: readonly string[]) => Promise<unknown>,
-  ): Promise<JobState | 'unknown' | 'done'> {
+  ): Promise<JobView['state'] | 'unknown' | 'done'> {
     const job = await this.#options.store.find(id)
     if (job === undefined) return 'unknown'
     if (job.state !== 'failed') return this.#stateOf(job)
@@ -307,7 +316,7 @@ export class Commands {
     return 'done'
   }
 
-  #stateOf(job: Job): JobState {
+  #stateOf(job: Job): JobView['state'] {
     return stateOf(job, this.#options.queue.isBusy(job.seq), this.#options.clock.now())
   }
 

@@ -128,6 +128,7 @@ export class Daemon {
       killGrace: options.killGrace,
       hangTimeout: options.hangTimeout,
       send: (worker, message) => this.#pool.send(worker, message),
+      tell: (client, jobs) => this.#ingress.tell(client, jobs),
       recall: (worker, places, told) => this.#pool.recall(worker, places, told),
       isolate: (wanted) => this.#pool.isolate(wanted),
       relieve: (worker) => this.#pool.relieve(worker),
@@ -192,6 +193,7 @@ export class Daemon {
       isStored: (id) => ring.isStored(id),
       insert: (jobs, answer, together, waits) => ring.insert(jobs, answer, together, waits),
       ask: (verb, params) => commands.run(verb, params),
+      results: ring.results,
       refused: (reason, error) => this.#refusals.add(reason, error),
       unanswered: (error) => this.#journal.unanswered(error),
       boundAgain: (error) => this.#journal.boundAgain(settings.bind, error),
@@ -310,7 +312,8 @@ export class Daemon {
 
   #brief(): WorkerBrief {
     const { concurrency, workerLog: log, project } = this.#options
-    return { root: project.root, concurrency, log, typescript: this.#code.isTypeScript }
+    const { maxPayload } = project.settings
+    return { root: project.root, concurrency, maxPayload, log, typescript: this.#code.isTypeScript }
   }
 
   /** Begins a reload, or tells how one goes on that was begun. */

@@ -1,6 +1,6 @@
 /**
  * Hands jobs whose turn it is to workers that have room, and knows which run has which job. A worker begins them in the
- * order in which it was handed them, `concurrency` at a time, and the next only when what has ended was reported: so of
+ * order in which it was handed them, `concurrency` at a time, one more for each that waits for another job, and the next only when what has ended was reported: so of
  * those that it has, no more than the first `concurrency` can have begun; the others are its stock. It tells of the first
  * that it begins, and with each report how far it is: where it has not told of the first, none has begun.
  *
@@ -38,6 +38,8 @@ export interface DispatcherOptions {
 interface Slot {
   readonly worker: Worker
   readonly runs: Set<number>
+  /** Of them those that have waited for another job: they hold no slot any more. */
+  readonly slotless: Set<number>
   readonly stock: Stock
   /** Of the next job. */
   place: number
@@ -82,7 +84,8 @@ export class Dispatcher {
 
   /** @returns how many jobs a worker runs; what it has in stock is not among them */
   runningOn(worker: Worker): number {
-    return Math.min(this.#options.concurrency, this.#slots.get(worker.number)?.runs.size ?? 0)
+    const slot = this.#slots.get(worker.number)
+    return slot === undefined ? 0 : Math.min(this.#slotsOf(slot), slot.runs.size)
   }
 
   /** @returns what runs, the oldest first */
@@ -128,6 +131,16 @@ export class Dispatcher {
   /** Whether there are runs that `doubtful` has not told. */
   get inDoubt(): boolean {
     return [...this.#slots.values()].some(({ asked, latest, runs }) => asked < latest && runs.size > 0)
+  }
+
+  /** A run waits for another job: its slot is another's, for good. */
+  waits(number: number, worker: Worker): void {
+    if (this.runBy(number, worker) !== undefined) this.#slots.get(worker.number)?.slotless.add(number)
+  }
+
+  /** How many of a worker's runs can have begun. */
+  #slotsOf({ slotless }: Slot): number {
+    return this.#options.concurrency + slotless.size
   }
 
   /** A worker has begun what it has up to this run. */
@@ -186,6 +199,7 @@ export class Dispatcher {
     const closed = others.some((slot) => slot.worker.generation > worker.generation)
     const fresh = {
       runs: new Set<number>(),
+      slotless: new Set<number>(),
       stock: new Stock(),
       place: 1,
       latest: 0,
@@ -198,11 +212,12 @@ export class Dispatcher {
 
   /** A worker is gone. @returns the runs that were cut */
   dismiss(worker: Worker): Dismissed {
-    const concurrency = this.hasBegun(worker) ? this.#options.concurrency : 0
+    const slot = this.#slots.get(worker.number)
+    const begun = slot !== undefined && this.hasBegun(worker) ? this.#slotsOf(slot) : 0
     const runs = this.runsOn(worker)
     for (const { number } of runs) this.end(number, worker)
     this.#slots.delete(worker.number)
-    return { begun: runs.slice(0, concurrency), stock: runs.slice(concurrency) }
+    return { begun: runs.slice(0, begun), stock: runs.slice(begun) }
   }
 
   /**
@@ -216,6 +231,7 @@ export class Dispatcher {
     this.#runs.delete(number)
     const slot = this.#slots.get(worker.number)
     slot?.runs.delete(number)
+    slot?.slotless.delete(number)
     slot?.stock.weigh(-run.job.args.length)
     if (run.job.seq === this.#trial) this.#trial = undefined
     return run
@@ -274,7 +290,7 @@ export class Dispatcher {
   }
 
   #roomOf(slot: Slot): number {
-    return Math.max(0, this.#options.concurrency + slot.stock.size - slot.runs.size)
+    return Math.max(0, this.#slotsOf(slot) + slot.stock.size - slot.runs.size)
   }
 
   #holdUnfit(job: Job): boolean {
@@ -302,7 +318,8 @@ export class Dispatcher {
     slot.stock.weigh(job.args.length)
     this.#runs.set(run.number, run)
     this.#options.started(run)
-    return [run.number, job.id, job.task, job.args, job.attempts + 1, job.created, this.#options.timed(job)]
+    const { id, task, args, attempts, created, awaited } = job
+    return [run.number, id, task, args, attempts + 1, created, this.#options.timed(job), awaited !== null]
   }
 }
 

@@ -13,10 +13,12 @@ import {
 } from '../model/errors.ts'
 import type { NewJob } from '../model/job.ts'
 import { masked } from '../model/masked.ts'
+import type { Ending } from '../model/outcome.ts'
 import type { RefusalReason } from '../model/refusal.ts'
 import { isTaken } from '../wire/address.ts'
 import type { ServerKeys } from '../wire/keys.ts'
 import {
+  type Awaited,
   type ClientMessage,
   checkJob,
   type DaemonMessage,
@@ -56,6 +58,12 @@ export interface IngressOptions {
     waits: () => void,
   ) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
+  /** Who waits for jobs: `wait`, until then (epoch ms), for one that it sends; `ask`, for those that it sent before. */
+  readonly results: {
+    wait(client: Buffer, id: string, until: number): void
+    ask(client: Buffer, jobs: readonly Awaited[]): Promise<void>
+    seen(client: Buffer, ids: readonly string[]): void
+  }
   /** A message, a job or a connection that is not served. */
   readonly refused: (reason: RefusalReason, error: Error) => void
   readonly unanswered: (error: Error) => void
@@ -65,6 +73,11 @@ export interface IngressOptions {
 
 /** A new job that is not stored, by its place among those inserted with it, and why. */
 type NotStored = readonly [index: number, error: ZtaskError]
+/** Where a message came from, and when, epoch ms. */
+interface Arrived {
+  readonly client: Buffer
+  readonly at: number
+}
 type Enqueue = Extract<ClientMessage, { kind: 'enqueue' }>
 /** A job that is refused, by its place in the message. */
 type Refusal = readonly [index: number, ErrorRecord]
@@ -305,6 +318,8 @@ export class Ingress {
     if (message.project !== this.#options.project) return reply(this.#wrongProject(message))
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
+    if (message.kind === 'await') return void this.#options.results.ask(identity, message.jobs)
+    if (message.kind === 'seen') return this.#options.results.seen(identity, message.ids)
     let bytes = bytesOf(frames) + costOf(message)
     this.#pending += bytes
     // Once: what waits for a disk that fails is no more while it does, and must not shut the door to all others.
@@ -317,8 +332,14 @@ export class Ingress {
       reply(answer)
     }
     if (message.kind === 'ask') this.#ask(message.seq, message.verb, message.params, answered)
-    else if (message.together === true) this.#enqueueAll(message, arrived, answered, counted)
-    else this.#enqueue(message, arrived, answered, counted)
+    else if (message.together === true)
+      this.#enqueueAll(message, { client: identity, at: arrived }, answered, counted)
+    else this.#enqueue(message, { client: identity, at: arrived }, answered, counted)
+  }
+
+  /** Tells a client how jobs have ended that it waits for. */
+  tell(client: Buffer, jobs: readonly (readonly [id: string, Ending])[]): void {
+    this.#reply(client, { kind: 'ended', jobs })
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */
@@ -367,7 +388,7 @@ export class Ingress {
 
   #enqueue(
     { seq, jobs: sent }: Enqueue,
-    arrived: number,
+    arrived: Arrived,
     reply: (message: DaemonMessage) => void,
     waits: () => void,
   ): void {
@@ -403,7 +424,7 @@ export class Ingress {
   /** All or none: the first that is refused speaks for all. */
   #enqueueAll(
     { seq, jobs: sent }: Enqueue,
-    arrived: number,
+    arrived: Arrived,
     reply: (message: DaemonMessage) => void,
     waits: () => void,
   ): void {
@@ -440,17 +461,19 @@ export class Ingress {
   }
 
   /** @returns the job to store, or why it is refused */
-  #admit(sent: unknown, created: number): NewJob | ErrorRecord {
+  #admit(sent: unknown, { client, at: created }: Arrived): NewJob | ErrorRecord {
     const fault = checkJob(sent)
     if (fault !== undefined) return this.#refusal('malformed', fault)
-    const [id, task, args, after = null, at = null] = sent as WireJob
+    const [id, task, args, after = null, at = null, wait = 0] = sent as WireJob
     const tooLarge = this.#tooLarge(task, args)
     if (tooLarge !== undefined) return this.#refusal('payload', tooLarge)
     const verdict = this.#options.judge(task)
     if (verdict !== undefined && 'refuse' in verdict) return this.#refusal('task', verdict.refuse)
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null
-    return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason }
+    const awaited = wait > 0 ? Math.ceil(created + wait) : null
+    if (awaited !== null) this.#options.results.wait(client, id, awaited)
+    return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason, awaited }
   }
 
   #refusal(reason: RefusalReason, error: ZtaskError): ErrorRecord {

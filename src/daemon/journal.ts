@@ -343,6 +343,10 @@ export class Journal {
     this.#log.error({ err: error }, `The queue cannot be read: ${error.message}. Trying again`)
   }
 
+  notCleaned(error: Error): void {
+    this.#log.error({ err: error }, `What has expired cannot be removed: ${error.message}. Trying again`)
+  }
+
   clockJumped(by: number): void {
     this.#log.warn(
       { by },

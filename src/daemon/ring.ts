@@ -30,6 +30,8 @@ import { Outcomes } from './outcomes.ts'
 import { Pulse } from './pulse.ts'
 import { Recalls } from './recalls.ts'
 import { RecentIds } from './recent.ts'
+import { type Client, Results, type Told } from './results.ts'
+import { Retention } from './retention.ts'
 import { Scheduler } from './scheduler.ts'
 import { Stops } from './stops.ts'
 
@@ -48,6 +50,8 @@ export interface RingOptions {
   /** How long a worker's event loop may stand still before that is reported, ms. */
   readonly hangTimeout: number
   readonly send: (worker: Worker, message: MasterMessage) => void
+  /** Tells a client how jobs have ended. */
+  readonly tell: (client: Client, jobs: readonly Told[]) => void
   /** Asks a worker for the jobs in these places; `told` is called with the places of those that had not begun. */
   readonly recall: (
     worker: Worker,
@@ -86,6 +90,8 @@ export class Ring {
   readonly #pulse: Pulse
   readonly #alarm: Alarm
   readonly #recent: RecentIds
+  readonly #results: Results
+  readonly #retention: Retention
   readonly #stopJumps: () => void
   #catalogue: Catalogue
   #generation = 0
@@ -98,6 +104,15 @@ export class Ring {
     const { store, clock, journal } = options
     this.#catalogue = new Catalogue([], NO_CODE)
     this.#recent = new RecentIds(clock, options.remember)
+    this.#retention = new Retention({ store, clock, failed: (error) => journal.notCleaned(error) })
+    this.#results = new Results({
+      clock,
+      tell: options.tell,
+      find: (id) => store.find(id),
+      keep: (job, until) => void this.#await(job, until).catch((error) => journal.unreadable(error)),
+      forget: (job) => this.#commits.settle(job, undefined),
+      unreadable: (error) => journal.unreadable(error),
+    })
     this.#alarm = new Alarm(clock, () => this.#pump())
     this.#stopJumps = watchJumps(clock, (by) => this.#jumped(by))
     this.#scheduler = new Scheduler({
@@ -202,10 +217,15 @@ export class Ring {
       cancel: (job) => this.#cancel(job.seq),
       settled: (job) => this.#settled(job),
       hasEnded: (id) => this.#recent.has(id),
-      removed: (job) => this.#ended(job, undefined),
+      removed: (job) => this.#ended({ ...job, mark: 'cancelled' }, undefined),
       restored: (job) => scheduler.add([job]),
       changed: () => scheduler.refill(),
     }
+  }
+
+  /** Who waits for which jobs. */
+  get results(): Pick<Results, 'wait' | 'ask' | 'seen'> {
+    return this.#results
   }
 
   runningOn(worker: Worker): number {
@@ -297,6 +317,7 @@ export class Ring {
   /** Reads the queue from the database: the replay at the start, and what was freed later. */
   start(): void {
     this.#scheduler.refill()
+    this.#retention.start()
   }
 
   /** Hands nothing more out. What runs may still end. */
@@ -307,6 +328,8 @@ export class Ring {
     this.#marks.stop()
     this.#pulse.stop()
     this.#recalls.stop()
+    this.#results.stop()
+    this.#retention.stop()
   }
 
   /**
@@ -342,6 +365,10 @@ export class Ring {
     if (message.kind === 'begun') {
       const run = this.#dispatcher.runBy(message.run, worker)
       return run === undefined ? undefined : this.#limit(run, 0)
+    }
+    if (message.kind === 'waits') {
+      this.#dispatcher.waits(message.run, worker)
+      return this.#pump()
     }
     if (message.kind !== 'ended') return
     this.begun(worker, message.begun)
@@ -530,6 +557,29 @@ export class Ring {
     return true
   }
 
+  /** Writes down that somebody waits for a job: should this daemon die, its result is kept all the same. */
+  async #await(job: Job, until: number): Promise<void> {
+    const { store, send, journal } = this.#options
+    const run = this.#scheduler.isBusy(job.seq) ? this.#dispatcher.runOf(job.seq) : undefined
+    if (run !== undefined) {
+      if ((run.job.awaited ?? 0) >= until) return
+      const { job: awaited } = this.#dispatcher.update(run, { ...run.job, awaited: until })
+      send(run.worker, { kind: 'wanted', run: run.number })
+      const refused = (error: Error): void => journal.unmarked(awaited, error)
+      return this.#commits.mark(awaited, { stored: () => {}, refused })
+    }
+    // Where it is busy otherwise its ending is on its way.
+    if (!this.#scheduler.withdraw(job.seq)) return
+    // Read once more, now that nobody else can change it.
+    const still = await store.find(job.id).catch((error: unknown) => {
+      this.#scheduler.add([job])
+      throw error
+    })
+    if (still?.state === 'queued' || still?.state === 'held')
+      this.#commits.settle(still, { ...still, awaited: Math.max(still.awaited ?? 0, until) })
+    else this.#ended(still ?? job, still)
+  }
+
   async #settled(job: Job): Promise<void> {
     const stuckBy = this.#commits.stuckBy(job.seq)
     if (stuckBy !== undefined) throw cannotCancel(job, stuckBy)
@@ -608,6 +658,8 @@ export class Ring {
   }
 
   #ended(job: Job, next: Job | undefined): void {
+    this.#results.ended(job, next)
+    if (next?.expires != null) this.#retention.expires(next.expires)
     if (next?.state === 'queued') return this.#scheduler.add([next])
     if (next !== undefined && this.#freeLate(next)) return
     this.#missing.delete(job.seq)

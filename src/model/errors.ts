@@ -225,6 +225,82 @@ export class ClientClosedError extends ZtaskError {
 }
 
 /**
+ * The job has failed: no retry is left.
+ *
+ * Raised: `run`, and `result()` of a handle.
+ *
+ * Data: `id` and `task`, of the job; `attempts`, how often it was charged. The error's `cause` is what the task threw last, with the
+ * name, message, stack and causes that it had there.
+ *
+ * Cure: mend what the cause says, then `ztask retry ID`; `ztask show ID` has the errors of all attempts.
+ *
+ * @example
+ * export const total = async (left: number, right: number) => {
+ *   try {
+ *     return await tasks.add.run(left, right)
+ *   } catch (error) {
+ *     if (!(error instanceof JobFailedError)) throw error
+ *     console.warn('it said', (error.cause as Error).message)
+ *   }
+ * }
+ */
+export class JobFailedError extends ZtaskError {
+  static override readonly code = 'ZTASK_JOB_FAILED'
+}
+
+/**
+ * The job was cancelled, and has no result.
+ *
+ * Raised: `run`, and `result()` of a handle.
+ *
+ * Data: `id` and `task`, of the job.
+ *
+ * Cure: none is needed where it was meant; else enqueue it again.
+ */
+export class JobCancelledError extends ZtaskError {
+  static override readonly code = 'ZTASK_JOB_CANCELLED'
+}
+
+/**
+ * The job has ended, or there never was one of this id, and nothing is known of it any more.
+ *
+ * Raised: `result()` of a handle: it was asked when the job had ended. Of a call with the setting `disabled`, which runs nothing, `run`, too.
+ *
+ * Data: `id` and `task`, of the job.
+ *
+ * Cure: call `run`, or ask for the result before the job has ended.
+ */
+export class ResultGoneError extends ZtaskError {
+  static override readonly code = 'ZTASK_RESULT_GONE'
+}
+
+/**
+ * The job has not ended in the time that its result was waited for. It goes on.
+ *
+ * Raised: `run`, and `result()` of a handle.
+ *
+ * Data: `id` and `task`, of the job; `timeout`, in seconds.
+ *
+ * Cure: wait longer, `job.result({ timeout: 300 })`, or ask again by `getJob(id)`; where no daemon runs, start one.
+ */
+export class ResultTimeoutError extends ZtaskError {
+  static override readonly code = 'ZTASK_RESULT_TIMEOUT'
+}
+
+/**
+ * The job has succeeded, and what its task returned cannot be sent.
+ *
+ * Raised: `run`, and `result()` of a handle.
+ *
+ * Data: `id` and `task`, of the job; `reason`, with the place, as in `result.save`.
+ *
+ * Cure: return data: an id in place of what cannot be sent, or is larger than `maxPayload`.
+ */
+export class ResultNotSentError extends ZtaskError {
+  static override readonly code = 'ZTASK_RESULT_NOT_SENT'
+}
+
+/**
  * A task was to run in the caller, and the registry that leads to its code could not be loaded.
  *
  * Raised: a call with `alwaysEager`, or with `onUnavailable: 'inline'` where no daemon answers.

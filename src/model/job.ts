@@ -1,7 +1,7 @@
 /**
  * A job, and the one function that changes its state.
  *
- *   insert ─▶ queued ──run──▶ succeeded: the row goes
+ *   insert ─▶ queued ──run──▶ succeeded: the row goes, or is done where its result is kept
  *              ▲  ▲ └─threw, died, retries left─▶ queued, due later
  *              │  │ └─threw, died, none left────▶ failed ──retried──▶ queued, no attempts
  *              │  └───────────freed──────────── held ◀──held── queued
@@ -21,6 +21,8 @@ export type JobState = (typeof JOB_STATES)[number]
 /** The part of the state that is kept in the row; waiting and scheduled follow from the clock, running from the master. */
 export const STORED_STATES = ['queued', 'held', 'failed'] as const
 export type StoredState = (typeof STORED_STATES)[number]
+/** What is done is no job any more: it has succeeded, and its result waits for whoever wants it. */
+export type RowState = StoredState | 'done'
 
 /** A job that is retried a thousand times should not grow a thousand stacks. */
 const MOST_FAILURES = 10
@@ -38,9 +40,11 @@ export interface NewJob {
   readonly due: number
   readonly created: number
   /** Queued, but for a call that is held from the first. */
-  readonly state: StoredState
+  readonly state: RowState
   /** Why it is held. */
   readonly reason: string | null
+  /** Until when somebody waits for its result, epoch ms: so long its row stays. */
+  readonly awaited: number | null
 }
 
 export interface Job extends NewJob {
@@ -55,6 +59,10 @@ export interface Job extends NewJob {
   /** When the last retry had failed, else null. */
   readonly failedAt: number | null
   readonly mark: Mark | null
+  /** Of one that is done: what its task returned, encoded. */
+  readonly result: string | null
+  /** When the row of one that is done goes, epoch ms. */
+  readonly expires: number | null
 }
 
 /** What a job takes beside its texts: an id, dates, and their names. */
@@ -80,7 +88,8 @@ interface Charge {
 }
 
 export type JobEvent =
-  | { readonly kind: 'succeeded' }
+  /** With what the task returned, encoded, where somebody wanted it. */
+  | { readonly kind: 'succeeded'; readonly result?: string }
   | ({ readonly kind: 'threw' } & Charge)
   /** The run was alone in a worker, or marked alone in a daemon, that died. */
   | ({ readonly kind: 'died' } & Charge)
@@ -110,7 +119,7 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
     return event.kind === 'started' || event.kind === 'cancelled' ? job : undefined
   switch (event.kind) {
     case 'succeeded':
-      return undefined
+      return event.result === undefined ? undefined : done(job, event.result, now)
     case 'threw':
       return charge({ ...job, mark: null }, event, now)
     case 'died': {
@@ -142,6 +151,14 @@ export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark 
 export const weightOf = ({ args, failures }: Job): number =>
   failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)
 
+/** @returns the record of a job that has succeeded, for as long as its result is wanted */
+const done = (job: Job, result: string, now: number): Job | undefined => {
+  const { awaited } = job
+  return awaited === null || awaited <= now
+    ? undefined
+    : { ...job, state: 'done', mark: null, result, expires: awaited }
+}
+
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
 
 const charge = (job: Job, { failure, policy, code }: Charge, now: number): Job => {
@@ -168,9 +185,10 @@ const lastly = (
   failures: [...failures, { at: now, failure, ...(code && { code }) }].slice(-MOST_FAILURES),
 })
 
-/** @returns which of the five states a job is in. */
-export const stateOf = (job: Job, running: boolean, now: number): JobState => {
+/** @returns which of the five states a job is in, or that it is none any more. */
+export const stateOf = (job: Job, running: boolean, now: number): JobState | 'succeeded' => {
   if (running) return 'running'
+  if (job.state === 'done') return 'succeeded'
   if (job.state !== 'queued') return job.state
   return job.due <= now ? 'waiting' : 'scheduled'
 }

@@ -26,12 +26,23 @@ export interface FailedAttempt {
 }
 
 export type Outcome =
-  | { readonly kind: 'succeeded' }
+  /** With what the task returned, encoded, where somebody waits for it. */
+  | { readonly kind: 'succeeded'; readonly result?: string }
   | { readonly kind: 'threw'; readonly failure: Failure }
   /** There is no code to run: the module is gone, or lacks the export. */
   | { readonly kind: 'missing'; readonly reason: string }
   /** It had not begun, and the worker will not begin it. */
   | { readonly kind: 'unbegun' }
+
+/** What is told to whoever waits for a job. */
+export type Ending =
+  /** What the task returned, encoded. */
+  | { readonly kind: 'succeeded'; readonly result: string }
+  /** No retry is left. */
+  | { readonly kind: 'failed'; readonly failure: Failure; readonly attempts: number }
+  | { readonly kind: 'cancelled' }
+  /** It has ended, or there never was such a job: nothing is known of it any more. */
+  | { readonly kind: 'gone' }
 
 /** Longer texts are cut: a row should not grow with what a task throws. */
 const LONGEST_TEXT = 16_384
@@ -62,6 +73,14 @@ export const failureOf = (thrown: unknown): Failure => {
   } catch {
     return { name: 'NonErrorThrown', message: UNREADABLE, stack: '' }
   }
+}
+
+/** @returns an error like the one that a failure was made of; `instanceof` tells nothing of it */
+export const errorOf = ({ name, message, stack, cause }: Failure): Error => {
+  const error = new Error(message, cause && { cause: errorOf(cause) })
+  for (const [key, value] of Object.entries({ name, stack }))
+    Object.defineProperty(error, key, { value, enumerable: false, configurable: true, writable: true })
+  return error
 }
 
 const read = (thrown: unknown, depth: number): Failure => {

@@ -24,6 +24,12 @@ export type AnyFunction = (...args: never) => void
 /** The arguments of `F`, `readonly` rest parameters included; of overloads the last counts, of generics the constraint. */
 export type Args<F> = F extends (...args: infer P extends readonly unknown[]) => void ? P : never
 
+/** What `F` returns, awaited. */
+export type Result<F> = F extends (...args: never) => infer R ? Awaited<R> : never
+
+/** Any function of whose result nothing is known, as where handles of several tasks are in one list. */
+export type UnknownFunction = (...args: never) => unknown
+
 /**
  * The type of the parameter that takes a task's function: `F`, or what says why it cannot be a task. While `F` is not
  * yet inferred, as with `(path: string, angle = 90) => …`, it is `unknown`, and nothing is refused.
@@ -81,6 +87,15 @@ export interface TaskCalls<F> {
    * @example const jobs = await tasks.sendEmail.batch([['a@b.c', 'Hi'], ['d@e.f', 'Hi']])
    */
   batch(calls: readonly Readonly<Args<F>>[]): Promise<Job<F>[]>
+  /**
+   * Enqueues the task and waits for what it returns, 60 seconds at most. A daemon's death loses neither the job nor its
+   * result. Within a job, others may run in its place meanwhile.
+   *
+   * @throws JobFailedError, with the task's own error as its `cause`, where no retry is left; ResultTimeoutError, where it has
+   *   not ended in time: it goes on; JobCancelledError, ResultNotSentError; and as `async`
+   * @example const total = await tasks.add.run(1, 2)
+   */
+  run(...args: Args<F>): Promise<Result<F>>
   /** @deprecated Use `async`, which is the same. */
   delay(...args: Args<F>): Promise<Job<F>>
 }
@@ -88,8 +103,32 @@ export interface TaskCalls<F> {
 /** What became of a job that was cancelled. */
 export type Cancelled = 'removed' | 'signalled' | 'finished'
 
+/**
+ * How a job stands: waiting for a worker, or scheduled for later; running; held, as there is no code for it; failed, with no
+ * retry left; succeeded, while its result is kept; gone, where it has ended or there never was one; disabled, where the call
+ * was only logged.
+ */
+export type JobStatus =
+  | 'waiting'
+  | 'scheduled'
+  | 'running'
+  | 'held'
+  | 'failed'
+  | 'succeeded'
+  | 'gone'
+  | 'disabled'
+
+/** How long to wait for a result. */
+export interface ResultOptions {
+  /** Seconds, 60 where none are given, 24 days at most. */
+  readonly timeout?: number
+}
+
+/** The function type of a task, or of its calls. */
+export type FunctionOf<T> = T extends TaskCalls<infer F> ? F : T
+
 /** The handle of an enqueued job. */
-export interface Job<F = AnyFunction> {
+export interface Job<F = UnknownFunction> {
   /** A UUID v7, made by the client. */
   readonly id: string
   /** Whether the call was only logged, as the setting `disabled` asks. */
@@ -106,6 +145,26 @@ export interface Job<F = AnyFunction> {
    * if ((await job.cancel()) === 'finished') console.log('too late')
    */
   cancel(): Promise<Cancelled>
+  /**
+   * Waits for what the task returns. To be asked before the job has ended: then neither its end nor a daemon's death lose it.
+   * A job whose result nobody has asked for leaves none (call `run`, which asks from the start).
+   *
+   * @throws JobFailedError, with the task's own error as its `cause`, where no retry is left; ResultTimeoutError, where it has
+   *   not ended in time: it goes on; JobCancelledError, ResultGoneError, ResultNotSentError
+   * @example
+   * const job = await tasks.resize.async('photo.jpg', 200)
+   * const path = await job.result({ timeout: 300 })
+   */
+  result(options?: ResultOptions): Promise<Result<F>>
+  /**
+   * How the job stands now.
+   *
+   * @throws DaemonUnavailableError, OutcomeUnknownError, as a call does
+   * @example
+   * const job = await tasks.sendEmail.async('a@b.c', 'Hi')
+   * if ((await job.status()) === 'held') console.log('the daemon has no code for it yet')
+   */
+  status(): Promise<JobStatus>
   readonly [OF]?: F
 }
 

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely'
-import type { Job, Mark, StoredState } from '../model/job.ts'
+import type { Job, Mark, RowState } from '../model/job.ts'
 import type { FailedAttempt, Failure } from '../model/outcome.ts'
 
 /** The tables as migrations/ leaves them. */
@@ -9,7 +9,7 @@ export interface Schema {
     id: string
     task: string
     args: string
-    state: StoredState
+    state: RowState
     due: number
     created: number
     attempts: number
@@ -18,6 +18,9 @@ export interface Schema {
     reason: string | null
     mark: Mark | null
     failures: string | null
+    awaited: number | null
+    result: string | null
+    expires: number | null
   }
   nodes: { id: number; boot: number; pid: number; url: string; started: number }
 }
@@ -44,4 +47,7 @@ export const toJob = (row: JobRow): Job => ({
   failedAt: row.failed_at,
   failure: row.failure === null ? null : (JSON.parse(row.failure) as Failure),
   failures: row.failures === null ? NONE : (JSON.parse(row.failures) as FailedAttempt[]),
+  awaited: row.awaited,
+  result: row.result,
+  expires: row.expires,
 })

@@ -175,6 +175,33 @@ export class SqliteStore implements Store {
     })
   }
 
+  async removeExpired(now: number, limit: number): Promise<number> {
+    return this.#whenFree(async () => {
+      const expired = this.kysely
+        .selectFrom('jobs')
+        .select('seq')
+        .where('expires', '<=', now)
+        .orderBy('expires')
+        .limit(limit)
+      const { numDeletedRows } = await this.kysely
+        .deleteFrom('jobs')
+        .where('seq', 'in', expired)
+        .executeTakeFirst()
+      return Number(numDeletedRows)
+    })
+  }
+
+  async nextExpiry(): Promise<number | undefined> {
+    const first = await this.kysely
+      .selectFrom('jobs')
+      .select('expires')
+      .where('expires', 'is not', null)
+      .orderBy('expires')
+      .limit(1)
+      .executeTakeFirst()
+    return first?.expires ?? undefined
+  }
+
   async boot(pid: number, url: string, now: number): Promise<number> {
     const row = { id: NODE, boot: 1, pid, url, started: now }
     const { boot } = await this.kysely

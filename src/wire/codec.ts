@@ -45,6 +45,32 @@ export const decodeArgs = (text: string): unknown[] => {
   throw unreadable(text)
 }
 
+/** Before the reason why what a task returned could not be encoded. */
+const UNSENT = 'unsent:'
+
+/**
+ * Encodes what a task returned, or why that cannot be: the task has succeeded whichever.
+ *
+ * @param most bytes
+ */
+export const encodeResult = (value: unknown, most: number): string => {
+  try {
+    const text = encodeArgs([value])
+    const size = Buffer.byteLength(text)
+    return size <= most ? text : `${UNSENT}it takes ${size} bytes; maxPayload is ${most}`
+  } catch (error) {
+    const { path, what } = (error as ZtaskError).data
+    return `${UNSENT}${String(path).replace('arguments[0]', 'result')}: ${what}`
+  }
+}
+
+/**
+ * @returns what a task returned, or why that could not be encoded
+ * @throws ZtaskError where the text is none of ours
+ */
+export const decodeResult = (text: string): { readonly value: unknown } | { readonly unsent: string } =>
+  text.startsWith(UNSENT) ? { unsent: text.slice(UNSENT.length) } : { value: decodeArgs(text)[0] }
+
 const decode = (text: string): unknown => {
   try {
     return text.startsWith(PREFIX)

@@ -6,7 +6,8 @@ import type { TaskSpec } from '../model/task-spec.ts'
 
 /**
  * A job handed to a worker: the run's number, the job's id, task and arguments, which attempt it is (from 1), when it
- * was made (epoch ms), and whether the master wants to know when it begins: it has a timeout.
+ * was made (epoch ms), whether the master wants to know when it begins: it has a timeout; and whether somebody wants what
+ * it returns.
  */
 export type Handing = readonly [
   run: number,
@@ -16,6 +17,7 @@ export type Handing = readonly [
   attempt: number,
   created: number,
   timed: boolean,
+  wanted: boolean,
 ]
 
 export type MasterMessage =
@@ -28,6 +30,8 @@ export type MasterMessage =
   | { readonly kind: 'jobs'; readonly first: number; readonly jobs: readonly Handing[] }
   /** Let the run's signal say that it should end; where it has not begun it is not to begin. */
   | { readonly kind: 'abort'; readonly run: number; readonly reason: StopReason }
+  /** Somebody wants what the run returns. */
+  | { readonly kind: 'wanted'; readonly run: number }
   /** Answered from the event loop: with `pong`, where that turns. */
   | { readonly kind: 'ping' }
   /** The log file was renamed: open it anew. */
@@ -55,6 +59,8 @@ export type WorkerMessage =
   | { readonly kind: 'pong'; readonly loading: boolean }
   /** What waited for a module begins. */
   | { readonly kind: 'loaded' }
+  /** The run waits for another job: its slot is free for the next. */
+  | { readonly kind: 'waits'; readonly run: number }
   /** The task is about to be called, its code loaded and its arguments decoded. */
   | { readonly kind: 'begun'; readonly run: number }
   /**
@@ -91,6 +97,7 @@ const SHAPES: {
   faulty: ({ task, failure }) => typeof task === 'string' && isFailure(failure),
   broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',
+  waits: ({ run }) => typeof run === 'number',
   ended: ({ ended, worked, begun }) =>
     typeof worked === 'number' &&
     typeof begun === 'number' &&
@@ -101,6 +108,7 @@ const SHAPES: {
 const isOutcome = (said: Partial<Outcome> | null | undefined): boolean => {
   switch (said?.kind) {
     case 'succeeded':
+      return said.result === undefined || typeof said.result === 'string'
     case 'unbegun':
       return true
     case 'threw':
@@ -122,6 +130,8 @@ export interface WorkerBrief {
   readonly root: string
   /** Jobs to run at a time. */
   readonly concurrency: number
+  /** What a task returns may take so many bytes. */
+  readonly maxPayload: number
   /** Where `currentJob().log` writes, as the daemon's own log does. */
   readonly log: LogOptions
   /** Whether TypeScript will be loaded, by tsx: that is then there before the code. */

@@ -6,18 +6,23 @@
  * msgpackr 0.54 and 0.10 (Node 24); at 20 µs that a job costs in all, a format that any language speaks wins.
  */
 import { type ErrorRecord, ProtocolError } from '../model/errors.ts'
+import type { Ending } from '../model/outcome.ts'
 
 /** The first frame. A daemon answers another version with a ProtocolError that names both. */
 export const PROTOCOL = 'ztask/1'
 
 /**
  * A job on its way: id, task, encoded arguments, then milliseconds from its arrival (`after`), or a date in epoch
- * milliseconds (`at`), or neither.
+ * milliseconds (`at`), or neither; and for how many milliseconds its sender waits for its result.
  */
 export type WireJob =
   | readonly [id: string, task: string, args: string]
   | readonly [id: string, task: string, args: string, after: number]
   | readonly [id: string, task: string, args: string, after: null, at: number]
+  | readonly [id: string, task: string, args: string, after: number | null, at: number | null, wait: number]
+
+/** A job whose result somebody waits for, for so many milliseconds. */
+export type Awaited = readonly [id: string, wait: number]
 
 /** The questions and orders that commands send. */
 export const VERBS = ['status', 'list', 'show', 'retry', 'cancel', 'delete', 'reload'] as const
@@ -40,6 +45,10 @@ export type ClientMessage =
       readonly verb: Verb
       readonly params: unknown
     }
+  /** Tell how these end, as soon as they have. They are stored. */
+  | { readonly kind: 'await'; readonly project: string; readonly jobs: readonly Awaited[] }
+  /** How these have ended has arrived: nothing need be kept for this client. */
+  | { readonly kind: 'seen'; readonly project: string; readonly ids: readonly string[] }
 
 export type DaemonMessage =
   /** `link` names this connection to this daemon: while it stays the same, nothing that was sent is lost. */
@@ -51,6 +60,8 @@ export type DaemonMessage =
       readonly refused?: readonly (readonly [number, ErrorRecord])[]
     }
   | { readonly kind: 'answer'; readonly seq: number; readonly value: unknown }
+  /** How jobs have ended that this client awaits. */
+  | { readonly kind: 'ended'; readonly jobs: readonly (readonly [id: string, Ending])[] }
   /** The message as a whole (an enqueue of jobs together, one of which is refused), or without `seq` whatever the client may send, is refused. */
   | { readonly kind: 'refused'; readonly seq?: number; readonly error: ErrorRecord }
 
@@ -125,11 +136,13 @@ const isText = (value: unknown): value is string => typeof value === 'string'
  */
 export const readClientMessage = (frames: readonly Uint8Array[]): ClientMessage => {
   const message = parse(frames)
-  const { kind, project, seq, jobs, verb } = message
+  const { kind, project, seq, jobs, ids, verb } = message
   const fits =
     isText(project) &&
     (kind === 'hello' ||
       (kind === 'enqueue' && isSeq(seq) && Array.isArray(jobs)) ||
+      (kind === 'await' && Array.isArray(jobs) && jobs.length <= MOST_JOBS && jobs.every(isAwaited)) ||
+      (kind === 'seen' && Array.isArray(ids) && ids.length <= MOST_JOBS && ids.every(isId)) ||
       (kind === 'ask' && isSeq(seq) && VERBS.includes(verb as Verb)))
   const shown = isText(kind) ? `'${kind.slice(0, 40)}'` : typeof kind
   if (!fits) throw new ProtocolError(`No message of ${PROTOCOL}: kind ${shown}. ${CURE}`)
@@ -146,8 +159,10 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const LATEST_DATE = 8.64e15
 /** The longest delay, ms: a century. Beyond it a delay is a mistake of units. */
 export const LONGEST_DELAY = 100 * 366 * 86_400_000
-/** id, task, args, after, at */
-const MOST_FIELDS = 5
+/** The longest wait for a result, ms: a timer over 2^31 fires at once. */
+export const LONGEST_WAIT = 24 * 86_400_000
+/** id, task, args, after, at, wait */
+const MOST_FIELDS = 6
 /**
  * Jobs in a message. Refusing a job costs the master more than sending it costs the client: of a frame of 20 MB with ten
  * million of `0` it made ten million errors, 45 s and 3 GB. Ours sends at most 1,000.
@@ -163,6 +178,12 @@ const MOST_VALUES = MOST_TOGETHER * (MOST_FIELDS + 1) + 100
 const isTime = (value: unknown, latest: number): boolean =>
   value === null || (typeof value === 'number' && value >= 0 && value <= latest)
 
+const isId = (value: unknown): value is string => isText(value) && UUID.test(value)
+const isWait = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= LONGEST_WAIT
+const isAwaited = (value: unknown): value is Awaited =>
+  Array.isArray(value) && value.length === 2 && isId(value[0]) && isWait(value[1])
+
 /** @returns why a job on the wire is none, or `undefined` where it is one. */
 export const checkJob = (job: unknown): ProtocolError | undefined => {
   const fault = faultOf(job)
@@ -176,14 +197,15 @@ export const checkJob = (job: unknown): ProtocolError | undefined => {
 const FAULTS = new Map<string, ProtocolError>()
 
 const faultOf = (job: unknown): string | undefined => {
-  if (!Array.isArray(job) || job.length > MOST_FIELDS) return 'A job is a list of at most 5.'
-  const [id, task, args, after = null, at = null] = job as unknown[]
-  if (!isText(id) || !UUID.test(id)) return 'A job begins with its UUID in lower case.'
+  if (!Array.isArray(job) || job.length > MOST_FIELDS) return `A job is a list of at most ${MOST_FIELDS}.`
+  const [id, task, args, after = null, at = null, wait = 0] = job as unknown[]
+  if (!isId(id)) return 'A job begins with its UUID in lower case.'
   if (!isText(task) || task === '' || task.length > 200)
     return "A job's task is a name of 1 to 200 characters."
   if (!isText(args)) return "A job's arguments are text."
   if (!isTime(after, LONGEST_DELAY))
     return `A job's delay is a number of milliseconds up to ${LONGEST_DELAY}.`
   if (!isTime(at, LATEST_DATE)) return "A job's date is a number of milliseconds since the epoch."
+  if (!isWait(wait)) return `The wait for a job's result is a number of milliseconds up to ${LONGEST_WAIT}.`
   return after !== null && at !== null ? 'A job has a delay or a date, not both.' : undefined
 }

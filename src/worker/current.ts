@@ -51,9 +51,12 @@ export class Current implements CurrentJob {
   #abort: AbortController | undefined
   #stopped: StopReason | undefined
   #log: JobLog | undefined
+  readonly #waits: () => void
 
-  constructor(facts: JobFacts) {
+  /** @param waits told where it waits for another job */
+  constructor(facts: JobFacts, waits: () => void = () => {}) {
     this.#facts = facts
+    this.#waits = waits
   }
 
   get id(): string {
@@ -88,6 +91,11 @@ export class Current implements CurrentJob {
     return STORAGE.run(this, work)
   }
 
+  /** It waits for another job: the next may begin meanwhile. */
+  waits(): void {
+    this.#waits()
+  }
+
   /** The run should end. */
   stop(reason: StopReason): void {
     this.#stopped ??= reason
@@ -109,6 +117,9 @@ const reasonOf = (task: string, reason: StopReason): DOMException => {
     return new DOMException(`${task} has taken longer than its timeout`, 'TimeoutError')
   return new DOMException(`${task} ${ABORTED[reason]}`, 'AbortError')
 }
+
+/** The calling code waits for another job: where it runs in one itself, that gives its slot back. */
+export const waitsForJob = (): void => STORAGE.getStore()?.waits()
 
 /**
  * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.

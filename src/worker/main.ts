@@ -28,19 +28,21 @@ const send = (message: WorkerMessage, sent?: () => void): void => {
   process.send?.(message, undefined, undefined, () => sent?.())
 }
 
+type Ended = readonly [run: number, Outcome]
+
 /** Outcomes of one turn of the event loop travel together. */
 class Reports {
   readonly #begun: () => number
-  readonly #sent: (count: number) => void
-  #ended: [number, Outcome][] = []
+  readonly #sent: (ended: readonly Ended[]) => void
+  #ended: Ended[] = []
   /** Since when there is something to do, or the last report. */
   #since: number | undefined
 
   /**
    * @param begun asked up to which run all have begun, or do when the report is sent
-   * @param sent told how many outcomes have just left this process
+   * @param sent told which outcomes have just left this process
    */
-  constructor(begun: () => number, sent: (count: number) => void) {
+  constructor(begun: () => number, sent: (ended: readonly Ended[]) => void) {
     this.#begun = begun
     this.#sent = sent
   }
@@ -76,7 +78,7 @@ class Reports {
     const worked = now - (this.#since ?? now)
     this.#since = now
     send({ kind: 'ended', ended, worked, begun: this.#begun() }, () => {
-      this.#sent(ended.length)
+      this.#sent(ended)
       then?.()
     })
   }
@@ -95,7 +97,7 @@ class Server {
   readonly #brief: WorkerBrief
   readonly #reports = new Reports(
     () => this.#tellLatest(),
-    (count) => this.#reported(count),
+    (ended) => this.#reported(ended),
   )
   readonly #claims: Claims
   readonly #loads = new Loads(() => this.#loaded())
@@ -104,6 +106,10 @@ class Server {
   #onExit: readonly string[] = []
   /** By the run's number. */
   readonly #running = new Map<number, Current>()
+  /** Runs whose results somebody wants since they were handed over. */
+  readonly #wanted = new Set<number>()
+  /** Runs that have waited for another job, and hold no slot any more. */
+  readonly #slotless = new Set<number>()
   /** In the order in which they are to begin. */
   readonly #stock = new Denque<Handed>()
   /** Jobs that have begun, and that the master does not know to have ended. */
@@ -173,6 +179,9 @@ class Server {
       case 'abort':
         this.#abort(message.run, message.reason)
         break
+      case 'wanted':
+        this.#wanted.add(message.run)
+        break
       case 'ping':
         send({ kind: 'pong', loading: this.#loads.holds })
         break
@@ -236,8 +245,11 @@ class Server {
     return this.#told
   }
 
-  #reported(count: number): void {
-    this.#busy = Math.max(0, this.#busy - count)
+  #reported(ended: readonly Ended[]): void {
+    for (const [run] of ended) {
+      this.#wanted.delete(run)
+      if (!this.#slotless.delete(run)) this.#busy--
+    }
     this.#begin()
     if (this.#busy === 0) this.#reports.idle()
   }
@@ -258,8 +270,8 @@ class Server {
 
   async #run(handing: Handing): Promise<void> {
     if (this.#registry === undefined) return
-    const [number, id, task, args, attempt, created, timed] = handing
-    const job = new Current({ id, task, attempt, created })
+    const [number, id, task, args, attempt, created, timed, wanted] = handing
+    const job = new Current({ id, task, attempt, created }, () => this.#waits(number))
     this.#running.set(number, job)
     const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
     const called = (): void => {
@@ -268,12 +280,27 @@ class Server {
       loaded?.()
     }
     const begun = timed || loaded !== undefined ? called : undefined
-    const outcome = await performToOutcome(this.#registry, { job, args, begun })
+    const outcome = await performToOutcome(this.#registry, { job, args, begun }, () =>
+      wanted || this.#wanted.has(number) ? this.#brief.maxPayload : undefined,
+    )
     // Where it did not come to be called.
     loaded?.()
     this.#reports.add(number, outcome)
     this.#running.delete(number)
     if (this.#retiring && this.#running.size === 0) this.#leave()
+  }
+
+  /**
+   * A run waits for another job, which may be behind it in this very worker: it gives its slot back, for good. The next
+   * begins when the master knows.
+   */
+  #waits(run: number): void {
+    if (this.#slotless.has(run) || !this.#running.has(run)) return
+    this.#slotless.add(run)
+    send({ kind: 'waits', run }, () => {
+      this.#busy--
+      this.#begin()
+    })
   }
 
   #retire(): void {

@@ -105,6 +105,7 @@ test('a process that cannot be made is an error, not silence', async () => {
     size: 2,
     brief: () => ({
       ...{ root: '/', concurrency: 1, typescript: false },
+      maxPayload: 1024,
       log: { level: 'INFO', pretty: false },
     }),
     clock: systemClock,

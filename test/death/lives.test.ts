@@ -93,6 +93,7 @@ class World {
       isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
       relieve: () => this.#admit(false),
       retire: (worker) => queueMicrotask(() => this.#retire(worker)),
+      tell: () => {},
       kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
     })
     this.#ring = ring
@@ -228,7 +229,16 @@ class World {
     const id = `job ${++this.#jobs}`
     this.lives.set(id, { id, task, charged: 0, over: false, timedOut: false })
     const now = Date.now()
-    const job = { id, task, args: '[]', due: now, created: now, state: 'queued', reason: null } as const
+    const job = {
+      id,
+      task,
+      args: '[]',
+      due: now,
+      created: now,
+      state: 'queued',
+      reason: null,
+      awaited: null,
+    } as const
     await new Promise<void>((stored) => this.#ring.insert([job], () => stored(), false))
   }
 

@@ -77,6 +77,9 @@ export interface Row {
   readonly failure: string | null
   readonly reason: string | null
   readonly mark: string | null
+  readonly awaited: number | null
+  readonly result: string | null
+  readonly expires: number | null
 }
 
 export class TestProject {

@@ -41,7 +41,7 @@ const PRELUDE = `import { ${Object.keys(ztask).join(', ')} } from 'ztask'\nimpor
 const TASKS: Block = {
   language: 'ts',
   file: 'src/mail.ts',
-  text: `import { task } from 'ztask'\nexport const sendEmail = task((to: string, subject = '') => [to, subject])\n`,
+  text: `import { task } from 'ztask'\nexport const sendEmail = task((to: string, subject = '') => [to, subject])\nexport const add = task((left: number, right: number) => left + right)\nexport const resize = task((path: string, width: number) => path + width)\n`,
 }
 
 test('every example in them compiles', async () => {

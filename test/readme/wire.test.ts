@@ -6,6 +6,7 @@ import { MOST_IDS, MOST_LISTED } from '../../src/wire/ask.ts'
 import {
   checkJob,
   LONGEST_DELAY,
+  LONGEST_WAIT,
   MOST_JOBS,
   PROTOCOL,
   readClientMessage,
@@ -28,7 +29,9 @@ interface Message {
 
 const samples = blocksOf(PAGE).filter(({ language }) => language === 'json')
 const messages = samples.map(({ text }) => JSON.parse(text) as Message)
-const isClients = ({ kind }: Message): boolean => ['hello', 'enqueue', 'ask'].includes(kind)
+const isClients = ({ kind }: Message): boolean => ['hello', 'enqueue', 'ask', 'await', 'seen'].includes(kind)
+/** To the others there is an answer. */
+const isAnswered = ({ kind }: Message): boolean => kind !== 'seen'
 const framesOf = (message: unknown) => [Buffer.from(PROTOCOL), Buffer.from(JSON.stringify(message))]
 
 let project: TestProject
@@ -65,21 +68,34 @@ test('every example is a message of the protocol, and every kind, verb and bound
   for (const message of messages) {
     const read = isClients(message) ? readClientMessage : readDaemonMessage
     expect(read(framesOf(message))).toEqual(message)
-    for (const job of message.jobs ?? []) expect(checkJob(job)).toBeUndefined()
+    if (message.kind === 'enqueue')
+      for (const job of message.jobs ?? []) expect(checkJob(job)).toBeUndefined()
   }
   const kinds = new Set(messages.map(({ kind }) => kind))
-  expect([...kinds].sort()).toEqual(['answer', 'ask', 'enqueue', 'hello', 'refused', 'stored', 'welcome'])
+  expect([...kinds].sort()).toEqual([
+    'answer',
+    'ask',
+    'await',
+    'ended',
+    'enqueue',
+    'hello',
+    'refused',
+    'seen',
+    'stored',
+    'welcome',
+  ])
   for (const verb of VERBS) expect(PAGE).toContain(`\`${verb}\``)
   expect(PAGE).toContain(`up to ${LONGEST_DELAY.toLocaleString('en')} (a century)`)
   expect(PAGE).toContain(`up to ${MOST_JOBS.toLocaleString('en')}; each is stored or refused by itself`)
+  expect(PAGE).toContain(`at most ${LONGEST_WAIT.toLocaleString('en')} (24 days)`)
   expect(PAGE).toContain(`\`limit\`: 100, at most ${MOST_LISTED.toLocaleString('en')};`)
   expect(PAGE).toContain(`\`ids\`, at most ${MOST_IDS.toLocaleString('en')}`)
 })
 
 test('a daemon answers each example as the page says, and runs the job', async () => {
   await project.daemon()
-  const asked = messages.filter(isClients)
-  expect(messages).toHaveLength(2 * asked.length)
+  const asked = messages.filter((message) => isClients(message) && isAnswered(message))
+  expect(messages.filter(isAnswered)).toHaveLength(2 * asked.length)
   for (const message of asked) {
     const said = messages[messages.indexOf(message) + 1] as Message
     expect(await answerTo(message)).toEqual(comparable(said))

@@ -4,7 +4,9 @@ import {
   type Args,
   type Calls,
   type CallsOf,
+  getJob,
   type Job,
+  type JobStatus,
   type NamedTask,
   type Task,
   task,
@@ -32,6 +34,28 @@ expectTypeOf(tasks.plain.at).parameters.toEqualTypeOf<[date: Date, to: string, s
 expectTypeOf(tasks.plain.batch([['a', 'b']])).resolves.items.toEqualTypeOf<
   Job<(to: string, subject: string) => Promise<{ id: string }>>
 >()
+expectTypeOf(tasks.plain.run).toEqualTypeOf<(to: string, subject: string) => Promise<{ id: string }>>()
+export const resultOf = async (job: Awaited<ReturnType<typeof tasks.plain.async>>): Promise<void> => {
+  expectTypeOf(await job.result()).toEqualTypeOf<{ id: string }>()
+  expectTypeOf(await job.result({ timeout: 5 })).toEqualTypeOf<{ id: string }>()
+  expectTypeOf(await job.status()).toEqualTypeOf<JobStatus>()
+  // Of another task's function, of its calls, and of none.
+  expectTypeOf(await getJob<typeof plain>(job.id).result()).toEqualTypeOf<{ id: string }>()
+  expectTypeOf(await getJob<typeof tasks.plain>(job.id).result()).toEqualTypeOf<{ id: string }>()
+  expectTypeOf(await getJob<typeof tasks.rest>(job.id).result()).toEqualTypeOf<
+    Awaited<ReturnType<typeof rest>>
+  >()
+  expectTypeOf(await getJob(job.id).result()).toEqualTypeOf<unknown>()
+  // @ts-expect-error seconds are a number
+  await job.result({ timeout: '5' })
+}
+// @ts-expect-error an argument is missing
+tasks.plain.run('a')
+/** A task may run itself, where its return type is written out. */
+export const ownRun = task(
+  async (n: number): Promise<number> => (n <= 1 ? 1 : n * (await runs.ownRun.run(n - 1))),
+)
+declare const runs: Calls<Pick<typeof own, 'ownRun'>>
 const PAIRS = [['a', 'b'] as const]
 tasks.plain.batch(PAIRS)
 // @ts-expect-error an argument of the second call is missing

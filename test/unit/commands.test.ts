@@ -34,7 +34,15 @@ afterEach(async () => {
 })
 
 const insert = (count: number, more: Partial<NewJob> = {}) => {
-  const job: Omit<NewJob, 'id'> = { task: 't', args: '[]', due: 1, created: 1, state: 'queued', reason: null }
+  const job: Omit<NewJob, 'id'> = {
+    task: 't',
+    args: '[]',
+    due: 1,
+    created: 1,
+    state: 'queued',
+    reason: null,
+    awaited: null,
+  }
   const jobs = Array.from({ length: count }, (_, index) => ({ ...job, id: `${index}`, ...more }))
   return store.commit({ insert: jobs, save: [], remove: [] })
 }
@@ -116,7 +124,7 @@ describe('page by page', () => {
       await store.commit({
         ...{ save: [], remove: [] },
         insert: Array.from({ length: count }, (_, at) => ({
-          ...{ id: `${state}${at}`, task: 't', args, due: 1, created: 1, state, reason: null },
+          ...{ id: `${state}${at}`, task: 't', args, due: 1, created: 1, state, reason: null, awaited: null },
         })),
       })
     const pages = await pagesOf({ limit: 10_000 })

@@ -6,7 +6,17 @@ import type { Run, Worker } from '../../src/model/run.ts'
 
 const jobOf = (seq: number, task = 't'): Job => ({
   ...{ id: `job ${seq}`, task, args: `[${seq}]`, due: 0, created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [], seq },
+  ...{
+    attempts: 0,
+    failure: null,
+    failedAt: null,
+    mark: null,
+    failures: [],
+    awaited: null,
+    result: null,
+    expires: null,
+    seq,
+  },
 })
 
 const workerOf = (number: number, generation = 1, isolated = false): Worker => ({

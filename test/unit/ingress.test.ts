@@ -24,6 +24,7 @@ const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
     isStored: async () => false,
     insert: () => expect.unreachable(),
     ask: async () => undefined,
+    results: { wait: () => {}, ask: async () => {}, seen: () => {} },
     refused: (_, error) => expect.unreachable(error.message),
     unanswered: (error) => expect.unreachable(error.message),
     boundAgain: () => expect.unreachable(),

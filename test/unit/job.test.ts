@@ -7,7 +7,16 @@ const FAILURE = { name: 'Error', message: 'no', stack: 'Error: no' }
 
 const fresh: Job = {
   ...{ id: 'a', task: 't', args: '[]', seq: 1, due: 0, created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [] },
+  ...{
+    attempts: 0,
+    failure: null,
+    failedAt: null,
+    mark: null,
+    failures: [],
+    awaited: null,
+    result: null,
+    expires: null,
+  },
 }
 
 const policy = fc.record({ retryCount: fc.nat(4), retryAfter: fc.double({ min: 0, max: 100, noNaN: true }) })

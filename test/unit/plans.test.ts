@@ -25,6 +25,7 @@ const jobOf = (index: number): NewJob => ({
   due: index % 2 === 0 ? 1000 : 1_000_000 + index,
   state: STORED_STATES[index % 20 === 0 ? 1 : index % 20 === 1 ? 2 : 0] as Job['state'],
   reason: null,
+  awaited: null,
 })
 
 beforeAll(async () => {
@@ -81,6 +82,8 @@ const everyVerb = async (store: SqliteStore): Promise<void> => {
   await store.deleteFailed(['job 1'])
   await store.deleteFailed()
   await store.free(['task 3'])
+  await store.removeExpired(5000, 10)
+  await store.nextExpiry()
   await store.boot(1, 'tcp://a:1', 1)
   await store.node()
 }

@@ -27,10 +27,14 @@ const attempt = (parts: readonly Uint8Array[]): ClientMessage | ProtocolError =>
 const json = fc.jsonValue({ maxDepth: 4 })
 const almost = fc.record(
   {
-    kind: fc.oneof(fc.constantFrom('hello', 'enqueue', 'ask', 'welcome', '', 'toString', '__proto__'), json),
+    kind: fc.oneof(
+      fc.constantFrom('hello', 'enqueue', 'ask', 'await', 'seen', 'welcome', '', 'toString', '__proto__'),
+      json,
+    ),
     project: fc.oneof(fc.string(), json),
     seq: fc.oneof(fc.integer(), fc.double(), json),
-    jobs: fc.oneof(fc.array(json), json),
+    jobs: fc.oneof(fc.array(json), fc.array(fc.tuple(fc.uuid(), fc.double({ max: 1e6 }))), json),
+    ids: fc.oneof(fc.array(fc.oneof(fc.uuid(), json)), json),
     verb: fc.oneof(fc.constantFrom(...VERBS, 'drop', 'toString', '__proto__'), json),
     params: json,
   },
@@ -39,8 +43,13 @@ const almost = fc.record(
 
 const expectMessage = (message: ClientMessage): void => {
   expect(typeof message.project).toBe('string')
-  expect(['hello', 'enqueue', 'ask']).toContain(message.kind)
+  expect(['hello', 'enqueue', 'ask', 'await', 'seen']).toContain(message.kind)
   if (message.kind === 'hello') return
+  const ids =
+    message.kind === 'seen' ? message.ids : message.kind === 'await' ? message.jobs.map(([id]) => id) : []
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f-]{36}$/)
+  if (message.kind === 'await') for (const [, wait] of message.jobs) expect(wait).toBeGreaterThanOrEqual(0)
+  if (message.kind === 'seen' || message.kind === 'await') return
   expect(Number.isSafeInteger(message.seq)).toBe(true)
   if (message.kind === 'enqueue') expect(Array.isArray(message.jobs)).toBe(true)
   else expect(VERBS).toContain(message.verb)
@@ -162,7 +171,9 @@ describe('a job on the wire', () => {
     ['a delay that is text', [ID, 't', '[]', '5']],
     ['a delay and a date', [ID, 't', '[]', 5, 5]],
     ['a date beyond all dates', [ID, 't', '[]', null, LATEST + 1]],
-    ['more than belongs to a job', [ID, 't', '[]', null, 5, 6]],
+    ['more than belongs to a job', [ID, 't', '[]', null, 5, 6, 7]],
+    ['a wait that is none', [ID, 't', '[]', null, null, 'long']],
+    ['a wait that never ends', [ID, 't', '[]', null, null, 1e12]],
   ])('is none: %s', (_, job) => {
     expect(checkJob(job)).toMatchObject({ code: 'ZTASK_PROTOCOL', message: expect.stringMatching(/\.$/) })
   })
@@ -205,11 +216,11 @@ describe('a job on the wire', () => {
 })
 
 test('a large message of countless values is refused before it is read', () => {
-  const keys = Array.from({ length: 700_000 }, (_, index) => `"k${index}\\\\":0`).join(',')
+  const keys = Array.from({ length: 800_000 }, (_, index) => `"k${index}\\\\":0`).join(',')
   const hello = (rest: string): Buffer => Buffer.from(`{"kind":"hello","project":"p",${rest}}`)
   const read = (body: Buffer): unknown => readClientMessage([Buffer.from('ztask/1'), body])
-  expect(() => read(hello(keys))).toThrow(/at most 600100 values/)
-  expect(() => read(hello(`"x":[${'[],'.repeat(1_000_000)}0]`))).toThrow(/at most 600100 values/)
+  expect(() => read(hello(keys))).toThrow(/at most 700100 values/)
+  expect(() => read(hello(`"x":[${'[],'.repeat(1_000_000)}0]`))).toThrow(/at most 700100 values/)
   // Within a text nothing counts, whatever it is.
   const text = JSON.stringify('[],{"":"\\'.repeat(300_000))
   expect(read(hello(`"x":${text}`))).toMatchObject({ kind: 'hello' })

@@ -26,8 +26,17 @@ const LARGEST = 50
 const LEAST_WEIGHT = 20
 
 const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
-  ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null },
-  ...{ attempts: 0, failure: null, failedAt: null, mark: null, failures: [] },
+  ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null, awaited: null },
+  ...{
+    attempts: 0,
+    failure: null,
+    failedAt: null,
+    mark: null,
+    failures: [],
+    awaited: null,
+    result: null,
+    expires: null,
+  },
   ...{ seq, due },
   ...more,
 })
@@ -710,7 +719,7 @@ describe('in the ring', () => {
       send: (_, message) => {
         if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
       },
-      ...{ isolate: () => {}, relieve: () => {}, retire: () => {}, kill: () => {} },
+      ...{ isolate: () => {}, relieve: () => {}, retire: () => {}, kill: () => {}, tell: () => {} },
     })
     rings.push(ring)
     ring.learn(1, [{ name: 'known', aliases: [], options: {} }], DEFAULTS)
@@ -720,7 +729,7 @@ describe('in the ring', () => {
   }
 
   const call = (id: string, task: string, due = 0): NewJob => ({
-    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null },
+    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null, awaited: null },
   })
 
   test('a window full of jobs whose tasks are gone does not keep those behind it waiting', async () => {

@@ -53,7 +53,7 @@ const FAILURE = {
 }
 
 const newJob = (id: string, more: Partial<NewJob> = {}): NewJob => ({
-  ...{ id, task: 't', args: '["a"]', due: 1000, created: 900, state: 'queued', reason: null },
+  ...{ id, task: 't', args: '["a"]', due: 1000, created: 900, state: 'queued', reason: null, awaited: null },
   ...more,
 })
 
@@ -118,11 +118,35 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
           failures: [],
           failedAt: null,
           mark: null,
+          result: null,
+          expires: null,
         })),
       )
       const [first, second, third] = stored.map(({ seq }) => seq) as [number, number, number]
       expect(first < second && second < third).toBe(true)
       for (const job of stored) expect(await store.find(job.id)).toEqual(job)
+    })
+
+    test('what is done is kept until it expires: it is no job, and goes a few at a time', async () => {
+      const jobs = await insert(newJob('a', { awaited: 50 }), newJob('b'), newJob('c', { awaited: 40 }))
+      const [a, b, c] = jobs as [Job, Job, Job]
+      const done = [a, c].map((job) => settle(job, { kind: 'succeeded', result: '[1]' }, 10) as Job)
+      expect(done).toMatchObject([{ state: 'done', result: '[1]', expires: 50 }, { expires: 40 }])
+      await store.commit({ insert: [], save: done, remove: [] })
+      expect(await store.find('a')).toEqual(done[0])
+      expect(await all()).toEqual([b])
+      expect(await store.counts(5000)).toEqual({ waiting: 1, scheduled: 0, held: 0, failed: 0 })
+      expect(await store.retryFailed(1)).toBe(0)
+      expect(await store.deleteFailed()).toBe(0)
+      // Sent again it is not stored again.
+      expect(await insert(newJob('a'))).toEqual([])
+      expect(await store.nextExpiry()).toBe(40)
+      expect(await store.removeExpired(39, 10)).toBe(0)
+      expect(await store.removeExpired(60, 1)).toBe(1)
+      expect(await store.nextExpiry()).toBe(50)
+      expect(await store.removeExpired(60, 1)).toBe(1)
+      expect(await store.nextExpiry()).toBeUndefined()
+      expect(await store.find('b')).toEqual(b)
     })
 
     test('saves how jobs go on, and removes those that are no more', async () => {
@@ -487,6 +511,9 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'mine',
         'mark',
         'failures',
+        'awaited',
+        'result',
+        'expires',
       ])
     })
 

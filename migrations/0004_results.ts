@@ -1,0 +1,18 @@
+import type { Kysely } from 'kysely'
+
+/**
+ * What a task returned, for whoever waits for it: `awaited`, until when somebody does; `result`, of a job that is done; and
+ * `expires`, when its row goes.
+ */
+export const up = async (db: Kysely<unknown>): Promise<void> => {
+  await db.schema.alterTable('jobs').addColumn('awaited', 'integer').execute()
+  await db.schema.alterTable('jobs').addColumn('result', 'text').execute()
+  await db.schema.alterTable('jobs').addColumn('expires', 'integer').execute()
+  // What is to go next is looked up without reading the rows that stay.
+  await db.schema
+    .createIndex('jobs_expiring')
+    .on('jobs')
+    .column('expires')
+    .where('expires' as never, 'is not', null)
+    .execute()
+}

@@ -1,0 +1,73 @@
+/** Records of jobs that have ended go when their time has come, a few at a time: nobody notices. Where there are none nothing is asked. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { Alarm, type Clock } from '../clock.ts'
+import type { Store } from '../store/store.ts'
+
+export interface RetentionOptions {
+  readonly store: Pick<Store, 'removeExpired' | 'nextExpiry'>
+  readonly clock: Clock
+  readonly failed: (error: Error) => void
+}
+
+/** Rows of one statement: 2 ms. */
+const A_BATCH = 500
+/** Between two of them, ms. */
+const PAUSE = 10
+/** How long after a record has expired it may stay, ms: those of a while go together. */
+const SLACK = 1000
+/** How long a failed one waits before the next, ms. */
+const AGAIN = 5000
+
+export class Retention {
+  readonly #options: RetentionOptions
+  readonly #alarm: Alarm
+  /** When the next is looked for, epoch ms. */
+  #next: number | undefined
+  #removing = false
+  #stopped = false
+
+  constructor(options: RetentionOptions) {
+    this.#options = options
+    this.#alarm = new Alarm(options.clock, () => void this.#remove())
+  }
+
+  /** From now on: what has expired since the last daemon goes, too. */
+  start(): void {
+    void this.#remove()
+  }
+
+  /** There is a record that expires then, epoch ms. */
+  expires(at: number): void {
+    if (this.#next !== undefined && this.#next <= at + SLACK) return
+    this.#set(at)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#alarm.stop()
+  }
+
+  #set(at: number): void {
+    this.#next = at + SLACK
+    if (!this.#stopped) this.#alarm.set(this.#next)
+  }
+
+  async #remove(): Promise<void> {
+    if (this.#removing) return
+    const { store, clock, failed } = this.#options
+    this.#removing = true
+    this.#next = undefined
+    try {
+      while (!this.#stopped && (await store.removeExpired(clock.now(), A_BATCH)) === A_BATCH)
+        await pause(PAUSE)
+      const next = this.#stopped ? undefined : await store.nextExpiry()
+      if (next !== undefined) this.expires(next)
+    } catch (error) {
+      if (this.#stopped) return
+      failed(error as Error)
+      this.#set(clock.now() + AGAIN)
+    } finally {
+      this.#removing = false
+    }
+  }
+}

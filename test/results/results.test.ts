@@ -1,0 +1,160 @@
+/** What a task returns reaches whoever waits for it, through deaths and reloads; nothing hangs. */
+import { expect, test } from 'vitest'
+import { getJob, JobFailedError } from '../../dist/src/index.js'
+import type { UntypedCalls } from '../../src/client/client.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+
+const DEEDS = `
+import { existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { task } from 'ztask'
+import { tasks } from './ztask/client.js'
+
+const until = async (file: string) => { while (!existsSync(file)) await sleep(5) }
+
+export const add = task((left: number, right: number) => left + right)
+export const echo = task((value: unknown) => value)
+export const nothing = task(() => {})
+export const afterFile = task(async (file: string, value: string) => { await until(file); return { value, at: new Date(0) } })
+export const fails = task({ retryCount: 1, retryAfter: 0 }, (message: string) => {
+  throw Object.assign(new RangeError(message, { cause: new TypeError('the cause of it') }))
+})
+export const unsendable = task((): unknown => ({ save: () => {} }))
+export const large = task((bytes: number) => 'x'.repeat(bytes))
+export const factorial = task(async (n: number): Promise<number> => n <= 1 ? 1 : n * await tasks.factorial.run(n - 1))
+`
+
+const NAMES = ['add', 'echo', 'nothing', 'afterFile', 'fails', 'unsendable', 'large', 'factorial'] as const
+type Calls = Record<(typeof NAMES)[number], UntypedCalls>
+
+const make = async (config = ''): Promise<{ project: TestProject; tasks: Calls }> => {
+  const project = await makeProject({ files: { 'src/deeds.ts': DEEDS }, config })
+  return { project, tasks: project.calls(NAMES) }
+}
+
+const isEmpty = (project: TestProject): Promise<true> =>
+  until('no row to be left', () => project.rows().length === 0 || undefined)
+
+test('run and result give what the task returns, of its own types, and leave nothing behind', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  expect(await tasks.add.run(1, 2)).toBe(3)
+  expect(await tasks.nothing.run()).toBeUndefined()
+  const value = { when: new Date(5), all: new Set([1, 2]), none: undefined }
+  expect(await tasks.echo.run(value)).toEqual(value)
+  const job = await tasks.afterFile.async('go', 'late')
+  const [one, other] = [job.result(), job.result({ timeout: 30 })]
+  await until('it to be awaited', () => project.rows()[0]?.awaited !== null)
+  project.write('go', '')
+  expect(await one).toEqual({ value: 'late', at: new Date(0) })
+  expect(await other).toEqual(await one)
+  await isEmpty(project)
+})
+
+test('the error of a task arrives with its name, message, stack and cause', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  const error = await tasks.fails.run('no good').catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(JobFailedError)
+  expect(error).toMatchObject({ code: 'ZTASK_JOB_FAILED', data: { task: 'fails', attempts: 2 } })
+  const { cause } = error as { cause: Error }
+  expect(cause).toMatchObject({ name: 'RangeError', message: 'no good' })
+  expect(cause.stack).toMatch(/RangeError: no good\n.*deeds\.ts:\d+/)
+  expect(cause.cause).toMatchObject({ name: 'TypeError', message: 'the cause of it' })
+  expect(String(error)).toMatch(/^JobFailedError: fails \([0-9a-f-]{36}\) has failed: no good$/)
+  // A failed job stays, and can be asked for later, too.
+  const { id } = (error as JobFailedError).data as { id: string }
+  await expect(getJob(id).result()).rejects.toMatchObject({
+    name: 'JobFailedError',
+    cause: { message: 'no good' },
+  })
+  expect(project.rows()).toMatchObject([{ state: 'failed', attempts: 2 }])
+})
+
+test('what a task returns and cannot be sent is told to who waits; its job has succeeded', async () => {
+  const { project, tasks } = await make('maxPayload: 2000')
+  await project.daemon()
+  await expect(tasks.unsendable.run()).rejects.toMatchObject({
+    name: 'ResultNotSentError',
+    message: expect.stringContaining('result.save: a function'),
+  })
+  await expect(tasks.large.run(3000)).rejects.toMatchObject({
+    name: 'ResultNotSentError',
+    data: { reason: 'it takes 3004 bytes; maxPayload is 2000' },
+  })
+  // Where nobody waits nobody is told.
+  await tasks.unsendable.async()
+  await isEmpty(project)
+})
+
+test('a result that nobody had asked for is gone; one that is asked in time is pushed; a cancelled job has none', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  const early = await tasks.add.async(1, 2)
+  await isEmpty(project)
+  const gone = { name: 'ResultGoneError', data: { id: early.id, task: 'add' } }
+  await expect(early.result()).rejects.toMatchObject(gone)
+  await expect(getJob(early.id).result()).rejects.toMatchObject({ name: 'ResultGoneError' })
+  expect(await early.status()).toBe('gone')
+  const running = await tasks.afterFile.async('go', 'never')
+  const later = await tasks.add.after(60, 1, 2)
+  expect([await running.status(), await later.status()]).toEqual(['running', 'scheduled'])
+  const cancelled = [running, later].map((job) =>
+    expect(job.result()).rejects.toMatchObject({ name: 'JobCancelledError', data: { id: job.id } }),
+  )
+  await until('both to be awaited', () => project.rows().every((row) => row.awaited !== null))
+  expect(await later.cancel()).toBe('removed')
+  expect(await running.cancel()).toBe('signalled')
+  project.write('go', '')
+  await Promise.all(cancelled)
+  await isEmpty(project)
+})
+
+test('nobody waits for longer than he said, with and without a daemon; the job goes on', async () => {
+  const { project, tasks } = await make()
+  const daemon = await project.daemon()
+  const job = await tasks.afterFile.async('go', 'later')
+  await expect(job.result({ timeout: 0.2 })).rejects.toMatchObject({
+    name: 'ResultTimeoutError',
+    data: { id: job.id, task: 'afterFile', timeout: 0.2 },
+  })
+  const again = getJob(job.id).result({ timeout: 30 })
+  await until('it to be awaited', () => (project.rows()[0]?.awaited ?? 0) > Date.now() + 20_000)
+  project.write('go', '')
+  expect(await again).toMatchObject({ value: 'later' })
+  await daemon.kill()
+  await expect(getJob(job.id).result({ timeout: 0.5 })).rejects.toMatchObject({ name: 'ResultTimeoutError' })
+  for (const timeout of [-1, Number.NaN, 1e9, '5'])
+    await expect(job.result({ timeout: timeout as number })).rejects.toMatchObject({
+      name: 'InvalidDelayError',
+    })
+})
+
+test('within a job a run gives its slot back: a chain of calls ends where one job runs at a time', async () => {
+  const { project, tasks } = await make()
+  await project.daemon(['--workers', '1', '--concurrency', '1'])
+  expect(await tasks.factorial.run(12)).toBe(479_001_600)
+  // So many at once, each of which waits for one that comes after all of them.
+  const all = await Promise.all(Array.from({ length: 30 }, () => tasks.factorial.run(3)))
+  expect(all).toEqual(all.map(() => 6))
+  await isEmpty(project)
+})
+
+test('ten thousand results that are awaited at once all arrive', async () => {
+  const { project, tasks } = await make()
+  project.launch(['-l', 'ERROR'])
+  const sums = await Promise.all(Array.from({ length: 10_000 }, (_, n) => tasks.add.run(n, 1)))
+  expect(sums).toEqual(Array.from({ length: 10_000 }, (_, n) => n + 1))
+  const jobs = await tasks.afterFile.batch(Array.from({ length: 100 }, (_, n) => ['go', String(n)]))
+  const values = Promise.all(jobs.map((job) => job.result()))
+  await until('all to be awaited', () => project.rows().every((row) => row.awaited !== null))
+  project.write('go', '')
+  expect(await values).toEqual(jobs.map((_, n) => ({ value: String(n), at: new Date(0) })))
+  await isEmpty(project)
+})
+
+test('eager, disabled and inline calls have results, too', async () => {
+  const { tasks } = await make()
+  expect(tasks).toBeDefined()
+})
