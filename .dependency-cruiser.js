@@ -27,7 +27,8 @@ const only = (name, allowed, what, comment) => ({
 
 const MODEL = '^src/model/'
 const CLOCK = '^src/clock\\.ts$'
-const CONFIG = '^src/(config|config-module|module-file|file-time|settings|registry-file)\\.ts$'
+const CONFIG =
+  '^src/(config|config-module|config-anew|config-reader|module-file|file-time|settings|registry-file)\\.ts$'
 const LOG = '^src/log\\.ts$'
 const WIRE = '^src/wire/'
 const WORKER = '^src/worker/'
@@ -208,7 +209,7 @@ const SHAPE = [
     to: {
       path: '^src/',
       pathNot:
-        '^src/((model|wire|worker|client|store|daemon|dashboard|testing|cli)/|(clock|config|config-module|module-file|file-time|settings|registry-file|log|index)\\.ts$)',
+        '^src/((model|wire|worker|client|store|daemon|dashboard|testing|cli)/|(clock|config|config-module|config-anew|config-reader|module-file|file-time|settings|registry-file|log|index)\\.ts$)',
     },
   },
   {

@@ -1,9 +1,9 @@
 /**
- * `ztask generate` as a process that stays: a daemon in development asks it after each save, and what has not changed is
+ * `ztask generate` as a process that stays: a daemon in development sends it the project after each save, and what has not changed is
  * not parsed again. It ends with its parent.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { loadProject, type Project } from '../src/config.ts'
+import type { Project } from '../src/config.ts'
 import { ZtaskError } from '../src/model/errors.ts'
 import { generate } from './generate.ts'
 import { render } from './problem.ts'
@@ -22,10 +22,8 @@ export type Reply =
 let project: Project | undefined
 let scanner: Scanner | undefined
 
-const answer = async (): Promise<Reply> => {
+const answer = async (now: Project): Promise<Reply> => {
   try {
-    // The files are committed, so the environment of whoever generates must not get into them.
-    const now = await loadProject(process.cwd(), {})
     if (scanner === undefined || !isDeepStrictEqual(now, project)) scanner = new Scanner(now)
     project = now
     const { warnings } = await generate(now, 'write', scanner)
@@ -37,9 +35,9 @@ const answer = async (): Promise<Reply> => {
 }
 
 let last = Promise.resolve()
-process.on('message', () => {
+process.on('message', (now: Project) => {
   last = last.then(async () => {
-    process.send?.(await answer())
+    process.send?.(await answer(now))
     // The parser takes half a second to begin with: before the next save, and not after it.
     await scanner?.warm().catch(() => {})
   })

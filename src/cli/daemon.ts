@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { loadProject } from '../config.ts'
+import { readAnew } from '../config-anew.ts'
 import type { InspectAddress } from '../daemon/pool.ts'
 import { ZtaskError } from '../model/errors.ts'
 import { LOG_LEVELS, type LogLevel } from '../model/log-options.ts'
@@ -11,6 +13,7 @@ import {
   positiveSeconds,
   projectOf,
   seconds,
+  settingsOf,
   wholeNumber,
   withProjectFlags,
 } from './flags.ts'
@@ -108,10 +111,11 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
   const logger = createLogger(logOptions)
   const starting = startDaemon({
     project,
+    committed: await loadProject(process.cwd(), {}),
     envFiles: flags.variables.paths,
     reread: () => {
       flags.variables.apply()
-      return projectOf(flags)
+      return readAnew(process.cwd(), { flags: settingsOf(flags) }, flags.readyTimeout * 1000)
     },
     log: logger.log,
     workers: flags.workers,

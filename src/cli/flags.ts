@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import type { Reach } from '../client/process.ts'
 import { loadProject, type Project } from '../config.ts'
 import { ConfigError } from '../model/errors.ts'
+import type { Settings } from '../settings.ts'
 
 export interface ProjectFlags {
   readonly url?: string
@@ -17,13 +18,21 @@ export const withProjectFlags = (command: Command): Command =>
     .option('--url <address>', 'where the daemon is (ZTASKD_URL)')
     .option('--database <database>', "where jobs are kept, 'sqlite:PATH' (ZTASKD_DATABASE)")
 
+/** @returns the settings that flags give: `url` moves the daemon and its clients together; `bind` in the file is for a daemon behind another address. */
+export const settingsOf = ({
+  url,
+  database,
+}: { [K in keyof ProjectFlags]: ProjectFlags[K] | undefined }): Partial<Record<keyof Settings, unknown>> => ({
+  url,
+  database,
+  ...(url !== undefined && { bind: url }),
+})
+
 /**
  * @throws ConfigError where a setting cannot be, or where there is no project and nothing says that none is needed
  */
 export const projectOf = async ({ url, database }: ProjectFlags): Promise<Project> => {
-  // The flag moves the daemon and its clients together; `bind` in the file is for a daemon behind another address.
-  const flags = { url, database, ...(url !== undefined && { bind: url }) }
-  const project = await loadProject(process.cwd(), process.env, flags)
+  const project = await loadProject(process.cwd(), process.env, settingsOf({ url, database }))
   if (url === undefined && database === undefined && !PLACED.some((name) => name in process.env))
     refuseNowhere(project)
   return project

@@ -1,12 +1,13 @@
 /** `ztask generate --watch`: one process that keeps what it has parsed. */
-import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Scanner } from '../../codegen/scanner.ts'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
+import { readAnew } from '../config-anew.ts'
 import { configModules } from '../config-module.ts'
 import { watchProject } from '../daemon/reload.ts'
-import { ZtaskError } from '../model/errors.ts'
+import { changedAt, TICK } from '../file-time.ts'
+import { ConfigError, ZtaskError } from '../model/errors.ts'
 
 /** What a save's own events lie apart, ms: generating twice costs less than waiting longer. */
 const SETTLE = 20
@@ -17,8 +18,8 @@ const SETTLE = 20
  */
 const LOOK = 150
 
-/** The clock of a file system may be so much behind, ms. */
-const TICK = 20
+/** What a configuration gets that awaits something, ms. */
+const READ_TIMEOUT = 30_000
 
 /** They hold what is in the generated files, or decide where imports lead. */
 const SETTINGS_FILES = ['tsconfig.json', 'package.json', ...CONFIG_FILES]
@@ -26,25 +27,34 @@ const SETTINGS_FILES = ['tsconfig.json', 'package.json', ...CONFIG_FILES]
 /**
  * Generates now and after each change; ends only by a signal. Errors are printed, as the next save may mend them.
  *
- * @param open loads the project, again after each change, as its settings may be what changed
- * @throws ConfigError where the first project cannot be loaded
+ * @param first the project by its file alone, as what is written is committed; read again where that has changed
  */
 export const watchAndGenerate = async (
-  open: () => Promise<Project>,
+  first: Project,
   generate: (project: Project, scanner: Scanner) => Promise<void>,
 ): Promise<void> => {
-  for (let project = await open(); ; ) project = await watchOne(project, open, generate)
+  for (let project = first, files: readonly string[] = configModules(); ; )
+    ({ project, files } = await watchOne(project, files, generate))
+}
+
+/** A project, and the files that its configuration came from. */
+interface Configured {
+  readonly project: Project
+  readonly files: readonly string[]
 }
 
 /** @returns the project as it is when its settings have changed */
 const watchOne = async (
   project: Project,
-  open: () => Promise<Project>,
+  configFiles: readonly string[],
   generate: (project: Project, scanner: Scanner) => Promise<void>,
-): Promise<Project> => {
+): Promise<Configured> => {
   const { root, settings } = project
   const scanner = new Scanner(project)
-  const next = Promise.withResolvers<Project>()
+  const next = Promise.withResolvers<Configured>()
+  const settingsFiles = new Set([...SETTINGS_FILES.map((name) => join(root, name)), ...configFiles])
+  /** They have changed, and could not be read. */
+  let isUnread = false
   let last = Promise.resolve()
   const inTurn = (work: () => Promise<void>): Promise<void> => {
     last = last.then(() => work().catch(print))
@@ -60,13 +70,19 @@ const watchOne = async (
     root,
     include: settings.include,
     generated: generatedFiles(project),
-    also: [...SETTINGS_FILES.map((name) => join(root, name)), ...configModules(root)],
+    also: [...settingsFiles],
     settle: SETTLE,
-    renew: async () => {
+    renew: async (changed) => {
+      if (changed.some((file) => settingsFiles.has(file))) isUnread = true
+      if (!isUnread) return run()
       const began = Date.now()
-      const now = await open().finally(() => watch.follow(configModules(root), began))
-      if (isDeepStrictEqual(now, project)) await run()
-      else next.resolve(now)
+      const { files, result } = await readAnew(process.cwd(), { flags: {} }, READ_TIMEOUT)
+      for (const file of files) settingsFiles.add(file)
+      watch.follow(files, began)
+      if ('error' in result) throw new ConfigError(result.error.message, result.error.data)
+      isUnread = false
+      if (isDeepStrictEqual(result.committed, project)) await run()
+      else next.resolve({ project: result.committed, files })
     },
     failed: print,
     blind: print,
@@ -84,8 +100,6 @@ const watchOne = async (
   await last
   return changed
 }
-
-const changedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0
 
 const print = (error: Error): void => {
   process.stderr.write(`${error instanceof ZtaskError ? error.message : (error.stack ?? error.message)}\n`)

@@ -30,7 +30,7 @@ export const addGenerate = (program: Command): void => {
         generateOnce(project, flags, scanner).catch(refused)
       if (flags.watch !== true) return open().then(once).catch(refused)
       const { watchAndGenerate } = await import('./generate-watch.ts')
-      await watchAndGenerate(open, once)
+      await watchAndGenerate(await open(), once)
     })
 }
 

@@ -5,9 +5,10 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { CONFIG_FILES, generatedFiles, type Project } from '../config.ts'
-import { configModules, forgetConfig } from '../config-module.ts'
+import type { Reading } from '../config-anew.ts'
+import { configModules } from '../config-module.ts'
 import { TICK } from '../file-time.ts'
-import { DaemonError } from '../model/errors.ts'
+import { ConfigError, DaemonError } from '../model/errors.ts'
 import type { Worker } from '../model/run.ts'
 import { builtFolder, type FoundRegistry, findRegistry, isTypeScript } from '../registry-file.ts'
 import type { Loading, WorkerMessage } from '../wire/ipc.ts'
@@ -24,6 +25,8 @@ import { Typecheck } from './typecheck.ts'
 
 export interface CodeOptions {
   readonly project: Project
+  /** By its file alone: what generate writes does not depend on the environment. */
+  readonly committed: Project
   readonly journal: Journal
   /** Generate, and follow what changes. */
   readonly development: boolean
@@ -36,7 +39,7 @@ export interface CodeOptions {
   /** Files of variables that were read at the start, absolute. */
   readonly envFiles: readonly string[]
   /** Reads those files and the configuration again. */
-  readonly reread: () => Promise<Project>
+  readonly reread: () => Promise<Reading>
   /** Processes of workers to come may be made, those that are not there yet. */
   readonly prepare: () => void
   /** Those that were made go: their environment may be another now. */
@@ -70,6 +73,12 @@ export class Code {
   readonly #opened = Promise.withResolvers<void>()
   readonly #checking = new AbortController()
   #project: Project
+  #committed: Project
+  /** What the configuration came from, absolute. */
+  #configFiles: readonly string[] = configModules()
+  /** What has changed, and could not be read; and whether processes that wait, and what is kept for them, are of before that. */
+  #isUnread = false
+  #isStale = false
   #registry: FoundRegistry | undefined
   /** The registry's text as the newest generation has loaded it. */
   #registryText: string | undefined
@@ -91,6 +100,7 @@ export class Code {
   constructor(options: CodeOptions) {
     this.#options = options
     this.#project = options.project
+    this.#committed = options.committed
     this.#generator = new Generator(options.project.root, options.readyTimeout)
     this.#modules = new KeptModules(options.database)
     this.#asked = new Reloads({ settle: 0, ...this.#reloading })
@@ -226,7 +236,7 @@ export class Code {
     const { root } = this.#project
     return [
       ...['tsconfig.json', 'package.json', ...CONFIG_FILES].map((name) => join(root, name)),
-      ...configModules(root),
+      ...this.#configFiles,
       ...this.#options.envFiles,
     ]
   }
@@ -242,13 +252,16 @@ export class Code {
     const { development, journal, renewed } = this.#options
     const began = performance.now()
     const settings = this.#settingsFiles()
-    const rereads = asked || files.some((file) => settings.includes(file))
-    if (rereads) await this.#reread(asked)
-    if (rereads || files.some((file) => this.#outside.has(file))) {
+    if (asked || files.some((file) => settings.includes(file))) this.#isUnread = true
+    if (this.#isUnread || files.some((file) => this.#outside.has(file))) this.#isStale = true
+    if (this.#isUnread) await this.#reread()
+    this.#isUnread = false
+    if (this.#isStale) {
       // Their environment may be another now, and tsx reads tsconfig.json, with what it extends, as a process begins.
       this.#options.discard()
       this.#modules.forget()
     }
+    this.#isStale = false
     if (development) await this.#generate()
     signal.throwIfAborted()
     // With the client as it is now.
@@ -284,23 +297,26 @@ export class Code {
     return this.#registryText !== (await textOf((await findRegistry(this.#project)).file))
   }
 
-  async #reread(asked: boolean): Promise<void> {
-    const { project: first, reread, readyTimeout, journal } = this.#options
-    if (asked) forgetConfig(first.root)
+  async #reread(): Promise<void> {
+    const { project: first, reread, journal } = this.#options
     const began = Date.now()
+    const { files, result } = await reread()
+    this.#configFiles = files
     // Also where one of its modules is what does not load: that is to be mended.
-    const follow = (): void => this.#watch?.follow(configModules(first.root), began)
-    const now = await inTime(reread(), readyTimeout).finally(follow)
-    for (const sentence of needRestart(first.settings, now.settings)) journal.needsRestart(sentence)
-    this.#project = now
-    this.#watch?.widen(now.settings.include, generatedFiles(now))
+    this.#watch?.follow(files, began)
+    if ('error' in result) throw new ConfigError(result.error.message, result.error.data)
+    const { project, committed } = result
+    for (const sentence of needRestart(first.settings, project.settings)) journal.needsRestart(sentence)
+    this.#project = project
+    this.#committed = committed
+    this.#watch?.widen(project.settings.include, generatedFiles(project))
   }
 
   async #generate(): Promise<void> {
     const { journal } = this.#options
     journal.generating()
     const began = Date.now()
-    const { warnings, outside } = await this.#generator.generate()
+    const { warnings, outside } = await this.#generator.generate(this.#committed)
     for (const file of outside) this.#outside.add(file)
     this.#watch?.follow(outside, began)
     if (warnings !== '') journal.generateWarned(warnings)
@@ -335,16 +351,6 @@ export class Code {
     this.#generation = generation
     this.#graph.renewed(generation)
   }
-}
-
-/** @throws DaemonError where the configuration awaits what does not come */
-const inTime = async <T>(work: Promise<T>, ms: number): Promise<T> => {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const what = `The configuration is not read after ${ms / 1000} s: it awaits what does not come`
-    late.reject(new DaemonError(`${what}. Mend that, or give it more time (--ready-timeout).`))
-  }, ms)
-  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer))
 }
 
 const textOf = (file: string): Promise<string | undefined> => readFile(file, 'utf8').catch(() => undefined)

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import { systemClock } from '../clock.ts'
 import type { Project } from '../config.ts'
+import type { Reading } from '../config-anew.ts'
 import type { Logger } from '../log.ts'
 import { ConfigError, DatabaseLockedError } from '../model/errors.ts'
 import type { LogOptions } from '../model/log-options.ts'
@@ -28,6 +29,8 @@ import { Ring } from './ring.ts'
 
 export interface DaemonOptions {
   readonly project: Project
+  /** The project by its file alone, without the environment and flags. */
+  readonly committed: Project
   readonly log: Logger
   readonly workers: number
   /** Jobs a worker runs at a time. */
@@ -41,7 +44,7 @@ export interface DaemonOptions {
   /** Files of variables that were read at the start, absolute. */
   readonly envFiles: readonly string[]
   /** Reads those files and the configuration again. */
-  readonly reread: () => Promise<Project>
+  readonly reread: () => Promise<Reading>
   /** What running jobs get when the daemon ends, ms. */
   readonly shutdownTimeout: number
   /** What running jobs get when their code is replaced, ms. */

@@ -3,7 +3,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { isDeepStrictEqual } from 'node:util'
+import type { Project } from '../config.ts'
 import { GenerateError } from '../model/errors.ts'
 
 const LOWEST = constants.priority.PRIORITY_LOW
@@ -26,8 +26,6 @@ export class Generator {
   readonly #root: string
   readonly #timeout: number
   #child: ChildProcess | undefined
-  /** As it was when that was forked. */
-  #env: NodeJS.ProcessEnv = {}
   /** The end of what it has printed: nothing, but where it dies. */
   #said = ''
   #stopped = false
@@ -44,11 +42,11 @@ export class Generator {
   /**
    * Writes the client and the registry; once at a time.
    *
+   * @param project by its file alone: what is written is committed
    * @throws GenerateError with what is wrong in the sources, or of the process
    */
-  async generate(): Promise<Generated> {
-    // The configuration may ask for any of it.
-    if (!isDeepStrictEqual(this.#env, { ...process.env })) this.#replace()
+  async generate(project: Project): Promise<Generated> {
+    if (this.#stopped) throw new GenerateError('The daemon is ending: it generates nothing.')
     const isNew = this.#child === undefined
     const child = this.#child ?? this.#start()
     const reply = Promise.withResolvers<Generated | { readonly error: string } | undefined>()
@@ -58,7 +56,7 @@ export class Generator {
       child.kill('SIGKILL')
     }, this.#timeout)
     child.once('message', reply.resolve).once('exit', gone).once('error', gone)
-    child.send({ kind: 'generate' }, (error) => {
+    child.send(project, (error) => {
       if (error !== null) gone()
     })
     const told = await reply.promise
@@ -67,7 +65,7 @@ export class Generator {
     if (told === undefined) {
       if (this.#child === child) this.#child = undefined
       // It may have been dead before it was asked, unseen yet; a new one that dies does so of what it was asked for.
-      if (!isNew && !this.#stopped) return this.generate()
+      if (!isNew && !this.#stopped) return this.generate(project)
       throw new GenerateError(`The process that generates has ended. Save once more. ${this.#said}`.trim())
     }
     if ('error' in told) throw new GenerateError(told.error)
@@ -79,15 +77,14 @@ export class Generator {
     this.#child?.kill('SIGKILL')
   }
 
-  /** The next is asked of another. */
-  #replace(): void {
-    this.#child?.kill('SIGKILL')
-    this.#child = undefined
-  }
-
   #start(): ChildProcess {
-    this.#env = { ...process.env }
-    const child = fork(SERVER, { cwd: this.#root, execArgv: [], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+    const child = fork(SERVER, {
+      cwd: this.#root,
+      execArgv: [],
+      // As a project is compared: what is undefined stays so.
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    })
     this.#child = child
     this.#said = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -76,8 +76,7 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     ignored: (path) => !isWatched(path),
   })
   watcher.on('all', (event, path) => {
-    // What a folder holds is told of by itself.
-    if (event === 'addDir' || event === 'unlinkDir') return
+    if (isFolders(event)) return
     if (also.includes(path) || CODE.test(path) || options.matters?.(path) === true) notice(path)
   })
   watcher.on('error', (error) => options.blind(error as Error))
@@ -89,6 +88,7 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     if (changedAt(file) > since - TICK) notice(file)
   }
   elsewhere.on('all', (event, path) => {
+    if (isFolders(event)) return
     const since = coming.get(path)
     coming.delete(path)
     // It is told just before the watch begins.
@@ -123,6 +123,9 @@ export const watchProject = async (options: WatchOptions): Promise<Watch> => {
     },
   }
 }
+
+/** What a folder holds is told of by itself. */
+const isFolders = (event: string): boolean => event === 'addDir' || event === 'unlinkDir'
 
 const foldersOf = (include: readonly string[], root: string): string[] =>
   include.map((glob) => resolve(root, baseOf(glob)))

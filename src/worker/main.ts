@@ -134,10 +134,11 @@ class Server {
   }
 
   async #load(loading: Loading): Promise<void> {
+    let tellFiles = (): void => {}
     try {
       const modules = loading.modules && (await keptModules(loading.modules))
       // Of hooks the last comes first, and those of the modules call no other for what they know.
-      if (loading.traced) traceFiles((files, since) => send({ kind: 'files', files, since }))
+      if (loading.traced) tellFiles = traceFiles((files, since) => send({ kind: 'files', files, since }))
       const registry = await loadProject(loading, this.#brief.root)
       if (loading.strict) await loadTasks(registry)
       this.#onExit = loading.onExit
@@ -147,6 +148,8 @@ class Server {
       const writes = loading.modules?.writes
       if (writes !== undefined) setTimeout(() => modules?.write(writes), KEEP_AFTER).unref()
     } catch (error) {
+      // What mends it may be one of those.
+      tellFiles()
       send({ kind: 'broken', failure: failureOf(error) }, () => end(1))
     }
   }

@@ -20,6 +20,8 @@ interface Source {
 /** By address. */
 type Kept = readonly (readonly [string, Source])[]
 
+const COARSE_TICK = 2000
+
 export class Modules {
   readonly #before: ReadonlyMap<string, Source>
   readonly #now = new Map<string, Source>()
@@ -79,6 +81,7 @@ export class Modules {
 
   readonly #load: LoadHookSync = (url, context, next) => {
     const path = moduleFile(url)
+    const now = Date.now()
     const stat = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false })
     // Of what is required, Node asks the same address for another text.
     if (stat === undefined || context.format !== 'module' || context.conditions.includes('require'))
@@ -90,11 +93,14 @@ export class Modules {
       return { format: 'module', source: kept.source, shortCircuit: true }
     }
     const loaded = next(url, context)
-    if (loaded.format === 'module' && loaded.source != null && Date.now() - stat.ctimeMs > TICK)
+    if (loaded.format === 'module' && loaded.source != null && now - stat.ctimeMs > tickOf(stat.ctimeMs))
       this.#now.set(url, { source: textOf(loaded.source), file })
     return loaded
   }
 }
+
+/** @returns for how long after a time of a file system the file may change and bear the same time, ms; some count whole seconds, or two */
+const tickOf = (time: number): number => (time % 1000 === 0 ? COARSE_TICK : TICK)
 
 const textOf = (source: string | NodeJS.ArrayBufferView | ArrayBuffer): string =>
   typeof source === 'string' ? source : new TextDecoder().decode(source as Uint8Array)

@@ -269,42 +269,6 @@ describe('the configuration file', () => {
     expect((await settings()).retryCount).toBe(3)
   })
 
-  test('is read again with what it imports, by whatever way, where one of the files has changed', async () => {
-    write('package.json', { type: 'module' })
-    write('deep.ts', 'export const timeout: number = 1')
-    write('near.ts', "export { timeout } from './deep.ts'")
-    write('json.json', '{ "retries": 1 }')
-    write('cjs.cjs', "exports.batch = require('./below.cjs').batch")
-    write('below.cjs', 'exports.batch = 1')
-    write(
-      'ztask.config.ts',
-      `import { timeout } from './near.ts'
-import json from './json.json' with { type: 'json' }
-import cjs from './cjs.cjs'
-globalThis.readings = (globalThis.readings ?? 0) + 1
-export default {
-  callTimeout: timeout, retryCount: json.retries, maxBatch: cjs.batch,
-  project: 'reading' + globalThis.readings
-}`,
-    )
-    const read = async () => {
-      const { callTimeout, retryCount, maxBatch, project } = await settings()
-      return [callTimeout, retryCount, maxBatch, project]
-    }
-    expect(await read()).toEqual([1, 1, 1, 'reading1'])
-    expect(await read()).toEqual([1, 1, 1, 'reading1'])
-    write('deep.ts', 'export const timeout: number = 2')
-    expect(await read()).toEqual([2, 1, 1, 'reading2'])
-    write('json.json', '{ "retries": 2 }')
-    expect(await read()).toEqual([2, 2, 1, 'reading3'])
-    write('below.cjs', 'exports.batch = 2')
-    expect(await read()).toEqual([2, 2, 2, 'reading4'])
-    rmSync(join(root, 'deep.ts'))
-    expect((await refusal()).message).toMatch(/Cannot find module .*deep\.ts/)
-    write('deep.ts', 'export const timeout: number = 3')
-    expect(await read()).toEqual([3, 2, 2, 'reading5'])
-  })
-
   test.each([
     [
       'throws',

@@ -84,10 +84,27 @@ test('one that had ended before it could be given up counts, and the next is for
   reloads.notice('b')
   renewals[0]?.done()
   await pass(0)
-  expect(filesOf()).toEqual([['a'], ['b']])
+  // What belongs to it may still come.
+  reloads.notice('c')
+  await pass(29)
+  expect(filesOf()).toEqual([['a']])
+  await pass(1)
+  expect(filesOf()).toEqual([['a'], ['b', 'c']])
   renewals[1]?.done()
   await pass(1000)
   expect(renewals).toHaveLength(2)
+})
+
+test('one that fails while more is coming is not told: it may have lacked that', async () => {
+  const asked = reloads.now()
+  await pass(0)
+  reloads.notice('a')
+  renewals[0]?.fail(new Error('half'))
+  await pass(30)
+  expect(failed).toEqual([])
+  expect(renewals).toMatchObject([{ files: [] }, { files: ['a'], asked: true }])
+  renewals[1]?.done()
+  await asked
 })
 
 test('a failure is told once, and the next change is tried', async () => {

@@ -71,13 +71,20 @@ export class Reloads {
 
   #begin(): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     const { matters = () => true } = this.#options
     if (this.#current === undefined) void this.#run()
     else if (this.#waiters.length > 0 || [...this.#files].some(matters)) this.#current.abort()
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopped && (this.#files.size > 0 || this.#waiters.length > 0)) {
+    const { matters = () => true } = this.#options
+    // Where more has come the timer begins the next: what is half saved is left alone.
+    while (
+      !this.#stopped &&
+      this.#timer === undefined &&
+      (this.#files.size > 0 || this.#waiters.length > 0)
+    ) {
       const files = [...this.#files]
       const waiters = this.#waiters
       this.#files.clear()
@@ -88,7 +95,8 @@ export class Reloads {
         await this.#options.renew(files, waiters.length > 0, current.signal)
         for (const { resolve } of waiters) resolve()
       } catch (error) {
-        if (current.signal.aborted) {
+        // Perhaps it is what has come meanwhile that it lacked.
+        if (current.signal.aborted || [...this.#files].some(matters)) {
           // What it was for is part of the next.
           for (const file of files) this.#files.add(file)
           this.#waiters.unshift(...waiters)
@@ -99,7 +107,7 @@ export class Reloads {
       }
     }
     this.#current = undefined
-    for (const { reject } of this.#waiters.splice(0)) reject(ending())
+    if (this.#stopped) for (const { reject } of this.#waiters.splice(0)) reject(ending())
   }
 }
 

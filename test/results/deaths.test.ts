@@ -1,0 +1,195 @@
+/** No answer is lost, whoever dies, and none is kept for longer than somebody waits. */
+import fc from 'fast-check'
+import { expect, onTestFinished, test } from 'vitest'
+import { Dealer } from 'zeromq'
+import { getJob, ZtaskError } from '../../dist/src/index.js'
+import { PROTOCOL } from '../../src/wire/protocol.ts'
+import type { RunningProcess } from '../harness/process.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+
+const DEEDS = `
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { currentJob, task } from 'ztask'
+import { tasks } from './ztask/client.js'
+
+const say = (what: string) => appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
+const until = async (file: string) => { while (!existsSync(file)) await sleep(5) }
+
+export const add = task((left: number, right: number) => left + right)
+export const wait = task({ retryAfter: 0 }, async (file: string) => { say('wait:' + file); await until(file); return file + ' is there' })
+export const dieOnce = task({ retryCount: 1, retryAfter: 0 }, () => {
+  const { attempt } = currentJob()
+  if (attempt === 1) process.kill(process.pid, 'SIGKILL')
+  return 'attempt ' + attempt
+})
+export const outer = task(async (file: string) => { say('outer'); return 'it says: ' + (await tasks.wait.run(file)) })
+`
+
+const NAMES = ['add', 'wait', 'dieOnce', 'outer'] as const
+const make = (more: Record<string, string> = {}): Promise<TestProject> =>
+  makeProject({ files: { 'src/deeds.ts': DEEDS, ...more } })
+
+const ID = '01939f5e-7a3c-7c52-b0a7-2f6d3c1e9a10'
+const isEmpty = (project: TestProject): Promise<true> =>
+  until('no row to be left', () => project.rows().length === 0 || undefined)
+
+/** Who waited may have been gone, or the daemon, before it was said that a result had arrived: it goes when its time is over. */
+const noJobs = (project: TestProject): Promise<true> =>
+  until('no job to be left', () => project.rows().every(({ state }) => state === 'done') || undefined)
+
+/** A client of the protocol that does nothing by itself. */
+class RawClient {
+  readonly #socket = new Dealer({ linger: 0, receiveTimeout: 20_000 })
+
+  constructor(url: string) {
+    this.#socket.connect(url)
+    onTestFinished(() => this.#socket.close())
+  }
+
+  async say(message: object): Promise<void> {
+    await this.#socket.send([PROTOCOL, JSON.stringify({ project: 'fixture', ...message })])
+  }
+
+  async hear(): Promise<unknown> {
+    const [, body] = await this.#socket.receive()
+    return JSON.parse(body?.toString() ?? '')
+  }
+}
+
+test('a daemon that is killed while somebody waits is asked again when it is back', async () => {
+  const project = await make()
+  const { wait, add } = project.calls(NAMES)
+  const daemon = await project.daemon()
+  const run = wait.run('go')
+  const job = await wait.async('go')
+  const result = job.result()
+  await project.hasRun('wait:go', 2)
+  await until('both to be awaited', () => project.rows().every(({ awaited }) => awaited !== null))
+  await daemon.kill()
+  // While there is none.
+  const called = add.run(1, 2)
+  await project.daemon()
+  expect(await called).toBe(3)
+  project.write('go', '')
+  expect(await Promise.all([run, result])).toEqual(['go is there', 'go is there'])
+  await isEmpty(project)
+})
+
+test('a result that is on disk stays until it has arrived, over deaths of the daemon, and goes when that is said', async () => {
+  const project = await make()
+  const daemon = await project.daemon()
+  // Whom getJob asks.
+  project.calls(NAMES)
+  const client = new RawClient(project.url)
+  await client.say({ kind: 'enqueue', seq: 1, jobs: [[ID, 'add', '[1,2]', null, null, 60_000]] })
+  const heard = [await client.hear(), await client.hear()]
+  expect(heard).toContainEqual({ kind: 'stored', seq: 1 })
+  const ended = { kind: 'ended', jobs: [[ID, { kind: 'succeeded', result: '[3]' }]] }
+  expect(heard).toContainEqual(ended)
+  await daemon.kill()
+  expect(project.rows()).toMatchObject([{ state: 'done', result: '[3]' }])
+  await project.daemon()
+  const other = new RawClient(project.url)
+  for (const one of [client, other]) {
+    await one.say({ kind: 'await', jobs: [[ID, 60_000]] })
+    expect(await one.hear()).toEqual(ended)
+  }
+  expect(await project.json('show', ID)).toMatchObject({ state: 'succeeded', result: '[3]' })
+  expect((await project.ztask('show', ID)).stdout).toMatch(
+    /its result is kept until .*\n.*arguments.*result\n {2}3\n/s,
+  )
+  expect(await project.json('status')).toMatchObject({
+    waiting: 0,
+    scheduled: 0,
+    running: 0,
+    held: 0,
+    failed: 0,
+  })
+  expect(await project.json('list')).toEqual([])
+  expect(await getJob(ID).status()).toBe('succeeded')
+  expect(await getJob(ID).cancel()).toBe('finished')
+  // Of two who wait one has not said so.
+  await client.say({ kind: 'seen', ids: [ID] })
+  await client.say({ kind: 'ask', seq: 2, verb: 'show', params: { id: ID } })
+  expect(await client.hear()).toMatchObject({ kind: 'answer', value: { state: 'succeeded' } })
+  await other.say({ kind: 'seen', ids: [ID] })
+  await isEmpty(project)
+})
+
+test('a result that nobody fetches goes when its time is over, also where the daemon was dead by then', async () => {
+  const project = await make()
+  const first = await project.daemon()
+  const client = new RawClient(project.url)
+  const send = (id: string, wait: number): Promise<void> =>
+    client.say({ kind: 'enqueue', seq: 1, jobs: [[id, 'add', '[1,2]', null, null, wait]] })
+  await send(ID, 300)
+  await isEmpty(project)
+  await send(ID.replace('10', '11'), 600)
+  await until('it to be done', () => project.rows()[0]?.state === 'done')
+  await first.kill()
+  await project.daemon()
+  await isEmpty(project)
+})
+
+test('a worker that dies, or whose code is replaced, costs no result', async () => {
+  const project = await make()
+  const daemon = await project.daemon(['--workers', '2', '--concurrency', '1'])
+  const { dieOnce, outer } = project.calls(NAMES)
+  expect(await dieOnce.run()).toBe('attempt 2')
+  const result = outer.run('go')
+  await project.hasRun('wait:go')
+  // What waits does so in the old generation; what it waits for is cut with its worker, and runs in the new one.
+  expect(await project.ztask('reload')).toMatchObject({ code: 0 })
+  await daemon.prints(/Reloaded/)
+  const inner = project.runs().find(({ what }) => what === 'wait:go')
+  process.kill(inner?.pid as number, 'SIGKILL')
+  await project.hasRun('wait:go', 2)
+  project.write('go', '')
+  expect(await result).toBe('it says: go is there')
+  await noJobs(project)
+})
+
+test('a result that the database does not take fails its job, and who waits is told', async () => {
+  const project = await make()
+  await project.daemon()
+  project.sql(
+    `create trigger no_results before update on jobs when new.state = 'done' begin select raise(abort, 'no results'); end`,
+  )
+  const { add } = project.calls(NAMES)
+  await expect(add.run(1, 2)).rejects.toMatchObject({
+    name: 'JobFailedError',
+    cause: { name: 'Unstorable', message: expect.stringContaining('no results') },
+  })
+})
+
+const KILLS = fc.sample(fc.integer({ min: 20, max: 400 }), { numRuns: 6, seed: 9 })
+
+test('whenever the daemon is killed, each who waits gets the result or an error in time', async () => {
+  const project = await make()
+  const { add } = project.calls(NAMES, { callTimeout: 20 })
+  let daemon: RunningProcess = await project.daemon()
+  let isOver = false
+  const told: unknown[] = []
+  const caller = async (): Promise<void> => {
+    for (let n = 0; !isOver; n++) {
+      // What left and was not answered may have been stored: then its result is unknown.
+      const sum = await add.run(n, 1).catch((error: unknown) => error)
+      if (sum !== n + 1) expect(sum).toBeInstanceOf(ZtaskError)
+      told.push(sum)
+    }
+  }
+  const callers = Promise.all(Array.from({ length: 20 }, caller))
+  for (const pause of KILLS) {
+    await new Promise((resolve) => setTimeout(resolve, pause))
+    await daemon.kill()
+    daemon = await project.daemon()
+    const before = told.length
+    await until('calls to go on', () => told.length > before + 20)
+  }
+  isOver = true
+  await callers
+  expect(told.filter((one) => typeof one !== 'number')).toEqual([])
+  await noJobs(project)
+})
