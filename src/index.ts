@@ -12,6 +12,7 @@ export {
   DatabaseError,
   DatabaseLockedError,
   DatabaseTooNewError,
+  DoNotRetry,
   GenerateError,
   InvalidBatchError,
   InvalidDelayError,
@@ -25,6 +26,7 @@ export {
   ResultGoneError,
   ResultNotSentError,
   ResultTimeoutError,
+  RetryAfter,
   StorageError,
   TaskMissingError,
   TaskNameNeededError,
@@ -34,6 +36,7 @@ export {
   WrongProjectError,
   ZtaskError,
 } from './model/errors.ts'
+export type { Backoff, RetryPause, RunOptions } from './model/run-options.ts'
 export {
   type AnyFunction,
   type Arg,

@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { nearestPackageName } from '../config.ts'
 import {
   BatchTooLargeError,
+  ConfigError,
   DaemonUnavailableError,
   InvalidBatchError,
   InvalidDelayError,
@@ -14,7 +15,9 @@ import {
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
 import { failureOf } from '../model/outcome.ts'
+import type { RunOptions } from '../model/run-options.ts'
 import type { FunctionOf, Job, UnknownFunction } from '../model/task.ts'
+import { runOptionsFault } from '../model/task-options.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs, encodeResult } from '../wire/codec.ts'
 import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
@@ -46,15 +49,17 @@ export interface UntypedCalls {
   at(date: Date, ...args: unknown[]): Promise<Job>
   batch(calls: readonly (readonly unknown[])[]): Promise<Job[]>
   run(...args: unknown[]): Promise<unknown>
+  with(options: RunOptions): UntypedCalls
   delay(...args: unknown[]): Promise<Job>
 }
 
-/** When a job is due, as the call says it. */
-interface Due {
+/** What a call says beside its arguments: when its job is due, and options of it. */
+interface Terms {
   /** ms */
   readonly after?: number
   /** epoch ms */
   readonly at?: number
+  readonly options?: RunOptions | undefined
 }
 
 const settingsOf = (spec: Omit<ClientSpec, 'tasks' | 'load'>): ClientSettings => {
@@ -79,14 +84,15 @@ export class Client {
   }
 
   /** @returns the calls of a task, whether this project has it or not: the daemon knows */
-  callsOf(task: string): UntypedCalls {
+  callsOf(task: string, options?: RunOptions): UntypedCalls {
     return {
-      async: async (...args) => this.#call(task, args, {}),
-      after: async (seconds, ...args) => this.#call(task, args, { after: delayOf(task, seconds) }),
-      at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date) }),
-      batch: async (calls) => this.#batch(task, calls),
-      run: async (...args) => this.#run(task, args),
-      delay: async (...args) => this.#call(task, args, {}),
+      async: async (...args) => this.#call(task, args, { options }),
+      after: async (seconds, ...args) => this.#call(task, args, { after: delayOf(task, seconds), options }),
+      at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date), options }),
+      batch: async (calls) => this.#batch(task, calls, options),
+      run: async (...args) => this.#run(task, args, options),
+      with: (more) => this.callsOf(task, { ...options, ...checkedOptions(task, more) }),
+      delay: async (...args) => this.#call(task, args, { options }),
     }
   }
 
@@ -98,7 +104,7 @@ export class Client {
     })
   }
 
-  async #run(task: string, args: readonly unknown[]): Promise<unknown> {
+  async #run(task: string, args: readonly unknown[], options?: RunOptions): Promise<unknown> {
     const settings = this.#settings
     const id = newId()
     const encoded = encodeArgs(args)
@@ -113,7 +119,7 @@ export class Client {
     }
     try {
       waitsForJob()
-      return await connectionTo(settings).run({ id, task, args: encoded }, PATIENCE * 1000)
+      return await connectionTo(settings).run({ id, task, args: encoded, options }, PATIENCE * 1000)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)
@@ -133,7 +139,7 @@ export class Client {
     }
   }
 
-  async #call(task: string, args: readonly unknown[], due: Due): Promise<Job> {
+  async #call(task: string, args: readonly unknown[], due: Terms): Promise<Job> {
     const settings = this.#settings
     const id = newId()
     const encoded = encodeArgs(args)
@@ -159,9 +165,9 @@ export class Client {
     }
   }
 
-  async #batch(task: string, calls: unknown): Promise<Job[]> {
+  async #batch(task: string, calls: unknown, options?: RunOptions): Promise<Job[]> {
     const settings = this.#settings
-    const { jobs, size } = pack(task, calls, settings)
+    const { jobs, size } = pack(task, calls, settings, options)
     if (jobs.length === 0) return []
     if (settings.disabled) {
       console.info(`ztask: disabled: ${task} is not run, ${jobs.length} times`)
@@ -218,6 +224,13 @@ export class Client {
   }
 }
 
+/** @throws ConfigError where an option is unknown or has a value that cannot be */
+const checkedOptions = (task: string, options: RunOptions): RunOptions => {
+  const fault = runOptionsFault(options)
+  if (fault !== undefined) throw new ConfigError(`${task}.with(…): ${fault.message} ${fault.cure}`, { task })
+  return options
+}
+
 /** Whatever was given in place of a moment, in a few words. */
 const shown = (value: unknown): string =>
   inspect(value, { depth: 0, maxStringLength: 40, breakLength: Number.POSITIVE_INFINITY })
@@ -254,6 +267,7 @@ const pack = (
   task: string,
   calls: unknown,
   { maxPayload, maxBatch }: ClientSettings,
+  options?: RunOptions,
 ): { jobs: readonly OutgoingJob[]; size: number } => {
   if (!Array.isArray(calls)) throw invalidBatch(task, calls)
   if (calls.length > MOST_TOGETHER) throw tooLarge(task, calls.length, undefined, maxBatch)
@@ -263,7 +277,7 @@ const pack = (
     const encoded = encodeCall(args, call)
     refuseLarge(task, encoded, maxPayload)
     size += Buffer.byteLength(encoded)
-    return { id: newId(), task, args: encoded }
+    return { id: newId(), task, args: encoded, options }
   })
   if (size > maxBatch) throw tooLarge(task, jobs.length, size, maxBatch)
   return { jobs, size }
@@ -309,7 +323,7 @@ const tooLarge = (
 /**
  * Makes the client that generate types.
  *
- * @returns an object of the tasks by name, each with `async`, `after`, `at`, `batch`, `run` and `delay`; nothing else, so that it is
+ * @returns an object of the tasks by name, each with `async`, `after`, `at`, `batch`, `run`, `with` and `delay`; nothing else, so that it is
  * no thenable and shows in a console as what it is
  */
 export const makeClient = <T>(spec: ClientSpec): T => {

@@ -16,6 +16,7 @@ import {
   OutcomeUnknownError,
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
+import type { RunOptions } from '../model/run-options.ts'
 import type { Job } from '../model/task.ts'
 import {
   type ClientMessage,
@@ -42,6 +43,7 @@ export interface OutgoingJob {
   readonly at?: number
   /** How long its result is waited for, ms. */
   readonly wait?: number
+  readonly options?: RunOptions | undefined
 }
 
 type Cargo =
@@ -479,7 +481,11 @@ const named = (cargo: Cargo): string => {
 }
 
 /** @param waited ms since the call: `after` counts from the call, not from when the daemon hears of it */
-const onWire = ({ id, task, args, after, at, wait }: OutgoingJob, waited: number): WireJob => {
+const onWire = ({ id, task, args, after, at, wait, options }: OutgoingJob, waited: number): WireJob => {
+  if (options !== undefined) {
+    const left = after === undefined ? null : Math.max(0, after - waited)
+    return [id, task, args, left, at ?? null, wait ?? null, options]
+  }
   if (wait !== undefined) return [id, task, args, null, null, wait]
   if (at !== undefined) return [id, task, args, null, at]
   return after === undefined ? [id, task, args] : [id, task, args, Math.max(0, after - waited)]

@@ -1,5 +1,6 @@
 /** `task()`: makes a function runnable in the background, and leaves it what it is when called here. */
 import { ConfigError, TaskNameNeededError } from '../model/errors.ts'
+import type { RunOptions } from '../model/run-options.ts'
 import { type Arg, type NamedTask, TASK, type Task, type TaskOptions } from '../model/task.ts'
 import { optionFault } from '../model/task-options.ts'
 import { callsByName } from './client.ts'
@@ -56,8 +57,12 @@ const copyShape = (from: { name: string; length: number }, to: object): void => 
 }
 
 /** The calls are always there, so that JavaScript and a widened type get a sentence instead of "not a function". */
-const calls = (name: string | undefined, fnName: string): Record<string, AnyCallable> =>
-  Object.fromEntries(
+const calls = (name: string | undefined, fnName: string): Record<string, AnyCallable> => ({
+  with: (options) => {
+    if (name === undefined) throw nameNeeded('with', fnName)
+    return callsByName(name).with(options as RunOptions)
+  },
+  ...Object.fromEntries(
     (['async', 'after', 'at', 'batch', 'run', 'delay'] as const).map((verb) => [
       verb,
       async (...args: unknown[]) => {
@@ -66,7 +71,8 @@ const calls = (name: string | undefined, fnName: string): Record<string, AnyCall
         return call(...args)
       },
     ]),
-  )
+  ),
+})
 
 const nameNeeded = (verb: string, fnName: string): TaskNameNeededError => {
   const example = fnName === '' ? 'sendEmail' : fnName

@@ -1,19 +1,30 @@
 /** What the current code can run: names, aliases and options, as a generation told them. */
 
 import { UnknownTaskError } from '../model/errors.ts'
+import type { Job, JobOptions } from '../model/job.ts'
 import { nearest } from '../model/nearest.ts'
 import type { RetryPolicy } from '../model/retry.ts'
+import { pauseAfter, type RetryPause, type RunOptions } from '../model/run-options.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { UnknownTask } from '../settings.ts'
+
+/** What the settings say. */
+export interface Defaults {
+  readonly retryCount: number
+  readonly retryAfter: RetryPause
+}
 
 /** What the code says of a task's name: nothing, or why a call of it is refused or held. */
 export type Verdict = { readonly refuse: UnknownTaskError } | { readonly hold: string } | undefined
 
+/** What is looked at of a job. */
+type Optioned = Pick<Job, 'task' | 'options' | 'attempts'>
+
 export class Catalogue {
-  readonly #defaults: RetryPolicy
+  readonly #defaults: Defaults
   readonly #byName = new Map<string, TaskSpec>()
 
-  constructor(tasks: readonly TaskSpec[], defaults: RetryPolicy) {
+  constructor(tasks: readonly TaskSpec[], defaults: Defaults) {
     this.#defaults = defaults
     for (const task of tasks) for (const name of [task.name, ...task.aliases]) this.#byName.set(name, task)
   }
@@ -35,15 +46,32 @@ export class Catalogue {
     return unknown === 'hold' ? { hold: reason } : { refuse: this.#unknown(name) }
   }
 
-  /** The task's own options, the settings where it has none. */
-  policyOf(name: string): RetryPolicy {
-    return { ...this.#defaults, ...this.#byName.get(name)?.options }
+  /** What decides after a run of the job that fails: the call's options, the task's where that has none, then the settings. */
+  policyOf(job: Optioned, random = Math.random()): RetryPolicy {
+    const { retryCount, retryAfter, keepFailed } = { ...this.#defaults, ...this.#optionsOf(job) }
+    return { retryCount, retryAfter: pauseAfter(retryAfter, job.attempts + 1, random), keepFailed }
   }
 
-  /** @returns how long a run of the task may take, ms */
-  timeoutOf(name: string): number | undefined {
-    const seconds = this.#byName.get(name)?.options.timeout
-    return seconds === undefined ? undefined : seconds * 1000
+  /** @returns how long a run of the job may take, ms */
+  timeoutOf(job: Optioned): number | undefined {
+    return inMs(this.#optionsOf(job)?.timeout)
+  }
+
+  /** @returns how long what the job's task returned is kept, ms, where it is */
+  keepResultOf(job: Optioned): number | undefined {
+    return inMs(this.#optionsOf(job)?.keepResult)
+  }
+
+  /** @returns what is to be kept of a call's options, with when it expires, epoch ms, by those or the task's */
+  keptOptions(name: string, options: RunOptions | null, due: number): JobOptions | null {
+    const { expiresIn = this.#byName.get(name)?.options.expiresIn, ...others } = options ?? {}
+    if (expiresIn === undefined) return options
+    return { ...others, expiresAt: Math.round(due + expiresIn * 1000) }
+  }
+
+  #optionsOf({ task, options }: Optioned): RunOptions | undefined {
+    const own = this.#byName.get(task)?.options
+    return options === null ? own : { ...own, ...options }
   }
 
   #unknown(name: string): UnknownTaskError {
@@ -58,3 +86,6 @@ export class Catalogue {
     })
   }
 }
+
+const inMs = (seconds: number | undefined): number | undefined =>
+  seconds === undefined ? undefined : seconds * 1000

@@ -26,9 +26,13 @@ export interface DispatcherOptions {
   /** Tells why a job cannot run on the code there is; such a job is not handed out. */
   readonly obstacle: (job: Job) => string | undefined
   readonly held: (job: Job, reason: string) => void
+  /** Whether it is too late for a job to begin; such a job is not handed out. */
+  readonly expired: (job: Job) => boolean
   readonly started: (run: Run) => void
   /** Whether it has a timeout: the worker then tells when the task is called. */
   readonly timed: (job: Job) => boolean
+  /** Whether what it returns is wanted. */
+  readonly wanted: (job: Job) => boolean
   /** `first` is the place of the first of them. */
   readonly hand: (worker: Worker, first: number, jobs: readonly Handing[]) => void
   /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
@@ -296,7 +300,7 @@ export class Dispatcher {
   #holdUnfit(job: Job): boolean {
     const reason = this.#options.obstacle(job)
     if (reason !== undefined) this.#options.held(job, reason)
-    return reason !== undefined
+    return reason !== undefined || this.#options.expired(job)
   }
 
   #hand(slot: Slot, jobs: readonly Job[]): void {
@@ -318,8 +322,9 @@ export class Dispatcher {
     slot.stock.weigh(job.args.length)
     this.#runs.set(run.number, run)
     this.#options.started(run)
-    const { id, task, args, attempts, created, awaited } = job
-    return [run.number, id, task, args, attempts + 1, created, this.#options.timed(job), awaited !== null]
+    const { id, task, args, attempts, created } = job
+    const { timed, wanted } = this.#options
+    return [run.number, id, task, args, attempts + 1, created, timed(job), wanted(job)]
   }
 }
 

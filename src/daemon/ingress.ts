@@ -11,10 +11,11 @@ import {
   WrongProjectError,
   ZtaskError,
 } from '../model/errors.ts'
-import type { NewJob } from '../model/job.ts'
+import type { JobOptions, NewJob } from '../model/job.ts'
 import { masked } from '../model/masked.ts'
 import type { Ending } from '../model/outcome.ts'
 import type { RefusalReason } from '../model/refusal.ts'
+import type { RunOptions } from '../model/run-options.ts'
 import { isTaken } from '../wire/address.ts'
 import type { ServerKeys } from '../wire/keys.ts'
 import {
@@ -43,6 +44,8 @@ export interface IngressOptions {
   readonly boot: string
   /** Whether a call of a task is refused, or stored and held, or neither. */
   readonly judge: (task: string) => { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
+  /** What is kept of the options of a call that is due then, epoch ms. */
+  readonly optionsOf: (task: string, options: RunOptions | null, due: number) => JobOptions | null
   /** Ended a short while ago: it is not stored again, and answered as stored. */
   readonly isRecent: (id: string) => boolean
   /** Is on disk, whichever commit put it there. */
@@ -464,16 +467,26 @@ export class Ingress {
   #admit(sent: unknown, { client, at: created }: Arrived): NewJob | ErrorRecord {
     const fault = checkJob(sent)
     if (fault !== undefined) return this.#refusal('malformed', fault)
-    const [id, task, args, after = null, at = null, wait = 0] = sent as WireJob
+    const [id, task, args, after = null, at = null, wait = null, options = null] = sent as WireJob
     const tooLarge = this.#tooLarge(task, args)
     if (tooLarge !== undefined) return this.#refusal('payload', tooLarge)
     const verdict = this.#options.judge(task)
     if (verdict !== undefined && 'refuse' in verdict) return this.#refusal('task', verdict.refuse)
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null
-    const awaited = wait > 0 ? Math.ceil(created + wait) : null
+    const awaited = wait !== null && wait > 0 ? Math.ceil(created + wait) : null
     if (awaited !== null) this.#options.results.wait(client, id, awaited)
-    return { id, task, args, due, created, state: reason === null ? 'queued' : 'held', reason, awaited }
+    return {
+      id,
+      task,
+      args,
+      due,
+      created,
+      state: reason === null ? 'queued' : 'held',
+      reason,
+      awaited,
+      options: this.#options.optionsOf(task, options, due),
+    }
   }
 
   #refusal(reason: RefusalReason, error: ZtaskError): ErrorRecord {

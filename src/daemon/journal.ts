@@ -343,6 +343,18 @@ export class Journal {
     this.#log.error({ err: error }, `The queue cannot be read: ${error.message}. Trying again`)
   }
 
+  /** The task asked for another run. */
+  postponed({ job, number }: Run, seconds: number): void {
+    this.#log.info(
+      { id: job.id, task: job.task, run: number, seconds },
+      `${job.task} asks to run again in ${seconds} s`,
+    )
+  }
+
+  expired({ id, task }: Job): void {
+    this.#log.warn({ id, task }, `${task} has not begun in time: it is failed, and does not run`)
+  }
+
   notCleaned(error: Error): void {
     this.#log.error({ err: error }, `What has expired cannot be removed: ${error.message}. Trying again`)
   }

@@ -7,14 +7,18 @@ import type { Run } from '../model/run.ts'
 
 export interface OutcomesOptions {
   readonly clock: Clock
-  readonly policyOf: (task: string) => RetryPolicy
+  readonly policyOf: (job: Job) => RetryPolicy
+  /** How long what the job's task returned is kept, ms. */
+  readonly keepResultOf: (job: Job) => number | undefined
   /** A job goes on otherwise, or is no more: to be stored. */
   readonly settled: (job: Job, next: Job | undefined) => void
   /** A job goes on as it was: nothing needs storing. */
   readonly back: (job: Job) => void
   readonly succeeded: (run: Run) => void
+  readonly postponed: (run: Run, seconds: number) => void
   readonly failed: (run: Run, failure: Failure, next: Job | undefined, now: number) => void
   readonly held: (job: Job, reason: string) => void
+  readonly expired: (job: Job) => void
   readonly cancelled: (run: Run) => void
 }
 
@@ -29,10 +33,18 @@ export class Outcomes {
   report(run: Run, outcome: Outcome): void {
     if (run.job.mark === 'cancelled') return this.#cancelled(run)
     if (outcome.kind === 'unbegun') return this.release(run)
-    if (outcome.kind === 'threw') return this.#failed(run, 'threw', outcome.failure)
+    if (outcome.kind === 'threw') return this.#failed(run, 'threw', outcome.failure, outcome.final)
     if (outcome.kind === 'missing') return this.hold(run.job, outcome.reason)
-    this.#apply(run.job, outcome)
-    this.#options.succeeded(run)
+    if (outcome.kind === 'postponed') {
+      this.#apply(run.job, outcome)
+      return this.#options.postponed(run, outcome.seconds)
+    }
+    const { keepResultOf, succeeded } = this.#options
+    this.#apply(
+      run.job,
+      outcome.result === undefined ? outcome : { ...outcome, keep: keepResultOf(run.job) ?? 0 },
+    )
+    succeeded(run)
   }
 
   /** A run went with its worker, which died by itself: where it was alone it pays, else it is one of the suspects. */
@@ -59,16 +71,24 @@ export class Outcomes {
     this.#options.held(job, reason)
   }
 
+  /** A job was to begin before now. */
+  expired(job: Job): void {
+    const { keepFailed: keep } = this.#options.policyOf(job)
+    const message = `${job.task} was to begin by ${new Date(job.options?.expiresAt ?? 0).toISOString()}`
+    this.#apply(job, { kind: 'expired', failure: { name: 'Expired', message, stack: '' }, keep })
+    this.#options.expired(job)
+  }
+
   /** What a held job waited for is there. */
   free(job: Job): void {
     this.#apply(job, { kind: 'freed' })
   }
 
-  #failed(run: Run, kind: 'threw' | 'died', failure: Failure): void {
+  #failed(run: Run, kind: 'threw' | 'died', failure: Failure, final = false): void {
     const now = this.#options.clock.now()
     const { generation, loaded } = run.worker
-    const policy = this.#options.policyOf(run.job.task)
-    const next = this.#apply(run.job, { kind, failure, policy, code: { generation, loaded } })
+    const policy = this.#options.policyOf(run.job)
+    const next = this.#apply(run.job, { kind, failure, policy, final, code: { generation, loaded } })
     this.#options.failed(run, failure, next, now)
   }
 

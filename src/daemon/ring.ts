@@ -7,7 +7,6 @@ import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
-import type { RetryPolicy } from '../model/retry.ts'
 import {
   type Exit,
   exitText,
@@ -20,7 +19,7 @@ import {
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
 import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
-import { Catalogue } from './catalogue.ts'
+import { Catalogue, type Defaults } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits, type NotStored } from './commits.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -68,7 +67,7 @@ export interface RingOptions {
 }
 
 /** Before the first generation nothing is decided. */
-const NO_CODE: RetryPolicy = { retryCount: 0, retryAfter: 0 }
+const NO_CODE: Defaults = { retryCount: 0, retryAfter: 0 }
 /** Runs of one start: 2^32, so that start and count fit a number that JSON carries exactly (2^53). */
 const RUNS_A_BOOT = 2 ** 32
 /** How long a failed release of held jobs waits before the next, ms. */
@@ -138,7 +137,10 @@ export class Ring {
     })
     this.#outcomes = new Outcomes({
       clock,
-      policyOf: (task) => this.#catalogue.policyOf(task),
+      policyOf: (job) => this.#catalogue.policyOf(job),
+      keepResultOf: (job) => this.#catalogue.keepResultOf(job),
+      postponed: (run, seconds) => journal.postponed(run, seconds),
+      expired: (job) => journal.expired(job),
       settled: (job, next) => this.#commits.settle(job, next),
       back: (job) => this.#scheduler.add([job]),
       succeeded: (run) => journal.succeeded(run),
@@ -187,7 +189,9 @@ export class Ring {
       takeSuspect: () => this.#scheduler.takeSuspect(),
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
-      timed: ({ task }) => this.#catalogue.timeoutOf(task) !== undefined,
+      timed: (job) => this.#catalogue.timeoutOf(job) !== undefined,
+      wanted: (job) => job.awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0,
+      expired: (job) => this.#isExpired(job),
       obstacle: ({ task }) => this.#catalogue.obstacle(task),
       held: (job, reason) => this.#outcomes.hold(job, reason),
       started: (run) => {
@@ -262,7 +266,7 @@ export class Ring {
    *
    * @param defaults decide about retries where a task says nothing
    */
-  learn(generation: number, tasks: readonly TaskSpec[], defaults: RetryPolicy): void {
+  learn(generation: number, tasks: readonly TaskSpec[], defaults: Defaults): void {
     this.#generation = generation
     this.#catalogue = new Catalogue(tasks, defaults)
   }
@@ -301,7 +305,7 @@ export class Ring {
     const endings: [Job, Job | undefined][] = []
     for (const job of marked) {
       if (job.mark === 'suspect') continue
-      const policy = this.#catalogue.policyOf(job.task)
+      const policy = this.#catalogue.policyOf(job)
       const next =
         job === culprit
           ? settle(job, { kind: 'died', failure: daemonDied(boot - 1), policy }, clock.now())
@@ -501,7 +505,7 @@ export class Ring {
    * to be loaded, which may not take for ever either.
    */
   #limit(run: Run, more: number): void {
-    const timeout = this.#catalogue.timeoutOf(run.job.task)
+    const timeout = this.#catalogue.timeoutOf(run.job)
     if (timeout !== undefined) this.#stops.limit(run, timeout + more)
   }
 
@@ -539,9 +543,16 @@ export class Ring {
   }
 
   #timedOut({ job }: Run, cause?: Failure): Failure {
-    const seconds = (this.#catalogue.timeoutOf(job.task) ?? 0) / 1000
+    const seconds = (this.#catalogue.timeoutOf(job) ?? 0) / 1000
     const message = `${job.task} took longer than its timeout of ${seconds} s`
     return { name: 'TimeoutError', message, stack: '', ...(cause && { cause }) }
+  }
+
+  #isExpired(job: Job): boolean {
+    const { expiresAt } = job.options ?? {}
+    if (expiresAt === undefined || job.attempts > 0 || this.#options.clock.now() <= expiresAt) return false
+    this.#outcomes.expired(job)
+    return true
   }
 
   /** @returns whether the job runs; resolves when it is on disk that it shall not run again */

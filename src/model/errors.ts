@@ -301,6 +301,60 @@ export class ResultNotSentError extends ZtaskError {
 }
 
 /**
+ * Thrown by a task: another run would be in vain, so the job fails at once, whatever retries are left.
+ *
+ * Raised: by your own code, in a task.
+ *
+ * Data: none.
+ *
+ * Cure: what its message says; then `ztask retry ID`.
+ *
+ * @example
+ * export const charge = task(async (card: string) => {
+ *   if (card === '') throw new DoNotRetry('there is no card')
+ * })
+ */
+export class DoNotRetry extends ZtaskError {
+  static override readonly code = 'ZTASK_DO_NOT_RETRY'
+
+  /** @param options `cause`, the error behind it */
+  constructor(message = 'Another run would be in vain.', options?: ErrorOptions) {
+    super(message, {}, options)
+  }
+}
+
+/**
+ * Thrown by a task: the job is to run again in that many seconds, and that costs none of its attempts.
+ *
+ * Raised: by your own code, in a task: a service that is called said when to come back, say.
+ *
+ * Data: none. The error's own member says when, in seconds.
+ *
+ * Cure: none is needed.
+ *
+ * @example
+ * export const fetchRates = task(async (url: string) => {
+ *   const response = await fetch(url)
+ *   if (response.status === 429) throw new RetryAfter(Number(response.headers.get('retry-after') ?? 60))
+ * })
+ */
+export class RetryAfter extends ZtaskError {
+  static override readonly code = 'ZTASK_RETRY_AFTER'
+  readonly seconds: number
+
+  /**
+   * @param seconds 0 to 1,000,000,000
+   * @throws RangeError where it is no such number
+   */
+  constructor(seconds: number, message = `It is to run again in ${seconds} s.`, options?: ErrorOptions) {
+    if (!(seconds >= 0 && seconds <= 1e9))
+      throw new RangeError(`RetryAfter(${seconds}): it takes seconds, 0 or more.`)
+    super(message, {}, options)
+    this.seconds = seconds
+  }
+}
+
+/**
  * A task was to run in the caller, and the registry that leads to its code could not be loaded.
  *
  * Raised: a call with `alwaysEager`, or with `onUnavailable: 'inline'` where no daemon answers.
@@ -355,9 +409,9 @@ export class NoCurrentJobError extends ZtaskError {
 /**
  * Something that is set has a value that cannot be: a setting, a flag, a variable, an option of a task.
  *
- * Raised: the start of a command or a daemon, the first call of a client, `task()`.
+ * Raised: the start of a command or a daemon, the first call of a client, `task()`, `with()`.
  *
- * Data: whichever apply of `setting` and its `source`; `option` and its `value`; `callable`; `file`; `url`; `wanted`,
+ * Data: whichever apply of `setting` and its `source`; `option` and its `value`; the `task` of a call whose options cannot be; `callable`; `file`; `url`; `wanted`,
  * `name` and `next`, which are migrations.
  *
  * Cure: the message names the place and says what the value must be.

@@ -13,6 +13,7 @@
  */
 import type { CodeVersion, FailedAttempt, Failure } from './outcome.ts'
 import { nextAttempt, type RetryPolicy } from './retry.ts'
+import type { RunOptions } from './run-options.ts'
 
 /** The five states that users see; the counts over all jobs add up. */
 export const JOB_STATES = ['waiting', 'scheduled', 'running', 'held', 'failed'] as const
@@ -45,6 +46,14 @@ export interface NewJob {
   readonly reason: string | null
   /** Until when somebody waits for its result, epoch ms: so long its row stays. */
   readonly awaited: number | null
+  /** What its call says of its runs, where it says something. */
+  readonly options: JobOptions | null
+}
+
+/** As they are kept: an hour from when is known only when the job comes. */
+export interface JobOptions extends Omit<RunOptions, 'expiresIn'> {
+  /** After it the job begins no more, epoch ms. */
+  readonly expiresAt?: number
 }
 
 export interface Job extends NewJob {
@@ -61,7 +70,7 @@ export interface Job extends NewJob {
   readonly mark: Mark | null
   /** Of one that is done: what its task returned, encoded. */
   readonly result: string | null
-  /** When the row of one that is done goes, epoch ms. */
+  /** When the row of one that is done, or has failed, goes, epoch ms. */
   readonly expires: number | null
 }
 
@@ -85,11 +94,17 @@ interface Charge {
   readonly failure: Failure
   readonly policy: RetryPolicy
   readonly code?: CodeVersion
+  /** The task says that another run would be in vain. */
+  readonly final?: boolean
 }
 
 export type JobEvent =
-  /** With what the task returned, encoded, where somebody wanted it. */
-  | { readonly kind: 'succeeded'; readonly result?: string }
+  /** With what the task returned, encoded, where somebody wanted it, and how long that is kept, ms. */
+  | { readonly kind: 'succeeded'; readonly result?: string; readonly keep?: number }
+  /** The task asks for another run in so many seconds, which costs no attempt. */
+  | { readonly kind: 'postponed'; readonly seconds: number }
+  /** It has not begun in time. */
+  | { readonly kind: 'expired'; readonly failure: Failure; readonly keep?: number | undefined }
   | ({ readonly kind: 'threw' } & Charge)
   /** The run was alone in a worker, or marked alone in a daemon, that died. */
   | ({ readonly kind: 'died' } & Charge)
@@ -119,7 +134,7 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
     return event.kind === 'started' || event.kind === 'cancelled' ? job : undefined
   switch (event.kind) {
     case 'succeeded':
-      return event.result === undefined ? undefined : done(job, event.result, now)
+      return event.result === undefined ? undefined : done(job, event.result, event.keep ?? 0, now)
     case 'threw':
       return charge({ ...job, mark: null }, event, now)
     case 'died': {
@@ -127,6 +142,10 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
       // What killed one worker may kill the next: its retry has no neighbours.
       return charged.state === 'queued' ? { ...charged, mark: 'suspect' } : charged
     }
+    case 'postponed':
+      return { ...job, mark: null, due: now + Math.round(event.seconds * 1000) }
+    case 'expired':
+      return fail({ ...job, mark: null }, event.failure, now, undefined, event.keep)
     case 'released':
       return withMark(job, isSuspect(job) ? 'suspect' : null)
     case 'suspected':
@@ -140,7 +159,9 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
     case 'freed':
       return job.state === 'held' ? { ...job, state: 'queued', reason: null } : job
     case 'retried':
-      return job.state === 'failed' ? { ...job, state: 'queued', attempts: 0, due: now, failedAt: null } : job
+      return job.state === 'failed'
+        ? { ...job, state: 'queued', attempts: 0, due: now, failedAt: null, expires: null }
+        : job
   }
 }
 
@@ -152,27 +173,26 @@ export const weightOf = ({ args, failures }: Job): number =>
   failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)
 
 /** @returns the record of a job that has succeeded, for as long as its result is wanted */
-const done = (job: Job, result: string, now: number): Job | undefined => {
-  const { awaited } = job
-  return awaited === null || awaited <= now
-    ? undefined
-    : { ...job, state: 'done', mark: null, result, expires: awaited }
+const done = (job: Job, result: string, keep: number, now: number): Job | undefined => {
+  const expires = Math.max(job.awaited ?? 0, now + keep)
+  return expires <= now ? undefined : { ...job, state: 'done', mark: null, result, expires }
 }
 
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
 
-const charge = (job: Job, { failure, policy, code }: Charge, now: number): Job => {
+const charge = (job: Job, { failure, policy, code, final }: Charge, now: number): Job => {
   const attempts = job.attempts + 1
-  const due = nextAttempt(attempts, policy, now)
-  if (due === undefined) return fail({ ...job, attempts }, failure, now, code)
+  const due = final === true ? undefined : nextAttempt(attempts, policy, now)
+  if (due === undefined) return fail({ ...job, attempts }, failure, now, code, policy.keepFailed)
   return { ...job, attempts, due, ...lastly(job, failure, now, code) }
 }
 
-const fail = (job: Job, failure: Failure, now: number, code?: CodeVersion): Job => ({
+const fail = (job: Job, failure: Failure, now: number, code?: CodeVersion, keep?: number): Job => ({
   ...job,
   ...lastly(job, failure, now, code),
   state: 'failed',
   failedAt: now,
+  expires: keep === undefined ? null : now + Math.round(keep * 1000),
 })
 
 const lastly = (

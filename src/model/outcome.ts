@@ -28,7 +28,10 @@ export interface FailedAttempt {
 export type Outcome =
   /** With what the task returned, encoded, where somebody waits for it. */
   | { readonly kind: 'succeeded'; readonly result?: string }
-  | { readonly kind: 'threw'; readonly failure: Failure }
+  /** `final`, where it says that another run would be in vain. */
+  | { readonly kind: 'threw'; readonly failure: Failure; readonly final?: true }
+  /** It asks for another run in so many seconds. */
+  | { readonly kind: 'postponed'; readonly seconds: number }
   /** There is no code to run: the module is gone, or lacks the export. */
   | { readonly kind: 'missing'; readonly reason: string }
   /** It had not begun, and the worker will not begin it. */

@@ -4,8 +4,10 @@
 export interface RetryPolicy {
   /** Retries after the first run. */
   readonly retryCount: number
-  /** Seconds between attempts. */
+  /** Seconds until the next attempt. */
   readonly retryAfter: number
+  /** Seconds that a job is kept that has failed; until it is deleted, where there are none. */
+  readonly keepFailed?: number | undefined
 }
 
 /**

@@ -1,21 +1,13 @@
 /** The words of the public types: a task, its options, its calls, and the handle that a call returns. */
+import type { RunOptions } from './run-options.ts'
 import type { IfSendable, Refused } from './sendable.ts'
 
 /** What `task()` takes beside the function. Options are data: `ztask generate` reads them without running anything. */
-export interface TaskOptions {
+export interface TaskOptions extends RunOptions {
   /** The task's name; its export name where none is given. With a name, `.async` works on the function itself. */
   readonly name?: string
   /** Names that queued jobs may still carry, so that a rename orphans none. */
   readonly aliases?: readonly string[]
-  /** Retries after the first run; the setting `retryCount` where none is given. */
-  readonly retryCount?: number
-  /** Seconds between attempts; the setting `retryAfter` where none is given. */
-  readonly retryAfter?: number
-  /**
-   * Seconds that a run may take; without it as long as it likes. Then its signal (`currentJob().signal`) aborts, and
-   * where it has not ended after the daemon's `--kill-grace`, its worker is killed.
-   */
-  readonly timeout?: number
 }
 
 /** Any function. Its return type is `void`, which accepts every other without asking for it. */
@@ -96,6 +88,13 @@ export interface TaskCalls<F> {
    * @example const total = await tasks.add.run(1, 2)
    */
   run(...args: Args<F>): Promise<Result<F>>
+  /**
+   * The same calls, whose jobs have options of their own: they win over the task's, which win over the settings.
+   *
+   * @throws ConfigError where an option is unknown or has a value that cannot be
+   * @example await tasks.sendEmail.with({ retryCount: 1, expiresIn: 600 }).after(5, 'a@b.c', 'Hi')
+   */
+  with(options: RunOptions): TaskCalls<F>
   /** @deprecated Use `async`, which is the same. */
   delay(...args: Args<F>): Promise<Job<F>>
 }

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely'
-import type { Job, Mark, RowState } from '../model/job.ts'
+import type { Job, JobOptions, Mark, RowState } from '../model/job.ts'
 import type { FailedAttempt, Failure } from '../model/outcome.ts'
 
 /** The tables as migrations/ leaves them. */
@@ -21,6 +21,7 @@ export interface Schema {
     awaited: number | null
     result: string | null
     expires: number | null
+    options: string | null
   }
   nodes: { id: number; boot: number; pid: number; url: string; started: number }
 }
@@ -50,4 +51,5 @@ export const toJob = (row: JobRow): Job => ({
   awaited: row.awaited,
   result: row.result,
   expires: row.expires,
+  options: row.options === null ? null : (JSON.parse(row.options) as JobOptions),
 })

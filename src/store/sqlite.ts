@@ -142,7 +142,7 @@ export class SqliteStore implements Store {
     return this.#inParts(ids, async (part) => {
       const all = this.kysely
         .updateTable('jobs')
-        .set({ state: 'queued', attempts: 0, due: now, failed_at: null })
+        .set({ state: 'queued', attempts: 0, due: now, failed_at: null, expires: null })
         .where(resting('failed'))
       const { numUpdatedRows } = await (part === undefined
         ? all

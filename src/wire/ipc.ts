@@ -113,6 +113,8 @@ const isOutcome = (said: Partial<Outcome> | null | undefined): boolean => {
       return true
     case 'threw':
       return isFailure(said.failure)
+    case 'postponed':
+      return typeof said.seconds === 'number' && said.seconds >= 0
     case 'missing':
       return typeof said.reason === 'string'
     default:

@@ -7,19 +7,30 @@
  */
 import { type ErrorRecord, ProtocolError } from '../model/errors.ts'
 import type { Ending } from '../model/outcome.ts'
+import type { RunOptions } from '../model/run-options.ts'
+import { runOptionsFault } from '../model/task-options.ts'
 
 /** The first frame. A daemon answers another version with a ProtocolError that names both. */
 export const PROTOCOL = 'ztask/1'
 
 /**
  * A job on its way: id, task, encoded arguments, then milliseconds from its arrival (`after`), or a date in epoch
- * milliseconds (`at`), or neither; and for how many milliseconds its sender waits for its result.
+ * milliseconds (`at`), or neither; for how many milliseconds its sender waits for its result; and options of its runs.
  */
 export type WireJob =
   | readonly [id: string, task: string, args: string]
   | readonly [id: string, task: string, args: string, after: number]
   | readonly [id: string, task: string, args: string, after: null, at: number]
   | readonly [id: string, task: string, args: string, after: number | null, at: number | null, wait: number]
+  | readonly [
+      id: string,
+      task: string,
+      args: string,
+      after: number | null,
+      at: number | null,
+      wait: number | null,
+      options: RunOptions,
+    ]
 
 /** A job whose result somebody waits for, for so many milliseconds. */
 export type Awaited = readonly [id: string, wait: number]
@@ -161,8 +172,8 @@ const LATEST_DATE = 8.64e15
 export const LONGEST_DELAY = 100 * 366 * 86_400_000
 /** The longest wait for a result, ms: a timer over 2^31 fires at once. */
 export const LONGEST_WAIT = 24 * 86_400_000
-/** id, task, args, after, at, wait */
-const MOST_FIELDS = 6
+/** id, task, args, after, at, wait, options */
+const MOST_FIELDS = 7
 /**
  * Jobs in a message. Refusing a job costs the master more than sending it costs the client: of a frame of 20 MB with ten
  * million of `0` it made ten million errors, 45 s and 3 GB. Ours sends at most 1,000.
@@ -198,7 +209,7 @@ const FAULTS = new Map<string, ProtocolError>()
 
 const faultOf = (job: unknown): string | undefined => {
   if (!Array.isArray(job) || job.length > MOST_FIELDS) return `A job is a list of at most ${MOST_FIELDS}.`
-  const [id, task, args, after = null, at = null, wait = 0] = job as unknown[]
+  const [id, task, args, after = null, at = null, wait = null, options = null] = job as unknown[]
   if (!isId(id)) return 'A job begins with its UUID in lower case.'
   if (!isText(task) || task === '' || task.length > 200)
     return "A job's task is a name of 1 to 200 characters."
@@ -206,6 +217,9 @@ const faultOf = (job: unknown): string | undefined => {
   if (!isTime(after, LONGEST_DELAY))
     return `A job's delay is a number of milliseconds up to ${LONGEST_DELAY}.`
   if (!isTime(at, LATEST_DATE)) return "A job's date is a number of milliseconds since the epoch."
-  if (!isWait(wait)) return `The wait for a job's result is a number of milliseconds up to ${LONGEST_WAIT}.`
+  if (wait !== null && !isWait(wait))
+    return `The wait for a job's result is a number of milliseconds up to ${LONGEST_WAIT}.`
+  const wrong = options === null ? undefined : runOptionsFault(options)
+  if (wrong !== undefined) return `${wrong.message} ${wrong.cure}`
   return after !== null && at !== null ? 'A job has a delay or a date, not both.' : undefined
 }

@@ -1,5 +1,5 @@
 /** One job as a pipe of small verbs: resolve → decode → call → classify. Workers run it, and eager and inline calls. */
-import { TaskMissingError } from '../model/errors.ts'
+import { DoNotRetry, RetryAfter, TaskMissingError } from '../model/errors.ts'
 import { failureOf, type Outcome } from '../model/outcome.ts'
 import { decodeArgs, encodeResult } from '../wire/codec.ts'
 import type { Current } from './current.ts'
@@ -44,8 +44,21 @@ export const performToOutcome = async (
     return most === undefined ? SUCCEEDED : { kind: 'succeeded', result: encodeResult(value, most) }
   } catch (thrown) {
     const reason = missingReason(thrown, work.job.task)
-    return reason === undefined ? { kind: 'threw', failure: failureOf(thrown) } : { kind: 'missing', reason }
+    return reason === undefined ? decided(thrown) : { kind: 'missing', reason }
   }
+}
+
+/** By their codes: an application may have another copy of ztask. */
+const decided = (thrown: unknown): Outcome => {
+  const failure = failureOf(thrown)
+  try {
+    const { code, seconds } = thrown as { code?: unknown; seconds?: unknown }
+    if (code === DoNotRetry.code) return { kind: 'threw', failure, final: true }
+    if (code === RetryAfter.code && typeof seconds === 'number') return { kind: 'postponed', seconds }
+  } catch {
+    // Nothing, or a proxy that lets nobody look at it.
+  }
+  return { kind: 'threw', failure }
 }
 
 const SUCCEEDED: Outcome = { kind: 'succeeded' }

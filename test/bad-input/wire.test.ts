@@ -123,14 +123,14 @@ test('of very many refused jobs not every one is told at length; where none is s
   expect(some).toMatchObject({ kind: 'stored', seq: 7 })
   expect(some.refused?.map(([index]) => index)).toEqual(bad.map((_, index) => index))
   expect(new Set(some.refused?.map(([, { code }]) => code))).toEqual(new Set(['ZTASK_PROTOCOL']))
-  expect(some.refused?.filter(([, { message }]) => message === 'A job is a list of at most 6.')).toHaveLength(
+  expect(some.refused?.filter(([, { message }]) => message === 'A job is a list of at most 7.')).toHaveLength(
     1000,
   )
   await project.hasRun('among very many')
   const all = await exchange(project.url, ['ztask/1', enqueue([...bad, 0])])
   expect(all).toEqual({
     ...{ kind: 'refused', seq: 7 },
-    error: { code: 'ZTASK_PROTOCOL', message: 'A job is a list of at most 6.', data: {} },
+    error: { code: 'ZTASK_PROTOCOL', message: 'A job is a list of at most 7.', data: {} },
   })
   expect((await counts()).malformed).toBe(before.malformed + 2 * MOST_JOBS - 1)
 })

@@ -277,7 +277,7 @@ describe.each([
     const entries = await editor.completion(at('one.ts', 'tasks.sendEmail.|async'))
     expect(
       entries.map(({ name, deprecated }) => `${name}${deprecated ? ', deprecated' : ''}`).sort(),
-    ).toEqual(['after', 'async', 'at', 'batch', 'delay, deprecated', 'run'])
+    ).toEqual(['after', 'async', 'at', 'batch', 'delay, deprecated', 'run', 'with'])
     expect(entries.find(({ name }) => name === 'async')?.comment).toContain(
       'Enqueues the task, to run as soon as',
     )

@@ -238,6 +238,7 @@ class World {
       state: 'queued',
       reason: null,
       awaited: null,
+      options: null,
     } as const
     await new Promise<void>((stored) => this.#ring.insert([job], () => stored(), false))
   }

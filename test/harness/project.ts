@@ -80,6 +80,7 @@ export interface Row {
   readonly awaited: number | null
   readonly result: string | null
   readonly expires: number | null
+  readonly options: string | null
 }
 
 export class TestProject {

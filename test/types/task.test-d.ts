@@ -49,6 +49,16 @@ export const resultOf = async (job: Awaited<ReturnType<typeof tasks.plain.async>
   // @ts-expect-error seconds are a number
   await job.result({ timeout: '5' })
 }
+expectTypeOf(tasks.plain.with({ retryCount: 1, retryAfter: [1, 2], expiresIn: 5 })).toEqualTypeOf<
+  typeof tasks.plain
+>()
+tasks.plain
+  .with({ retryAfter: { backoff: 'exponential', first: 1, most: 60, jitter: 0.5 } })
+  .after(5, 'a', 'b')
+// @ts-expect-error a name is a task's
+tasks.plain.with({ name: 'other' })
+// @ts-expect-error there is no such growth
+tasks.plain.with({ retryAfter: { backoff: 'linear', first: 1 } })
 // @ts-expect-error an argument is missing
 tasks.plain.run('a')
 /** A task may run itself, where its return type is written out. */

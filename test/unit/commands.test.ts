@@ -42,6 +42,7 @@ const insert = (count: number, more: Partial<NewJob> = {}) => {
     state: 'queued',
     reason: null,
     awaited: null,
+    options: null,
   }
   const jobs = Array.from({ length: count }, (_, index) => ({ ...job, id: `${index}`, ...more }))
   return store.commit({ insert: jobs, save: [], remove: [] })
@@ -124,7 +125,17 @@ describe('page by page', () => {
       await store.commit({
         ...{ save: [], remove: [] },
         insert: Array.from({ length: count }, (_, at) => ({
-          ...{ id: `${state}${at}`, task: 't', args, due: 1, created: 1, state, reason: null, awaited: null },
+          ...{
+            id: `${state}${at}`,
+            task: 't',
+            args,
+            due: 1,
+            created: 1,
+            state,
+            reason: null,
+            awaited: null,
+            options: null,
+          },
         })),
       })
     const pages = await pagesOf({ limit: 10_000 })

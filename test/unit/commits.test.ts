@@ -14,7 +14,17 @@ import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Batch } from '../../src/store/store.ts'
 
 const newJob = (id: string): NewJob => ({
-  ...{ id, task: 't', args: '[]', due: 1000, created: 900, state: 'queued', reason: null, awaited: null },
+  ...{
+    id,
+    task: 't',
+    args: '[]',
+    due: 1000,
+    created: 900,
+    state: 'queued',
+    reason: null,
+    awaited: null,
+    options: null,
+  },
 })
 
 const FULL = 'database or disk is full'

@@ -13,6 +13,7 @@ const jobOf = (seq: number, task = 't'): Job => ({
     mark: null,
     failures: [],
     awaited: null,
+    options: null,
     result: null,
     expires: null,
     seq,
@@ -51,6 +52,8 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
     trial: () => {},
     back: () => {},
     timed: () => false,
+    wanted: () => false,
+    expired: () => false,
     started: (run) => started.push(run),
     hand: (worker, _first, jobs) => {
       messages.push(worker.number)

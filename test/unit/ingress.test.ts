@@ -20,6 +20,7 @@ const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
       boot: 'b',
     },
     judge: () => undefined,
+    optionsOf: () => null,
     isRecent: () => false,
     isStored: async () => false,
     insert: () => expect.unreachable(),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { byTurn, JOB_STATES, type Job, type JobEvent, settle, stateOf } from '../../src/model/job.ts'
 import { nextAttempt } from '../../src/model/retry.ts'
+import { pauseAfter, type RetryPause } from '../../src/model/run-options.ts'
 
 const FAILURE = { name: 'Error', message: 'no', stack: 'Error: no' }
 
@@ -14,6 +15,7 @@ const fresh: Job = {
     mark: null,
     failures: [],
     awaited: null,
+    options: null,
     result: null,
     expires: null,
   },
@@ -179,6 +181,37 @@ describe('settle', () => {
     expect(settle(failed, { kind: 'retried' }, 50)).toEqual({ ...fresh, due: 50, failure: FAILURE })
   })
 
+  test('what a task returned is kept for whoever waits, and for as long as it is to be', () => {
+    const succeeded = (awaited: number | null, keep?: number) =>
+      settle(
+        { ...fresh, awaited, mark: 'started' },
+        { kind: 'succeeded', result: '[1]', ...(keep && { keep }) },
+        100,
+      )
+    expect(succeeded(null)).toBeUndefined()
+    expect(succeeded(100)).toBeUndefined()
+    expect(succeeded(101)).toMatchObject({ state: 'done', result: '[1]', expires: 101, mark: null })
+    expect(succeeded(150, 20)).toMatchObject({ expires: 150 })
+    expect(succeeded(null, 20)).toMatchObject({ expires: 120 })
+    expect(settle({ ...fresh, awaited: 150 }, { kind: 'succeeded' }, 100)).toBeUndefined()
+  })
+
+  test('a task may decide: no more runs, or another that costs nothing; a job may come too late', () => {
+    const policy = { retryCount: 5, retryAfter: 0, keepFailed: 2 }
+    expect(settle(fresh, { kind: 'threw', failure: FAILURE, policy, final: true }, 100)).toMatchObject({
+      ...{ state: 'failed', attempts: 1, failedAt: 100, expires: 2100 },
+    })
+    expect(settle({ ...fresh, mark: 'started' }, { kind: 'postponed', seconds: 1.5 }, 100)).toEqual({
+      ...fresh,
+      due: 1600,
+    })
+    const expired = settle(fresh, { kind: 'expired', failure: FAILURE }, 100) as Job
+    expect(expired).toMatchObject({ state: 'failed', attempts: 0, failure: FAILURE, expires: null })
+    const kept = settle(fresh, { kind: 'expired', failure: FAILURE, keep: 1 }, 100) as Job
+    expect(kept.expires).toBe(1100)
+    expect(settle(kept, { kind: 'retried' }, 200)).toMatchObject({ state: 'queued', expires: null })
+  })
+
   test('only the held are freed, only the failed retried', () => {
     expect(settle(fresh, { kind: 'freed' }, 5)).toBe(fresh)
     expect(settle(fresh, { kind: 'retried' }, 5)).toBe(fresh)
@@ -186,6 +219,23 @@ describe('settle', () => {
     expect(settle(held, { kind: 'retried' }, 5)).toBe(held)
     expect(settle(held, { kind: 'freed' }, 5)).toEqual(fresh)
   })
+})
+
+test.each<[RetryPause, number[]]>([
+  [5, [5, 5, 5, 5]],
+  [
+    [1, 10],
+    [1, 10, 10, 10],
+  ],
+  [{ backoff: 'exponential', first: 2, most: 10 }, [2, 4, 8, 10]],
+  [{ backoff: 'exponential', first: 50_000 }, [50_000, 86_400, 86_400, 86_400]],
+])('pauses of %j: %j', (pause, expected) => {
+  expect([1, 2, 3, 4].map((attempts) => pauseAfter(pause, attempts, 0.5))).toEqual(expected)
+})
+
+test('jitter makes a pause longer or shorter by at most that part', () => {
+  const pause = { backoff: 'exponential', first: 10, jitter: 0.2 } as const
+  expect([0, 0.5, 1].map((random) => pauseAfter(pause, 1, random))).toEqual([8, 10, 12])
 })
 
 describe('nextAttempt', () => {

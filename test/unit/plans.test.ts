@@ -26,6 +26,7 @@ const jobOf = (index: number): NewJob => ({
   state: STORED_STATES[index % 20 === 0 ? 1 : index % 20 === 1 ? 2 : 0] as Job['state'],
   reason: null,
   awaited: null,
+  options: null,
 })
 
 beforeAll(async () => {

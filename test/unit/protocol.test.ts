@@ -171,7 +171,10 @@ describe('a job on the wire', () => {
     ['a delay that is text', [ID, 't', '[]', '5']],
     ['a delay and a date', [ID, 't', '[]', 5, 5]],
     ['a date beyond all dates', [ID, 't', '[]', null, LATEST + 1]],
-    ['more than belongs to a job', [ID, 't', '[]', null, 5, 6, 7]],
+    ['more than belongs to a job', [ID, 't', '[]', null, 5, 6, {}, 8]],
+    ['an option that is none', [ID, 't', '[]', null, null, null, { retries: 1 }]],
+    ['an option that cannot be', [ID, 't', '[]', null, null, null, { timeout: -1 }]],
+    ['options that are a list', [ID, 't', '[]', null, null, null, []]],
     ['a wait that is none', [ID, 't', '[]', null, null, 'long']],
     ['a wait that never ends', [ID, 't', '[]', null, null, 1e12]],
   ])('is none: %s', (_, job) => {
@@ -216,11 +219,11 @@ describe('a job on the wire', () => {
 })
 
 test('a large message of countless values is refused before it is read', () => {
-  const keys = Array.from({ length: 800_000 }, (_, index) => `"k${index}\\\\":0`).join(',')
+  const keys = Array.from({ length: 900_000 }, (_, index) => `"k${index}\\\\":0`).join(',')
   const hello = (rest: string): Buffer => Buffer.from(`{"kind":"hello","project":"p",${rest}}`)
   const read = (body: Buffer): unknown => readClientMessage([Buffer.from('ztask/1'), body])
-  expect(() => read(hello(keys))).toThrow(/at most 700100 values/)
-  expect(() => read(hello(`"x":[${'[],'.repeat(1_000_000)}0]`))).toThrow(/at most 700100 values/)
+  expect(() => read(hello(keys))).toThrow(/at most 800100 values/)
+  expect(() => read(hello(`"x":[${'[],'.repeat(1_000_000)}0]`))).toThrow(/at most 800100 values/)
   // Within a text nothing counts, whatever it is.
   const text = JSON.stringify('[],{"":"\\'.repeat(300_000))
   expect(read(hello(`"x":${text}`))).toMatchObject({ kind: 'hello' })

@@ -26,7 +26,16 @@ const LARGEST = 50
 const LEAST_WEIGHT = 20
 
 const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
-  ...{ id: `job ${seq}`, task: 't', args: '[]', created: 0, state: 'queued', reason: null, awaited: null },
+  ...{
+    id: `job ${seq}`,
+    task: 't',
+    args: '[]',
+    created: 0,
+    state: 'queued',
+    reason: null,
+    awaited: null,
+    options: null,
+  },
   ...{
     attempts: 0,
     failure: null,
@@ -34,6 +43,7 @@ const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
     mark: null,
     failures: [],
     awaited: null,
+    options: null,
     result: null,
     expires: null,
   },
@@ -729,7 +739,7 @@ describe('in the ring', () => {
   }
 
   const call = (id: string, task: string, due = 0): NewJob => ({
-    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null, awaited: null },
+    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null, awaited: null, options: null },
   })
 
   test('a window full of jobs whose tasks are gone does not keep those behind it waiting', async () => {

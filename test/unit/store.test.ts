@@ -53,7 +53,17 @@ const FAILURE = {
 }
 
 const newJob = (id: string, more: Partial<NewJob> = {}): NewJob => ({
-  ...{ id, task: 't', args: '["a"]', due: 1000, created: 900, state: 'queued', reason: null, awaited: null },
+  ...{
+    id,
+    task: 't',
+    args: '["a"]',
+    due: 1000,
+    created: 900,
+    state: 'queued',
+    reason: null,
+    awaited: null,
+    options: null,
+  },
   ...more,
 })
 
@@ -107,6 +117,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         newJob('b', { due: 2000 }),
         newJob('a', { args: '["ü \\u0000 😀"]', due: 8.64e15 }),
         newJob('h', { state: 'held', reason: 'no such task' }),
+        newJob('o', { options: { retryCount: 1, retryAfter: [1, 2], expiresAt: 5 }, awaited: 7 }),
       ]
       const stored = await insert(...given)
       expect(stored).toEqual(
@@ -514,6 +525,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'awaited',
         'result',
         'expires',
+        'options',
       ])
     })
 
