@@ -36,6 +36,7 @@ export {
   WrongProjectError,
   ZtaskError,
 } from './model/errors.ts'
+export type { Progress } from './model/progress.ts'
 export type { Backoff, RetryPause, RunOptions } from './model/run-options.ts'
 export {
   type AnyFunction,

@@ -32,6 +32,7 @@ const printFacts = (job: JobAccount): void => {
     ['created', told(job.created)],
     ['attempts', String(job.attempts)],
     ...(job.failedAt === null ? [] : ([['failed', told(job.failedAt)]] as const)),
+    ...(job.progress === null ? [] : ([['progress', progressText(job.progress)]] as const)),
     ['next run', nextRun(job)],
   ]
   printTable(facts, {
@@ -58,6 +59,9 @@ const nextRun = ({ id, state, due, reason, expires }: JobAccount): string => {
       return `none: it has ended; its result is kept until ${told(expires ?? '')}`
   }
 }
+
+const progressText = ({ fraction, message }: NonNullable<JobAccount['progress']>): string =>
+  `${Math.round(fraction * 100)}%${message === null ? '' : `, ${message}`}`
 
 /** @returns the date, and how far away it is */
 const told = (iso: string): string => `${iso} (${fromNow(iso)})`

@@ -101,6 +101,7 @@ export class Client {
     return storedJob<F>(id, undefined, {
       ask: (verb, params) => connectionTo(this.#settings).ask(verb, params),
       result: (job, timeout) => connectionTo(this.#settings).result(job, timeout),
+      watch: (job) => connectionTo(this.#settings).watch(job),
     })
   }
 

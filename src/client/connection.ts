@@ -16,6 +16,7 @@ import {
   OutcomeUnknownError,
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
+import type { Progress } from '../model/progress.ts'
 import type { RunOptions } from '../model/run-options.ts'
 import type { Job } from '../model/task.ts'
 import {
@@ -30,6 +31,7 @@ import { storedJob } from './handle.ts'
 import { Presence } from './presence.ts'
 import { type AwaitedJob, Results } from './results.ts'
 import { DealerSocket, type SentMessage } from './socket.ts'
+import { Watches } from './watches.ts'
 
 /** A job to be enqueued. `due` is a delay from the call, a date, or at once. */
 export interface OutgoingJob {
@@ -113,6 +115,7 @@ export class Connection {
   #closed = false
   #flushScheduled = false
   readonly #results: Results
+  readonly #watches: Watches
   #timer: NodeJS.Timeout | undefined
   /** How long that waits, ms. */
   #paused = TICK
@@ -132,13 +135,22 @@ export class Connection {
       received: (frames) => this.#receive(frames),
       undelivered: (message) => this.#undelivered(message),
       failed: (error) => this.#rejectAll(error),
-      owed: () => this.#pending > 0 || this.#results.size > 0,
+      owed: () => this.#isWaiting,
     })
     this.#results = new Results({
       clock,
       ask: (jobs) => this.#tell({ kind: 'await', project, jobs }),
       seen: (ids) => this.#tell({ kind: 'seen', project, ids }),
       wake: () => this.#scheduleFlush(),
+    })
+    this.#watches = new Watches({
+      url: this.#url,
+      clock,
+      ask: (jobs) => this.#tell({ kind: 'watch', project, jobs }),
+      wake: () => {
+        this.#begin()
+        this.#scheduleFlush()
+      },
     })
   }
 
@@ -185,6 +197,11 @@ export class Connection {
     return this.#await(job, timeout, true)
   }
 
+  /** How far a job is, until it is over. @throws DaemonUnavailableError where none has answered for a minute; ClientClosedError */
+  watch(id: string): AsyncIterable<Progress> {
+    return this.#watches.watch(id)
+  }
+
   #await(job: AwaitedJob, timeout: number, isStored: boolean): Promise<unknown> {
     if (this.#closed) return Promise.reject(new ClientClosedError('The client is closed.'))
     const result = this.#results.wait(job, timeout, isStored)
@@ -206,7 +223,7 @@ export class Connection {
   }
 
   get #isWaiting(): boolean {
-    return this.#pending > 0 || this.#results.size > 0
+    return this.#pending > 0 || this.#results.size > 0 || this.#watches.size > 0
   }
 
   get #pending(): number {
@@ -253,6 +270,7 @@ export class Connection {
     if (this.#closed) return
     if (!this.#presence.answering) return this.#greet()
     this.#results.flush()
+    this.#watches.flush()
     while (
       this.#queue.length > 0 &&
       this.#inFlight.size < PARCELS_IN_FLIGHT &&
@@ -363,6 +381,7 @@ export class Connection {
     this.#presence.heard()
     if (message.kind === 'welcome') this.#welcome(message.link)
     else if (message.kind === 'ended') this.#results.told(message.jobs)
+    else if (message.kind === 'progress') this.#watches.told(message.jobs)
     else this.#answer(message)
     this.#flush()
   }
@@ -373,9 +392,10 @@ export class Connection {
     if (before === link) return
     for (const parcel of [...this.#inFlight.values()]) this.#send(parcel)
     this.#results.askAll()
+    this.#watches.askAll()
   }
 
-  #answer(message: Exclude<DaemonMessage, { kind: 'welcome' | 'ended' }>): void {
+  #answer(message: Exclude<DaemonMessage, { kind: 'welcome' | 'ended' | 'progress' }>): void {
     const parcel = message.seq === undefined ? undefined : this.#inFlight.get(message.seq)
     if (parcel === undefined) return
     this.#drop(parcel)
@@ -405,6 +425,7 @@ export class Connection {
     this.#queue.clear()
     for (const parcel of sent) this.#drop(parcel)
     this.#results.rejectAll(error)
+    this.#watches.rejectAll(error)
     for (const call of waiting) call.reject(error)
     for (const { calls } of sent) for (const call of calls) call.reject(this.#unknown(call))
   }

@@ -1,5 +1,6 @@
 /** What a call returns: the handle of its job. */
 import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/errors.ts'
+import type { Progress } from '../model/progress.ts'
 import type { Cancelled, Job, JobStatus, UnknownFunction } from '../model/task.ts'
 import { LONGEST_WAIT } from '../wire/protocol.ts'
 import { waitsForJob } from '../worker/current.ts'
@@ -10,6 +11,7 @@ export interface Asker {
   ask(verb: 'cancel' | 'show', params: unknown): Promise<unknown>
   /** @param timeout ms */
   result(job: AwaitedJob, timeout: number): Promise<unknown>
+  watch(id: string): AsyncIterable<Progress>
 }
 
 /** How long a result is waited for where nobody says, seconds. */
@@ -24,7 +26,7 @@ const waitOf = (timeout: unknown = PATIENCE): number => {
   )
 }
 
-type Methods = Pick<Job, 'cancel' | 'result' | 'status'>
+type Methods = Pick<Job, 'cancel' | 'progress' | 'result' | 'status'>
 
 /** Plain data to whoever logs it, sends it or returns it from a task: the methods are not enumerable. */
 const handle = <F>(id: string, disabled: boolean, methods: Methods): Job<F> => {
@@ -40,6 +42,10 @@ export const storedJob = <F = UnknownFunction>(id: string, task: string | undefi
       const [verdict] = (await asker.ask('cancel', { ids: [id] })) as { result: Cancelled | 'unknown' }[]
       // It was stored: where it is unknown now it has ended.
       return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
+    },
+    progress: () => {
+      waitsForJob()
+      return asker.watch(id)
     },
     result: async ({ timeout } = {}) => {
       const wait = waitOf(timeout)
@@ -64,14 +70,18 @@ export const storedJob = <F = UnknownFunction>(id: string, task: string | undefi
 export const endedJob = (id: string, task: string, result: string): Job =>
   handle(id, false, {
     cancel: async () => 'finished',
+    progress: noProgress,
     result: async () => resultOf({ id, task }, { kind: 'succeeded', result }),
     status: async () => 'succeeded',
   })
+
+async function* noProgress(): AsyncGenerator<Progress> {}
 
 /** The handle of a call that was only logged. */
 export const disabledJob = (id: string, task: string): Job =>
   handle(id, true, {
     cancel: async () => 'finished',
+    progress: noProgress,
     result: async () => {
       throw notRun(id, task)
     },

@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import { DaemonError, UnknownJobError } from '../model/errors.ts'
 import { byTurn, type Job, type JobState, STORED_STATES, sizeOf, stateOf } from '../model/job.ts'
 import type { FailedAttempt, Failure } from '../model/outcome.ts'
+import type { Progress } from '../model/progress.ts'
 import type { Selection, Store } from '../store/store.ts'
 import {
   idParam,
@@ -36,6 +37,8 @@ export interface LiveQueue {
   readonly settled: (job: Job) => Promise<void>
   /** Whether a job of this id ended a short while ago. */
   readonly hasEnded: (id: string) => boolean
+  /** How far a job is that runs, as its task says. */
+  readonly progressOf: (id: string) => Progress | undefined
   /** A withdrawn job is gone. */
   readonly removed: (job: Job) => void
   /** A withdrawn job could not be removed: it goes on. */
@@ -53,6 +56,7 @@ export const idleQueue: LiveQueue = {
   cancel: async () => false,
   settled: async () => {},
   hasEnded: () => false,
+  progressOf: () => undefined,
   removed: () => {},
   restored: () => {},
   changed: () => {},
@@ -90,6 +94,8 @@ export interface JobAccount extends JobView {
   /** What the task of one that has succeeded returned, encoded, while that is kept; and until when. */
   readonly result: string | null
   readonly expires: string | null
+  /** How far it is, as its task says, while it runs. */
+  readonly progress: { readonly fraction: number; readonly message: string | null } | null
 }
 
 /** What became of each job that a command named. */
@@ -227,7 +233,13 @@ export class Commands {
       failures: job.failures.map(attemptView),
       result: job.result,
       expires: job.expires === null ? null : iso(job.expires),
+      progress: this.#progressOf(job),
     }
+  }
+
+  #progressOf({ id }: Job): JobAccount['progress'] {
+    const progress = this.#options.queue.progressOf(id)
+    return progress === undefined ? null : { fraction: progress.fraction, message: progress.message ?? null }
   }
 
   async #retry(ids: readonly string[] | undefined): Promise<unknown> {

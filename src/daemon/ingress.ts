@@ -28,6 +28,7 @@ import {
   MOST_TOGETHER,
   readClientMessage,
   type Verb,
+  type Watched,
   type WireJob,
 } from '../wire/protocol.ts'
 import { type Answer, Answers, MARK } from './ingress/answers.ts'
@@ -67,6 +68,8 @@ export interface IngressOptions {
     ask(client: Buffer, jobs: readonly Awaited[]): Promise<void>
     seen(client: Buffer, ids: readonly string[]): void
   }
+  /** Who wants to know how far jobs are. */
+  readonly progresses: { watch(client: Buffer, jobs: readonly Awaited[]): Promise<void> }
   /** A message, a job or a connection that is not served. */
   readonly refused: (reason: RefusalReason, error: Error) => void
   readonly unanswered: (error: Error) => void
@@ -322,6 +325,7 @@ export class Ingress {
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
     if (message.kind === 'await') return void this.#options.results.ask(identity, message.jobs)
+    if (message.kind === 'watch') return void this.#options.progresses.watch(identity, message.jobs)
     if (message.kind === 'seen') return this.#options.results.seen(identity, message.ids)
     let bytes = bytesOf(frames) + costOf(message)
     this.#pending += bytes
@@ -343,6 +347,11 @@ export class Ingress {
   /** Tells a client how jobs have ended that it waits for. */
   tell(client: Buffer, jobs: readonly (readonly [id: string, Ending])[]): void {
     this.#reply(client, { kind: 'ended', jobs })
+  }
+
+  /** Tells a client how far jobs are that it watches. */
+  tellProgress(client: Buffer, jobs: readonly Watched[]): void {
+    this.#reply(client, { kind: 'progress', jobs })
   }
 
   /** Nothing that a client sends may end the master: not even what makes its answer impossible to write. */

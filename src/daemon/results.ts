@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { Ending } from '../model/outcome.ts'
+import { Interest } from '../wire/interest.ts'
 import type { Awaited } from '../wire/protocol.ts'
 
 /** A connection, by which ZeroMQ knows it. */
@@ -29,8 +30,6 @@ export interface ResultsOptions {
 /** Endings of one message, and about how many characters they take. */
 const MOST_TOLD = 1000
 const TOLD_SIZE = 2 ** 18
-/** Waits of all clients, each about 150 bytes; of those beyond it nothing is known. */
-const MOST_WAITS = 200_000
 /** How often waits are looked through for those that are over, ms. */
 const SWEEP = 5000
 /** Jobs that are looked up in one turn of the event loop: 20 µs each. */
@@ -45,9 +44,7 @@ interface Unseen {
 
 export class Results {
   readonly #options: ResultsOptions
-  /** By job, then by client, in hex: until when, epoch ms. */
-  readonly #waits = new Map<string, Map<string, number>>()
-  #count = 0
+  readonly #waits = new Interest()
   readonly #unseen = new Map<string, Unseen>()
   /** What goes out in this turn of the event loop. */
   readonly #out = new Map<string, Told[]>()
@@ -60,11 +57,8 @@ export class Results {
   /** A client waits, until then, for a job that it has just sent. */
   wait(client: Client, id: string, until: number): void {
     const key = client.toString('hex')
-    if (this.#count >= MOST_WAITS) return this.#tell(key, [id, { kind: 'gone' }])
-    const clients = this.#waits.get(id) ?? new Map<string, number>()
-    this.#waits.set(id, clients)
-    if (!clients.has(key)) this.#count++
-    clients.set(key, until)
+    // Of more than there is room for nothing is known.
+    if (!this.#waits.add(id, key, until)) return this.#tell(key, [id, { kind: 'gone' }])
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
   }
 
@@ -95,10 +89,9 @@ export class Results {
 
   /** How a job goes on is on disk. */
   ended(job: Job, next: Job | undefined): void {
-    if (this.#count === 0 || next?.state === 'queued' || next?.state === 'held') return
-    const clients = this.#waits.get(job.id)
-    if (clients === undefined) return
-    if (next?.state === 'done') this.#remember(next, clients.keys())
+    if (this.#waits.size === 0 || next?.state === 'queued' || next?.state === 'held') return
+    if (!this.#waits.has(job.id)) return
+    if (next?.state === 'done') this.#remember(next, this.#waits.of(job.id))
     this.#end(job.id, endingOf(job, next))
   }
 
@@ -126,11 +119,7 @@ export class Results {
   }
 
   #end(id: string, ending: Ending): void {
-    const clients = this.#waits.get(id)
-    if (clients === undefined) return
-    this.#waits.delete(id)
-    this.#count -= clients.size
-    for (const client of clients.keys()) this.#tell(client, [id, ending])
+    for (const client of this.#waits.take(id)) this.#tell(client, [id, ending])
   }
 
   #tell(client: string, told: Told): void {
@@ -149,10 +138,7 @@ export class Results {
 
   #sweep(): void {
     const now = this.#options.clock.now()
-    for (const [id, clients] of this.#waits) {
-      for (const [client, until] of clients) if (until < now && clients.delete(client)) this.#count--
-      if (clients.size === 0) this.#waits.delete(id)
-    }
+    this.#waits.sweep(now)
     for (const [id, { job }] of this.#unseen) if ((job.expires ?? 0) < now) this.#unseen.delete(id)
     if (this.#waits.size > 0 || this.#unseen.size > 0) return
     clearInterval(this.#sweeper)

@@ -19,6 +19,7 @@ import {
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
 import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
+import type { Watched } from '../wire/protocol.ts'
 import { Catalogue, type Defaults } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits, type NotStored } from './commits.ts'
@@ -26,6 +27,7 @@ import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
 import { Marks } from './marks.ts'
 import { Outcomes } from './outcomes.ts'
+import { Progresses } from './progress.ts'
 import { Pulse } from './pulse.ts'
 import { Recalls } from './recalls.ts'
 import { RecentIds } from './recent.ts'
@@ -51,6 +53,8 @@ export interface RingOptions {
   readonly send: (worker: Worker, message: MasterMessage) => void
   /** Tells a client how jobs have ended. */
   readonly tell: (client: Client, jobs: readonly Told[]) => void
+  /** Tells a client how far jobs are. */
+  readonly tellProgress: (client: Client, jobs: readonly Watched[]) => void
   /** Asks a worker for the jobs in these places; `told` is called with the places of those that had not begun. */
   readonly recall: (
     worker: Worker,
@@ -90,6 +94,7 @@ export class Ring {
   readonly #alarm: Alarm
   readonly #recent: RecentIds
   readonly #results: Results
+  readonly #progresses: Progresses
   readonly #retention: Retention
   readonly #stopJumps: () => void
   #catalogue: Catalogue
@@ -110,6 +115,12 @@ export class Ring {
       find: (id) => store.find(id),
       keep: (job, until) => void this.#await(job, until).catch((error) => journal.unreadable(error)),
       forget: (job) => this.#commits.settle(job, undefined),
+      unreadable: (error) => journal.unreadable(error),
+    })
+    this.#progresses = new Progresses({
+      clock,
+      tell: options.tellProgress,
+      find: (id) => store.find(id),
       unreadable: (error) => journal.unreadable(error),
     })
     this.#alarm = new Alarm(clock, () => this.#pump())
@@ -221,6 +232,7 @@ export class Ring {
       cancel: (job) => this.#cancel(job.seq),
       settled: (job) => this.#settled(job),
       hasEnded: (id) => this.#recent.has(id),
+      progressOf: (id) => this.#progresses.of(id),
       removed: (job) => this.#ended({ ...job, mark: 'cancelled' }, undefined),
       restored: (job) => scheduler.add([job]),
       changed: () => scheduler.refill(),
@@ -230,6 +242,11 @@ export class Ring {
   /** Who waits for which jobs. */
   get results(): Pick<Results, 'wait' | 'ask' | 'seen'> {
     return this.#results
+  }
+
+  /** Who watches which jobs. */
+  get progresses(): Pick<Progresses, 'watch'> {
+    return this.#progresses
   }
 
   runningOn(worker: Worker): number {
@@ -333,6 +350,7 @@ export class Ring {
     this.#pulse.stop()
     this.#recalls.stop()
     this.#results.stop()
+    this.#progresses.stop()
     this.#retention.stop()
   }
 
@@ -374,6 +392,13 @@ export class Ring {
       this.#dispatcher.waits(message.run, worker)
       return this.#pump()
     }
+    if (message.kind === 'progress')
+      return this.#progresses.say(
+        message.runs.flatMap(([number, progress]) => {
+          const run = this.#dispatcher.runBy(number, worker)
+          return run === undefined ? [] : [[run.job, progress] as const]
+        }),
+      )
     if (message.kind !== 'ended') return
     this.begun(worker, message.begun)
     for (const [number, outcome] of message.ended) {
@@ -521,6 +546,7 @@ export class Ring {
   }
 
   #report(run: Run, outcome: Outcome): void {
+    this.#progresses.runEnded(run.job)
     const stop = this.#stops.ended(run)
     // It was told to end, and is not to pay for it.
     if (outcome.kind === 'threw' && isUncharged(stop?.reason)) return this.#outcomes.release(run)
@@ -535,6 +561,7 @@ export class Ring {
   }
 
   #cut(run: Run, expected: boolean, alone: boolean, cause: Failure): void {
+    this.#progresses.runEnded(run.job)
     const stop = this.#stops.ended(run)
     if (stop?.condemned && stop.reason === 'timeout')
       this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run) })
@@ -670,6 +697,7 @@ export class Ring {
 
   #ended(job: Job, next: Job | undefined): void {
     this.#results.ended(job, next)
+    if (next?.state !== 'queued' && next?.state !== 'held') this.#progresses.ended(job)
     if (next?.expires != null) this.#retention.expires(next.expires)
     if (next?.state === 'queued') return this.#scheduler.add([next])
     if (next !== undefined && this.#freeLate(next)) return

@@ -31,6 +31,15 @@ export interface CurrentJob {
   readonly created: Date
   /** Aborts when the job's timeout has passed, or it is cancelled: pass it on to `fetch`, to timers, to a database. */
   readonly signal: JobSignal
+  /**
+   * Says how far the job is, to whoever watches it (`job.progress()`): as often as you like, as of what is said within a tenth of
+   * a second the last is told.
+   *
+   * @param fraction 0 to 1
+   * @param message in words; of more than 1,000 characters the first
+   * @throws RangeError where the fraction is no number from 0 to 1
+   */
+  progress(fraction: number, message?: string): void
   /** Its lines carry the job's id and task, and go where the daemon's go. */
   readonly log: JobLog
 }

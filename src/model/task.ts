@@ -1,4 +1,5 @@
 /** The words of the public types: a task, its options, its calls, and the handle that a call returns. */
+import type { Progress } from './progress.ts'
 import type { RunOptions } from './run-options.ts'
 import type { IfSendable, Refused } from './sendable.ts'
 
@@ -155,6 +156,16 @@ export interface Job<F = UnknownFunction> {
    * const path = await job.result({ timeout: 300 })
    */
   result(options?: ResultOptions): Promise<Result<F>>
+  /**
+   * How far the job is, as its task says by `currentJob().progress()`: what it says last, whenever that changes, until the job has
+   * ended, however it does. What comes faster than the loop turns is passed over.
+   *
+   * @throws DaemonUnavailableError where no daemon has answered for a minute
+   * @example
+   * const job = await tasks.resize.async('photo.jpg', 200)
+   * for await (const { fraction, message } of job.progress()) console.log(Math.round(fraction * 100), '%', message)
+   */
+  progress(): AsyncIterable<Progress>
   /**
    * How the job stands now.
    *

@@ -1,6 +1,7 @@
 /** What travels between the master and its workers, over the cluster's own channel. */
 import type { LogOptions } from '../model/log-options.ts'
 import type { Failure, Outcome } from '../model/outcome.ts'
+import type { Progress } from '../model/progress.ts'
 import type { StopReason } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 
@@ -61,6 +62,8 @@ export type WorkerMessage =
   | { readonly kind: 'loaded' }
   /** The run waits for another job: its slot is free for the next. */
   | { readonly kind: 'waits'; readonly run: number }
+  /** How far these runs are, as their tasks say. */
+  | { readonly kind: 'progress'; readonly runs: readonly (readonly [run: number, Progress])[] }
   /** The task is about to be called, its code loaded and its arguments decoded. */
   | { readonly kind: 'begun'; readonly run: number }
   /**
@@ -98,12 +101,17 @@ const SHAPES: {
   broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',
   waits: ({ run }) => typeof run === 'number',
+  progress: ({ runs }) =>
+    Array.isArray(runs) && runs.every((one) => Array.isArray(one) && isProgress(one[1])),
   ended: ({ ended, worked, begun }) =>
     typeof worked === 'number' &&
     typeof begun === 'number' &&
     Array.isArray(ended) &&
     ended.every((one) => Array.isArray(one) && isOutcome(one[1])),
 }
+
+const isProgress = (said: Partial<Progress> | null | undefined): boolean =>
+  typeof said?.fraction === 'number' && (said.message === undefined || typeof said.message === 'string')
 
 const isOutcome = (said: Partial<Outcome> | null | undefined): boolean => {
   switch (said?.kind) {

@@ -7,6 +7,7 @@
  */
 import { type ErrorRecord, ProtocolError } from '../model/errors.ts'
 import type { Ending } from '../model/outcome.ts'
+import type { Progress } from '../model/progress.ts'
 import type { RunOptions } from '../model/run-options.ts'
 import { runOptionsFault } from '../model/task-options.ts'
 
@@ -32,8 +33,11 @@ export type WireJob =
       options: RunOptions,
     ]
 
-/** A job whose result somebody waits for, for so many milliseconds. */
+/** A job whose result somebody waits for, or which he watches, for so many milliseconds. */
 export type Awaited = readonly [id: string, wait: number]
+
+/** How far a job is that is watched: not known yet, so far, or over. */
+export type Watched = readonly [id: string, progress?: Progress | null]
 
 /** The questions and orders that commands send. */
 export const VERBS = ['status', 'list', 'show', 'retry', 'cancel', 'delete', 'reload'] as const
@@ -58,6 +62,8 @@ export type ClientMessage =
     }
   /** Tell how these end, as soon as they have. They are stored. */
   | { readonly kind: 'await'; readonly project: string; readonly jobs: readonly Awaited[] }
+  /** Tell how far these are, now and when it changes; for 0 ms: no longer. */
+  | { readonly kind: 'watch'; readonly project: string; readonly jobs: readonly Awaited[] }
   /** How these have ended has arrived: nothing need be kept for this client. */
   | { readonly kind: 'seen'; readonly project: string; readonly ids: readonly string[] }
 
@@ -73,6 +79,8 @@ export type DaemonMessage =
   | { readonly kind: 'answer'; readonly seq: number; readonly value: unknown }
   /** How jobs have ended that this client awaits. */
   | { readonly kind: 'ended'; readonly jobs: readonly (readonly [id: string, Ending])[] }
+  /** How far jobs are that this client watches. */
+  | { readonly kind: 'progress'; readonly jobs: readonly Watched[] }
   /** The message as a whole (an enqueue of jobs together, one of which is refused), or without `seq` whatever the client may send, is refused. */
   | { readonly kind: 'refused'; readonly seq?: number; readonly error: ErrorRecord }
 
@@ -152,7 +160,10 @@ export const readClientMessage = (frames: readonly Uint8Array[]): ClientMessage 
     isText(project) &&
     (kind === 'hello' ||
       (kind === 'enqueue' && isSeq(seq) && Array.isArray(jobs)) ||
-      (kind === 'await' && Array.isArray(jobs) && jobs.length <= MOST_JOBS && jobs.every(isAwaited)) ||
+      ((kind === 'await' || kind === 'watch') &&
+        Array.isArray(jobs) &&
+        jobs.length <= MOST_JOBS &&
+        jobs.every(isAwaited)) ||
       (kind === 'seen' && Array.isArray(ids) && ids.length <= MOST_JOBS && ids.every(isId)) ||
       (kind === 'ask' && isSeq(seq) && VERBS.includes(verb as Verb)))
   const shown = isText(kind) ? `'${kind.slice(0, 40)}'` : typeof kind

@@ -2,6 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { CurrentJob, JobLog, JobSignal } from '../model/current-job.ts'
 import { NoCurrentJobError } from '../model/errors.ts'
+import { type Progress, progressOf } from '../model/progress.ts'
 import type { StopReason } from '../model/run.ts'
 
 /** What is known of a job before it runs. */
@@ -12,6 +13,13 @@ export interface JobFacts {
   readonly attempt: number
   /** Epoch ms. */
   readonly created: number
+}
+
+/** What a worker wants to know of a job that it runs. */
+export interface RunHooks {
+  /** It waits for another job. */
+  waits(): void
+  progress(progress: Progress): void
 }
 
 /** Makes the log of a job. */
@@ -51,12 +59,12 @@ export class Current implements CurrentJob {
   #abort: AbortController | undefined
   #stopped: StopReason | undefined
   #log: JobLog | undefined
-  readonly #waits: () => void
+  readonly #run: RunHooks | undefined
 
-  /** @param waits told where it waits for another job */
-  constructor(facts: JobFacts, waits: () => void = () => {}) {
+  /** @param run where a worker runs it */
+  constructor(facts: JobFacts, run?: RunHooks) {
     this.#facts = facts
-    this.#waits = waits
+    this.#run = run
   }
 
   get id(): string {
@@ -86,6 +94,11 @@ export class Current implements CurrentJob {
     return this.#log
   }
 
+  progress(fraction: number, message?: string): void {
+    const progress = progressOf(fraction, message)
+    this.#run?.progress(progress)
+  }
+
   /** Runs a function as this job: it, and all that it awaits or calls, finds it by `currentJob()`. */
   run<T>(work: () => T): T {
     return STORAGE.run(this, work)
@@ -93,7 +106,7 @@ export class Current implements CurrentJob {
 
   /** It waits for another job: the next may begin meanwhile. */
   waits(): void {
-    this.#waits()
+    this.#run?.waits()
   }
 
   /** The run should end. */
@@ -125,7 +138,7 @@ export const waitsForJob = (): void => STORAGE.getStore()?.waits()
  * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.
  *
  * @returns its id, task, attempt (from 1) and date of the call; `signal`, which aborts when its timeout has passed or it is
- *   cancelled, or its worker is to end, as its code was replaced say, and `--drain-timeout` has passed; `log`, whose lines carry the job's id and task
+ *   cancelled, or its worker is to end, as its code was replaced say, and `--drain-timeout` has passed; `progress`, which tells how far it is; `log`, whose lines carry the job's id and task
  * @throws NoCurrentJobError outside of a job, as where a task is called directly
  *
  * @example

@@ -21,6 +21,7 @@ import { installTsx, loadInTurn, loadProject, loadTasks, specsOf, startCompiler 
 import { Loads } from './loads.ts'
 import { Modules } from './modules.ts'
 import { performToOutcome } from './perform.ts'
+import { Progresses } from './progress.ts'
 import { type Registry, resolvedTask } from './registry.ts'
 import { startWatchdog, tellBegun } from './watchdog.ts'
 
@@ -99,6 +100,7 @@ class Server {
     () => this.#tellLatest(),
     (ended) => this.#reported(ended),
   )
+  readonly #progresses = new Progresses((runs) => send({ kind: 'progress', runs }))
   readonly #claims: Claims
   readonly #loads = new Loads(() => this.#loaded())
   readonly #log: WorkersLog
@@ -274,7 +276,10 @@ class Server {
   async #run(handing: Handing): Promise<void> {
     if (this.#registry === undefined) return
     const [number, id, task, args, attempt, created, timed, wanted] = handing
-    const job = new Current({ id, task, attempt, created }, () => this.#waits(number))
+    const job = new Current(
+      { id, task, attempt, created },
+      { waits: () => this.#waits(number), progress: (progress) => this.#progresses.say(number, progress) },
+    )
     this.#running.set(number, job)
     const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
     const called = (): void => {
@@ -288,6 +293,7 @@ class Server {
     )
     // Where it did not come to be called.
     loaded?.()
+    this.#progresses.ended(number)
     this.#reports.add(number, outcome)
     this.#running.delete(number)
     if (this.#retiring && this.#running.size === 0) this.#leave()

@@ -94,6 +94,7 @@ class World {
       relieve: () => this.#admit(false),
       retire: (worker) => queueMicrotask(() => this.#retire(worker)),
       tell: () => {},
+      tellProgress: () => {},
       kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
     })
     this.#ring = ring

@@ -29,7 +29,8 @@ interface Message {
 
 const samples = blocksOf(PAGE).filter(({ language }) => language === 'json')
 const messages = samples.map(({ text }) => JSON.parse(text) as Message)
-const isClients = ({ kind }: Message): boolean => ['hello', 'enqueue', 'ask', 'await', 'seen'].includes(kind)
+const isClients = ({ kind }: Message): boolean =>
+  ['hello', 'enqueue', 'ask', 'await', 'watch', 'seen'].includes(kind)
 /** To the others there is an answer. */
 const isAnswered = ({ kind }: Message): boolean => kind !== 'seen'
 const framesOf = (message: unknown) => [Buffer.from(PROTOCOL), Buffer.from(JSON.stringify(message))]
@@ -79,9 +80,11 @@ test('every example is a message of the protocol, and every kind, verb and bound
     'ended',
     'enqueue',
     'hello',
+    'progress',
     'refused',
     'seen',
     'stored',
+    'watch',
     'welcome',
   ])
   for (const verb of VERBS) expect(PAGE).toContain(`\`${verb}\``)

@@ -155,6 +155,43 @@ test('ten thousand results that are awaited at once all arrive', async () => {
 })
 
 test('eager, disabled and inline calls have results, too', async () => {
-  const { tasks } = await make()
-  expect(tasks).toBeDefined()
+  const { project } = await make()
+  const script = (env: Readonly<Record<string, string>>) =>
+    project.script(
+      `
+import { tasks } from './src/ztask/client.js'
+const told = async (what: Promise<unknown>) =>
+  console.log('told', await what.then((value) => value, ({ name, cause }) => name + ', ' + cause?.message))
+await told(tasks.add.run(1, 2))
+await told(tasks.fails.with({ retryCount: 0 }).run('no good'))
+await told(tasks.unsendable.run())
+const job = await tasks.add.async(3, 4).catch(() => undefined)
+await told(Promise.resolve(job?.result()))
+console.log('told', await job?.status())
+for await (const progress of job?.progress() ?? []) console.log('told', progress)
+`,
+      env,
+    ).ended
+  const saidIn = async (env: Readonly<Record<string, string>>): Promise<string[]> => {
+    const { stdout, code, stderr } = await script(env)
+    expect(code, stderr).toBe(0)
+    return stdout.split('\n').flatMap((line) => (line.startsWith('told ') ? [line.slice(5)] : []))
+  }
+  const ran = ['3', 'JobFailedError, no good', 'ResultNotSentError, undefined', '7', 'succeeded']
+  expect(await saidIn({ ZTASKD_ALWAYS_EAGER: 'true' })).toEqual(ran)
+  expect(await saidIn({ ZTASKD_ON_UNAVAILABLE: 'inline', ZTASKD_CALL_TIMEOUT: '0.2' })).toEqual(ran)
+  const gone = 'ResultGoneError, undefined'
+  expect(await saidIn({ ZTASKD_DISABLED: 'true' })).toEqual([gone, gone, gone, gone, 'disabled'])
+})
+
+test('a script that has awaited its results ends by itself, and leaves nothing behind', async () => {
+  const { project } = await make()
+  await project.daemon()
+  const script = project.script(`
+import { tasks } from './src/ztask/client.js'
+const sums = await Promise.all([1, 2, 3].map((n) => tasks.add.run(n, 1)))
+console.log('sums', sums.join())
+`)
+  expect(await script.ended).toMatchObject({ code: 0, stderr: '', stdout: 'sums 2,3,4\n' })
+  await isEmpty(project)
 })

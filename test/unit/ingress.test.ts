@@ -25,6 +25,7 @@ const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
     isStored: async () => false,
     insert: () => expect.unreachable(),
     ask: async () => undefined,
+    progresses: { watch: async () => {} },
     results: { wait: () => {}, ask: async () => {}, seen: () => {} },
     refused: (_, error) => expect.unreachable(error.message),
     unanswered: (error) => expect.unreachable(error.message),

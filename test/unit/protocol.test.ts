@@ -28,7 +28,18 @@ const json = fc.jsonValue({ maxDepth: 4 })
 const almost = fc.record(
   {
     kind: fc.oneof(
-      fc.constantFrom('hello', 'enqueue', 'ask', 'await', 'seen', 'welcome', '', 'toString', '__proto__'),
+      fc.constantFrom(
+        'hello',
+        'enqueue',
+        'ask',
+        'await',
+        'watch',
+        'seen',
+        'welcome',
+        '',
+        'toString',
+        '__proto__',
+      ),
       json,
     ),
     project: fc.oneof(fc.string(), json),
@@ -43,13 +54,14 @@ const almost = fc.record(
 
 const expectMessage = (message: ClientMessage): void => {
   expect(typeof message.project).toBe('string')
-  expect(['hello', 'enqueue', 'ask', 'await', 'seen']).toContain(message.kind)
+  expect(['hello', 'enqueue', 'ask', 'await', 'watch', 'seen']).toContain(message.kind)
   if (message.kind === 'hello') return
-  const ids =
-    message.kind === 'seen' ? message.ids : message.kind === 'await' ? message.jobs.map(([id]) => id) : []
-  for (const id of ids) expect(id).toMatch(/^[0-9a-f-]{36}$/)
-  if (message.kind === 'await') for (const [, wait] of message.jobs) expect(wait).toBeGreaterThanOrEqual(0)
-  if (message.kind === 'seen' || message.kind === 'await') return
+  if (message.kind === 'seen' || message.kind === 'await' || message.kind === 'watch') {
+    const ids = message.kind === 'seen' ? message.ids : message.jobs.map(([id]) => id)
+    for (const id of ids) expect(id).toMatch(/^[0-9a-f-]{36}$/)
+    if (message.kind !== 'seen') for (const [, wait] of message.jobs) expect(wait).toBeGreaterThanOrEqual(0)
+    return
+  }
   expect(Number.isSafeInteger(message.seq)).toBe(true)
   if (message.kind === 'enqueue') expect(Array.isArray(message.jobs)).toBe(true)
   else expect(VERBS).toContain(message.verb)

@@ -729,7 +729,14 @@ describe('in the ring', () => {
       send: (_, message) => {
         if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
       },
-      ...{ isolate: () => {}, relieve: () => {}, retire: () => {}, kill: () => {}, tell: () => {} },
+      ...{
+        isolate: () => {},
+        relieve: () => {},
+        retire: () => {},
+        kill: () => {},
+        tell: () => {},
+        tellProgress: () => {},
+      },
     })
     rings.push(ring)
     ring.learn(1, [{ name: 'known', aliases: [], options: {} }], DEFAULTS)

@@ -1,0 +1,99 @@
+/** How far the jobs that run are, as their tasks say, and who watches them. It is kept in memory alone. */
+import type { Clock } from '../clock.ts'
+import type { Job } from '../model/job.ts'
+import type { Progress } from '../model/progress.ts'
+import { Interest } from '../wire/interest.ts'
+import type { Watched } from '../wire/protocol.ts'
+
+export interface ProgressesOptions {
+  readonly clock: Clock
+  readonly tell: (client: Buffer, jobs: readonly Watched[]) => void
+  readonly find: (id: string) => Promise<Job | undefined>
+  readonly unreadable: (error: Error) => void
+}
+
+/** How often watches are looked through for those that are over, ms. */
+const SWEEP = 5000
+
+export class Progresses {
+  readonly #options: ProgressesOptions
+  readonly #watches = new Interest()
+  /** Of those that run, by job. */
+  readonly #latest = new Map<string, Progress>()
+  #sweeper: NodeJS.Timeout | undefined
+
+  constructor(options: ProgressesOptions) {
+    this.#options = options
+  }
+
+  /** @returns how far a job is that runs, where its task has said so */
+  of(id: string): Progress | undefined {
+    return this.#latest.get(id)
+  }
+
+  /** Tells a client from now on, for so long (ms), how far jobs are; and at once how far they are now. */
+  async watch(client: Buffer, jobs: readonly (readonly [id: string, wait: number])[]): Promise<void> {
+    const key = client.toString('hex')
+    const now = this.#options.clock.now()
+    const told: Watched[] = []
+    for (const [id, wait] of jobs) {
+      if (wait === 0) this.#watches.remove(id, key)
+      else if (await this.#isOver(id)) told.push([id, null])
+      else if (this.#watches.add(id, key, now + wait)) told.push(watched(id, this.#latest.get(id)))
+    }
+    if (told.length > 0) this.#options.tell(client, told)
+    if (this.#watches.size > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+  }
+
+  /** Tasks say how far their jobs are. */
+  say(said: readonly (readonly [Job, Progress])[]): void {
+    const told = new Map<string, Watched[]>()
+    for (const [{ id }, progress] of said) {
+      this.#latest.set(id, progress)
+      for (const client of this.#watches.of(id)) push(told, client, watched(id, progress))
+    }
+    for (const [client, jobs] of told) this.#options.tell(Buffer.from(client, 'hex'), jobs)
+  }
+
+  /** A run is over: its job begins anew, where it does. */
+  runEnded({ id }: Job): void {
+    if (this.#latest.size > 0) this.#latest.delete(id)
+  }
+
+  /** A job is over. */
+  ended({ id }: Job): void {
+    if (!this.#watches.has(id)) return
+    for (const client of this.#watches.take(id)) this.#options.tell(Buffer.from(client, 'hex'), [[id, null]])
+  }
+
+  stop(): void {
+    clearInterval(this.#sweeper)
+  }
+
+  async #isOver(id: string): Promise<boolean> {
+    if (this.#latest.has(id)) return false
+    try {
+      const job = await this.#options.find(id)
+      return job === undefined || job.state === 'done' || job.state === 'failed'
+    } catch (error) {
+      this.#options.unreadable(error as Error)
+      return false
+    }
+  }
+
+  #sweep(): void {
+    this.#watches.sweep(this.#options.clock.now())
+    if (this.#watches.size > 0) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+  }
+}
+
+const watched = (id: string, progress: Progress | undefined): Watched =>
+  progress === undefined ? [id] : [id, progress]
+
+const push = <T>(lists: Map<string, T[]>, key: string, value: T): void => {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [value])
+  else list.push(value)
+}
