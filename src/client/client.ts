@@ -24,10 +24,10 @@ import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
 import { Current, waitsForJob } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
-import type { OutgoingJob } from './connection.ts'
 import { disabledJob, endedJob, notRun, PATIENCE, storedJob } from './handle.ts'
 import { newId } from './id.ts'
-import { connectionTo, setDefaultClient, theDefaultClient } from './process.ts'
+import type { Link, OutgoingJob } from './link.ts'
+import { connectionTo, setDefaultClient, theDefaultClient, theSubstitute } from './process.ts'
 import { resultOf } from './results.ts'
 
 /** What generate writes into the client: data, and how to load the registry beside it. */
@@ -96,12 +96,16 @@ export class Client {
     }
   }
 
+  get #link(): Link {
+    return theSubstitute()?.(() => this.#registry()) ?? connectionTo(this.#settings)
+  }
+
   /** @returns the handle of a job that was stored, by whichever process */
   jobOf<F>(id: string): Job<F> {
     return storedJob<F>(id, undefined, {
-      ask: (verb, params) => connectionTo(this.#settings).ask(verb, params),
-      result: (job, timeout) => connectionTo(this.#settings).result(job, timeout),
-      watch: (job) => connectionTo(this.#settings).watch(job),
+      ask: (verb, params) => this.#link.ask(verb, params),
+      result: (job, timeout) => this.#link.result(job, timeout),
+      watch: (job) => this.#link.watch(job),
     })
   }
 
@@ -120,7 +124,7 @@ export class Client {
     }
     try {
       waitsForJob()
-      return await connectionTo(settings).run({ id, task, args: encoded, options }, PATIENCE * 1000)
+      return await this.#link.run({ id, task, args: encoded, options }, PATIENCE * 1000)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)
@@ -157,7 +161,7 @@ export class Client {
     }
     const job = { id, task, args: encoded, ...due }
     try {
-      return await connectionTo(settings).enqueue(job)
+      return await this.#link.enqueue(job)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       const delayed = due.after === undefined && due.at === undefined ? '' : ', its delay is ignored'
@@ -179,7 +183,7 @@ export class Client {
       return this.#performAll(jobs)
     }
     try {
-      return await connectionTo(settings).enqueueAll(jobs, size)
+      return await this.#link.enqueueAll(jobs, size)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here, ${jobs.length} times`)

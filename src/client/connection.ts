@@ -17,7 +17,6 @@ import {
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
 import type { Progress } from '../model/progress.ts'
-import type { RunOptions } from '../model/run-options.ts'
 import type { Job } from '../model/task.ts'
 import {
   type ClientMessage,
@@ -28,25 +27,11 @@ import {
   type WireJob,
 } from '../wire/protocol.ts'
 import { storedJob } from './handle.ts'
+import type { Link, OutgoingJob } from './link.ts'
 import { Presence } from './presence.ts'
 import { type AwaitedJob, Results } from './results.ts'
 import { DealerSocket, type SentMessage } from './socket.ts'
 import { Watches } from './watches.ts'
-
-/** A job to be enqueued. `due` is a delay from the call, a date, or at once. */
-export interface OutgoingJob {
-  readonly id: string
-  readonly task: string
-  /** Encoded. */
-  readonly args: string
-  /** Milliseconds from the call. */
-  readonly after?: number
-  /** Epoch milliseconds. */
-  readonly at?: number
-  /** How long its result is waited for, ms. */
-  readonly wait?: number
-  readonly options?: RunOptions | undefined
-}
 
 type Cargo =
   | { readonly kind: 'job'; readonly job: OutgoingJob }
@@ -97,7 +82,7 @@ const TICK = 20
 const TICK_WAITING = 200
 const SILENCE = 1000
 
-export class Connection {
+export class Connection implements Link {
   /** As errors show it. */
   readonly #url: string
   readonly #project: string

@@ -3,18 +3,25 @@
  * a development server that reloads modules would otherwise open a socket each time, and a bundle may hold a second
  * copy of ztask.
  */
+import type { Registry } from '../worker/registry.ts'
 import { Connection } from './connection.ts'
+import type { Link } from './link.ts'
 
 interface Held {
   readonly connections: Map<string, Connection>
   client: unknown
+  /** In place of every daemon. */
+  substitute: Substitute | undefined
 }
+
+/** Makes the link of a client that leads to no daemon. @param registry loads the code of the client's tasks */
+export type Substitute = (registry: () => Promise<Registry>) => Link
 
 const HELD = Symbol.for('ztask.client')
 
 const held = (): Held => {
   const holder = globalThis as { [HELD]?: Held }
-  holder[HELD] ??= { connections: new Map(), client: undefined }
+  holder[HELD] ??= { connections: new Map(), client: undefined, substitute: undefined }
   return holder[HELD]
 }
 
@@ -41,6 +48,14 @@ export const connectionTo = ({ url, project, callTimeout, keys }: Reach): Connec
   }
   return connection
 }
+
+/** From now on calls of this process go there, and to no daemon; with none they go to daemons again. */
+export const setSubstitute = (substitute: Substitute | undefined): void => {
+  held().substitute = substitute
+}
+
+/** @returns where calls of this process go, where that is no daemon */
+export const theSubstitute = (): Substitute | undefined => held().substitute
 
 export const setDefaultClient = (client: unknown): void => {
   held().client = client

@@ -201,7 +201,8 @@ export const resultOf = (job: AwaitedJob, ending: Ending): unknown => {
   }
 }
 
-const timedOut = (job: AwaitedJob, timeout: number): ResultTimeoutError =>
+/** @param timeout ms */
+export const timedOut = (job: AwaitedJob, timeout: number): ResultTimeoutError =>
   new ResultTimeoutError(
     `${nameOf(job)} has not ended in ${timeout / 1000} s. It goes on: wait longer (result({ timeout })), or ask again by getJob(id). Where no daemon runs, start one.`,
     { id: job.id, task: job.task, timeout: timeout / 1000 },

@@ -146,7 +146,8 @@ export class Results {
   }
 }
 
-const endingOf = (job: Job, next: Job | undefined): Ending => {
+/** @returns what is told of a job that has ended */
+export const endingOf = (job: Job, next: Job | undefined): Ending => {
   if (next?.state === 'done' && next.result !== null) return { kind: 'succeeded', result: next.result }
   if (next?.failure != null) return { kind: 'failed', failure: next.failure, attempts: next.attempts }
   return { kind: job.mark === 'cancelled' ? 'cancelled' : 'gone' }

@@ -1,5 +1,5 @@
 /** The store on SQLite: one process owns the file, so a claim is a fact in the master's memory and costs no write. */
-import type { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Job, StoredState, Turn } from '../model/job.ts'
@@ -38,9 +38,14 @@ export class SqliteStore implements Store {
   /** When another process was found to hold the database, first and lastly, on the monotonic clock. */
   #locked: { readonly since: number; readonly last: number } | undefined
 
-  constructor(file: string) {
-    this.#db = openFile(file)
+  constructor(file: string, db = openFile(file)) {
+    this.#db = db
     this.kysely = kyselyOver(this.#db, file)
+  }
+
+  /** @returns a store in memory, which goes with this process; its tables come with `migrate` */
+  static inMemory(): SqliteStore {
+    return new SqliteStore(':memory:', new DatabaseSync(':memory:'))
   }
 
   /** Prepared at the first use: the tables may come only with the migrations. */

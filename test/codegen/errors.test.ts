@@ -289,11 +289,14 @@ const spread = () => ({}), one = { count: two.count }, two = { count: one.count 
     ['retryCont: 1', "2:25 There is no option 'retryCont'. | Did you mean 'retryCount'?"],
     [
       'colour: 1',
-      "2:25 There is no option 'colour'. | The options are name, aliases, retryCount, retryAfter, timeout.",
+      "2:25 There is no option 'colour'. | The options are name, aliases, retryCount, retryAfter, timeout, expiresIn, keepResult, keepFailed.",
     ],
     ["retryCount: '3'", "2:37 The option 'retryCount' is '3'. | It must be a whole number, 0 to 1,000,000."],
     ['retryCount: 1.5', "2:37 The option 'retryCount' is 1.5. | It must be a whole number, 0 to 1,000,000."],
-    ['retryAfter: -1', "2:37 The option 'retryAfter' is -1. | It must be a number of seconds, 0 or more."],
+    [
+      'retryAfter: -1',
+      "2:37 The option 'retryAfter' is -1. | It must be a number of seconds, 0 or more, a list of 1 to 100 of them, or { backoff: 'exponential', first, most, jitter }.",
+    ],
     [
       'aliases: [1]',
       "2:34 The option 'aliases' is [1]. | It must be a list of identifiers, such as ['oldName'].",

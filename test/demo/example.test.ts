@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } fro
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { EXECUTABLE, REPOSITORY, RunningProcess } from '../harness/process.ts'
+import { EXECUTABLE, REPOSITORY, RunningProcess, TSX } from '../harness/process.ts'
 
 let dir = ''
 
@@ -30,4 +30,11 @@ test('the example type-checks', async () => {
     dir,
   ).ended
   expect(code, stdout).toBe(0)
+})
+
+test("the example's own tests pass, with nothing started beside them", async () => {
+  const argv = ['--import', TSX, '--test', 'test/newsletter.test.ts']
+  const { code, stdout } = await new RunningProcess(argv, dir).ended
+  expect(code, stdout).toBe(0)
+  expect(stdout).toMatch(/pass 3\n.*fail 0\n/s)
 })

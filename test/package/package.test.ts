@@ -57,10 +57,14 @@ test('it holds these kinds of files in these folders, and no other', () => {
     'daemon/reload',
     'model',
     'store',
+    'testing',
     'wire',
     'worker',
   ].map((name) => `dist/src/${name}`)
-  const typed = ['dist/src', ...['client', 'model', 'wire', 'worker'].map((name) => `dist/src/${name}`)]
+  const typed = [
+    'dist/src',
+    ...['client', 'model', 'testing', 'wire', 'worker'].map((name) => `dist/src/${name}`),
+  ]
   expect([...places].sort()).toEqual(
     [
       ...['. .json', '. .md', '. LICENSE', 'bin .js'],
@@ -83,10 +87,12 @@ test('each compiled file comes from a source that is still there', () => {
 
 test('every declaration that the public one reaches is in it, and every module that its programs reach', () => {
   const declaration = (imported: string) => imported.replace(/(?:\.js|(?<!\.d)\.ts)$/, '.d.ts')
-  const types = reachedFrom('dist/src/index.d.ts', declaration)
-  const programs = ['bin/ztask.js', 'dist/src/index.js', 'dist/src/worker/main.js']
+  const types = ['dist/src/index.d.ts', 'dist/src/testing/kit.d.ts'].flatMap((entry) => [
+    ...reachedFrom(entry, declaration),
+  ])
+  const programs = ['bin/ztask.js', 'dist/src/index.js', 'dist/src/testing/kit.js', 'dist/src/worker/main.js']
   const modules = programs.flatMap((program) => [...reachedFrom(program, (imported) => imported)])
-  expect(types.size).toBeGreaterThan(8)
+  expect(types.length).toBeGreaterThan(8)
   expect(modules.length).toBeGreaterThan(50)
   for (const file of [...types, ...modules]) expect([...files.keys()]).toContain(file)
 })
@@ -105,7 +111,13 @@ test('its types resolve in every kind of TypeScript project', async () => {
   const problems = result.types === false ? ['no types'] : result.problems
   // A CommonJS file gets an ES module. Node from 22.12 on loads it by `require`, and `engines` asks for more; TypeScript
   // knows under `module` node20 and nodenext. Under node16 it refuses the import: that stands for Node 16, which would.
-  expect(problems).toEqual([{ kind: 'CJSResolvesToESM', entrypoint: '.', resolutionKind: 'node16-cjs' }])
+  expect(problems).toEqual(
+    ['.', './testing'].map((entrypoint) => ({
+      kind: 'CJSResolvesToESM',
+      entrypoint,
+      resolutionKind: 'node16-cjs',
+    })),
+  )
 })
 
 test('a bundle holds what it imports by name, and nothing for the rest', async () => {

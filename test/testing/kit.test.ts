@@ -1,0 +1,190 @@
+/** The test kit: a project's own tests, in a process of their own, with nothing started beside them. */
+import { expect, test } from 'vitest'
+import { makeProject, type TestProject } from '../harness/project.ts'
+
+const DEEDS = `
+import { currentJob, DoNotRetry, RetryAfter, task } from 'ztask'
+import { tasks } from './ztask/client.js'
+
+export const letters: string[] = []
+export const counts = { flaky: 0 }
+export const sendEmail = task(async (to: string, subject = 'Hi') => { letters.push(to + ': ' + subject); return letters.length })
+export const remind = task(async (to: string) => { await tasks.sendEmail.async(to, 'a reminder') })
+export const flaky = task({ retryCount: 2, retryAfter: [10, 100] }, () => { counts.flaky++; throw new TypeError('attempt ' + currentJob().attempt) })
+export const add = task((left: number, right: number) => left + right)
+export const sum = task(async (numbers: number[]): Promise<number> =>
+  numbers.length < 2 ? (numbers[0] ?? 0) : (numbers[0] ?? 0) + (await tasks.sum.run(numbers.slice(1))))
+export const slow = task({ timeout: 30, retryCount: 0 }, async () => {
+  const { signal } = currentJob()
+  await new Promise((_, reject) => (signal as AbortSignal).addEventListener('abort', () => reject((signal as AbortSignal).reason)))
+})
+export const deaf = task({ timeout: 30, retryCount: 0 }, async () => { await new Promise(() => {}) })
+export const vain = task(() => { throw new DoNotRetry('never') })
+export const later = task(() => { if (letters.length < 2) throw new RetryAfter(60) })
+export const pages = task(() => { for (const n of [1, 2]) currentJob().progress(n / 2, 'page ' + n) })
+export const kept = task({ keepResult: 100 }, () => new Date(0))
+`
+
+/** Runs a body of a test, as node:test would: what it throws fails this one. */
+const runs = async (project: TestProject, body: string): Promise<void> => {
+  const script = project.script(`
+import assert from 'node:assert/strict'
+import { getJob } from 'ztask'
+import { testing } from 'ztask/testing'
+import { counts, letters } from './src/deeds.js'
+import { tasks } from './src/ztask/client.js'
+
+const z = await testing(tasks, { now: new Date('2027-01-01T00:00:00Z') })
+${body}
+await z.close()
+console.log('all is well')
+`)
+  const { code, stderr, stdout } = await script.ended
+  expect(stderr).toBe('')
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'all is well\n' })
+}
+
+const make = (): Promise<TestProject> => makeProject({ files: { 'src/deeds.ts': DEEDS } })
+
+test('what is enqueued is seen, runs when the test says so, at its time, and what it enqueues runs, too', async () => {
+  await runs(
+    await make(),
+    `
+await tasks.sendEmail.async('a@b.c', 'Hi')
+await tasks.remind.after(7200, 'd@e.f')
+assert.deepEqual(z.jobs.sendEmail, [['a@b.c', 'Hi']])
+assert.deepEqual(letters, [])
+await z.drain()
+assert.deepEqual(letters, ['a@b.c: Hi'])
+assert.deepEqual(z.jobs.sendEmail, [])
+assert.deepEqual(z.succeeded.sendEmail, [['a@b.c', 'Hi']])
+await z.advance(7199)
+assert.deepEqual(z.jobs.remind, [['d@e.f']])
+await z.advance(1)
+assert.deepEqual(letters, ['a@b.c: Hi', 'd@e.f: a reminder'])
+assert.equal(z.now.toISOString(), '2027-01-01T02:00:00.000Z')
+await tasks.sendEmail.at(new Date('2027-01-02'), 'g@h.i')
+await z.advance(22 * 3600)
+assert.equal(letters.at(-1), 'g@h.i: Hi')
+await tasks.add.batch([[1, 2], [3, 4]])
+assert.deepEqual(z.jobs.add, [[1, 2], [3, 4]])
+await assert.rejects(tasks.sendEmail.async((() => {}) as never), { name: 'UnserializableArgumentError' })
+await assert.rejects(tasks.sendEmail.after(-1, 'x'), { name: 'InvalidDelayError' })
+await assert.rejects(testing(tasks), { name: 'ConfigError' })
+`,
+  )
+})
+
+test('retries and their pauses, decisions of tasks, and what the test lets fail', async () => {
+  await runs(
+    await make(),
+    `
+await tasks.flaky.async()
+await z.drain()
+assert.equal(z.jobs.flaky.length, 1)
+await z.advance(9.9)
+assert.equal(z.failed.flaky.length, 0)
+await z.advance(0.1)
+await z.advance(100)
+assert.deepEqual(z.failed.flaky.map(({ attempts, failure }) => [attempts, failure.name, failure.message]), [[3, 'TypeError', 'attempt 3']])
+await tasks.vain.async()
+await tasks.later.async()
+await z.drain()
+assert.equal(z.failed.vain[0]?.failure.name, 'DoNotRetry')
+await z.advance(3600)
+assert.equal(z.jobs.later.length, 1)
+for (const to of ['a', 'b']) await tasks.sendEmail.async(to)
+await z.advance(60)
+assert.equal(z.jobs.later.length, 0)
+z.fail('sendEmail', new RangeError('the server is down'))
+await tasks.sendEmail.with({ retryAfter: 30 }).async('c')
+await z.drain()
+assert.equal(letters.length, 2)
+assert.deepEqual(z.jobs.sendEmail, [['c']])
+await z.advance(30)
+assert.equal(letters.at(-1), 'c: Hi')
+await tasks.sendEmail.with({ expiresIn: 0.5, retryCount: 0 }).async('late')
+z.fail('sendEmail', new Error('once'))
+await z.advance(1)
+assert.equal(z.failed.sendEmail[0]?.failure.message, 'once')
+`,
+  )
+})
+
+test('results, also of jobs within jobs; timeouts by the virtual clock; progress; cancel', async () => {
+  await runs(
+    await make(),
+    `
+assert.equal(await tasks.add.run(1, 2), 3)
+assert.equal(await tasks.sum.run([1, 2, 3, 4]), 10)
+const job = await tasks.add.after(30, 3, 4)
+const result = job.result({ timeout: 60 })
+assert.equal(await job.status(), 'scheduled')
+await z.advance(30)
+assert.equal(await result, 7)
+assert.equal(await job.status(), 'gone')
+await assert.rejects(job.result(), { name: 'ResultGoneError' })
+await assert.rejects(tasks.vain.run(), ({ name, cause }) => name === 'JobFailedError' && cause.message === 'never')
+const never = await tasks.add.after(3600, 1, 1)
+const late = assert.rejects(never.result({ timeout: 10 }), { name: 'ResultTimeoutError' })
+await z.advance(10)
+await late
+assert.equal(await never.cancel(), 'removed')
+assert.deepEqual(z.jobs.add, [])
+for (const name of ['slow', 'deaf']) {
+  await tasks[name].async()
+  await z.advance(29)
+  assert.equal(z.jobs[name].length, 1)
+  await z.advance(1)
+  assert.equal(z.failed[name][0]?.failure.name, 'TimeoutError')
+}
+const pages = await tasks.pages.async()
+const told = []
+for await (const { message } of pages.progress()) told.push(message)
+assert.deepEqual(told, ['page 1', 'page 2'])
+const kept = await tasks.kept.async()
+await z.drain()
+assert.deepEqual(await kept.result(), new Date(0))
+await z.advance(101)
+await assert.rejects(getJob(kept.id).result(), { name: 'ResultGoneError' })
+`,
+  )
+})
+
+test('a worker that dies, and a daemon that does', async () => {
+  await runs(
+    await make(),
+    `
+z.crash()
+await tasks.sendEmail.with({ retryAfter: 5 }).async('a')
+await z.drain()
+assert.deepEqual([letters.length, z.jobs.sendEmail.length], [0, 1])
+await z.advance(5)
+assert.deepEqual(letters, ['a: Hi'])
+z.crash()
+await tasks.sendEmail.with({ retryCount: 0 }).async('b')
+await z.drain()
+assert.equal(z.failed.sendEmail[0]?.failure.name, 'WorkerDied')
+await tasks.sendEmail.after(60, 'c')
+await z.restart()
+await z.advance(60)
+assert.equal(letters.at(-1), 'c: Hi')
+await tasks.deaf.with({ retryCount: 1, retryAfter: 0 }).async()
+await z.drain()
+await z.restart()
+assert.deepEqual(z.jobs.deaf.length, 1)
+`,
+  )
+})
+
+test('a thousand hours of hourly retries are a thousand runs', async () => {
+  await runs(
+    await make(),
+    `
+await tasks.flaky.with({ retryCount: 10_000, retryAfter: 3600 }).async()
+await z.advance(1000 * 3600)
+assert.equal(counts.flaky, 1001)
+assert.equal(z.now.getTime(), Date.parse('2027-01-01T00:00:00Z') + 1000 * 3_600_000)
+`,
+  )
+})
