@@ -2,12 +2,13 @@ import type { Kysely } from 'kysely'
 
 /**
  * What a task returned, for whoever waits for it: `awaited`, until when somebody does; `result`, of a job that is done; and
- * `expires`, when the row of a job that is done or has failed goes. `options`, as JSON, is what a call says of its job.
+ * `expires`, when the row of a job that is done or has failed goes; `kept`, until when a result is kept whoever has it. `options`, as JSON, is what a call says of its job.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
   await db.schema.alterTable('jobs').addColumn('awaited', 'integer').execute()
   await db.schema.alterTable('jobs').addColumn('result', 'text').execute()
   await db.schema.alterTable('jobs').addColumn('expires', 'integer').execute()
+  await db.schema.alterTable('jobs').addColumn('kept', 'integer').execute()
   await db.schema.alterTable('jobs').addColumn('options', 'text').execute()
   // What is to go next is looked up without reading the rows that stay.
   await db.schema

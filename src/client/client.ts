@@ -21,7 +21,7 @@ import { runOptionsFault } from '../model/task-options.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs, encodeResult } from '../wire/codec.ts'
 import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
-import { Current, waitsForJob } from '../worker/current.ts'
+import { Current, whileWaiting } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
 import { disabledJob, endedJob, notRun, PATIENCE, storedJob } from './handle.ts'
@@ -91,7 +91,7 @@ export class Client {
       at: async (date, ...args) => this.#call(task, args, { at: dateOf(task, date), options }),
       batch: async (calls) => this.#batch(task, calls, options),
       run: async (...args) => this.#run(task, args, options),
-      with: (more) => this.callsOf(task, { ...options, ...checkedOptions(task, more) }),
+      with: (more) => this.callsOf(task, { ...options, ...checkedCallOptions(task, more) }),
       delay: async (...args) => this.#call(task, args, { options }),
     }
   }
@@ -123,8 +123,8 @@ export class Client {
       return this.#result(id, task, encoded)
     }
     try {
-      waitsForJob()
-      return await this.#link.run({ id, task, args: encoded, options }, PATIENCE * 1000)
+      const job = { id, task, args: encoded, options }
+      return await whileWaiting(() => this.#link.run(job, PATIENCE * 1000))
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)
@@ -172,7 +172,7 @@ export class Client {
 
   async #batch(task: string, calls: unknown, options?: RunOptions): Promise<Job[]> {
     const settings = this.#settings
-    const { jobs, size } = pack(task, calls, settings, options)
+    const { jobs, size } = pack(task, calls, settings)
     if (jobs.length === 0) return []
     if (settings.disabled) {
       console.info(`ztask: disabled: ${task} is not run, ${jobs.length} times`)
@@ -183,7 +183,7 @@ export class Client {
       return this.#performAll(jobs)
     }
     try {
-      return await this.#link.enqueueAll(jobs, size)
+      return await this.#link.enqueueAll(jobs, size, options)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here, ${jobs.length} times`)
@@ -230,7 +230,7 @@ export class Client {
 }
 
 /** @throws ConfigError where an option is unknown or has a value that cannot be */
-const checkedOptions = (task: string, options: RunOptions): RunOptions => {
+export const checkedCallOptions = (task: string, options: RunOptions): RunOptions => {
   const fault = runOptionsFault(options)
   if (fault !== undefined) throw new ConfigError(`${task}.with(…): ${fault.message} ${fault.cure}`, { task })
   return options
@@ -272,7 +272,6 @@ const pack = (
   task: string,
   calls: unknown,
   { maxPayload, maxBatch }: ClientSettings,
-  options?: RunOptions,
 ): { jobs: readonly OutgoingJob[]; size: number } => {
   if (!Array.isArray(calls)) throw invalidBatch(task, calls)
   if (calls.length > MOST_TOGETHER) throw tooLarge(task, calls.length, undefined, maxBatch)
@@ -282,7 +281,7 @@ const pack = (
     const encoded = encodeCall(args, call)
     refuseLarge(task, encoded, maxPayload)
     size += Buffer.byteLength(encoded)
-    return { id: newId(), task, args: encoded, options }
+    return { id: newId(), task, args: encoded }
   })
   if (size > maxBatch) throw tooLarge(task, jobs.length, size, maxBatch)
   return { jobs, size }

@@ -17,6 +17,7 @@ import {
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
 import type { Progress } from '../model/progress.ts'
+import type { RunOptions } from '../model/run-options.ts'
 import type { Job } from '../model/task.ts'
 import {
   type ClientMessage,
@@ -36,7 +37,12 @@ import { Watches } from './watches.ts'
 type Cargo =
   | { readonly kind: 'job'; readonly job: OutgoingJob }
   /** Jobs that are stored together or not at all. */
-  | { readonly kind: 'batch'; readonly jobs: readonly OutgoingJob[]; readonly size: number }
+  | {
+      readonly kind: 'batch'
+      readonly jobs: readonly OutgoingJob[]
+      readonly size: number
+      readonly options: RunOptions | undefined
+    }
   | { readonly kind: 'ask'; readonly verb: Verb; readonly params: unknown }
 
 /** A call that has not ended. */
@@ -154,8 +160,8 @@ export class Connection implements Link {
    * @param size of their arguments, bytes
    * @throws as `enqueue`
    */
-  enqueueAll(jobs: readonly OutgoingJob[], size: number): Promise<Job[]> {
-    return this.#call({ kind: 'batch', jobs, size }) as Promise<Job[]>
+  enqueueAll(jobs: readonly OutgoingJob[], size: number, options?: RunOptions): Promise<Job[]> {
+    return this.#call({ kind: 'batch', jobs, size, options }) as Promise<Job[]>
   }
 
   /**
@@ -238,7 +244,7 @@ export class Connection implements Link {
   }
 
   get #pause(): number {
-    return this.#pending > 0 ? TICK : TICK_WAITING
+    return this.#pending > 0 || !this.#presence.answering ? TICK : TICK_WAITING
   }
 
   /** Calls of one tick of the event loop travel together. */
@@ -307,6 +313,7 @@ export class Connection implements Link {
         seq,
         jobs: first.cargo.jobs.map((job) => onWire(job, 0)),
         together: true,
+        ...(first.cargo.options !== undefined && { options: first.cargo.options }),
       }
     const now = this.#clock.monotonic()
     const jobs = calls.map(({ cargo, made }) =>
@@ -321,7 +328,9 @@ export class Connection implements Link {
   }
 
   #greet(): void {
-    if (!this.#presence.wantsHello) return
+    // Other calls may be answered by another daemon, which nobody has told what is waited for.
+    const isAwaiting = this.#results.size > 0 || this.#watches.size > 0
+    if (!this.#presence.wantsHello && !(isAwaiting && this.#presence.sinceHello > SILENCE)) return
     this.#presence.saidHello()
     this.#socket.send({ frames: encode({ kind: 'hello', project: this.#project }), key: 0 })
   }

@@ -3,7 +3,7 @@ import { ConfigError, TaskNameNeededError } from '../model/errors.ts'
 import type { RunOptions } from '../model/run-options.ts'
 import { type Arg, type NamedTask, TASK, type Task, type TaskOptions } from '../model/task.ts'
 import { optionFault } from '../model/task-options.ts'
-import { callsByName } from './client.ts'
+import { callsByName, checkedCallOptions } from './client.ts'
 
 /** What `task(options, fn)` returns: calls of its own only where the options' type knows the name. */
 export type Defined<F, Name> = Name extends string ? (string extends Name ? Task<F> : NamedTask<F>) : Task<F>
@@ -57,17 +57,22 @@ const copyShape = (from: { name: string; length: number }, to: object): void => 
 }
 
 /** The calls are always there, so that JavaScript and a widened type get a sentence instead of "not a function". */
-const calls = (name: string | undefined, fnName: string): Record<string, AnyCallable> => ({
-  with: (options) => {
+const calls = (
+  name: string | undefined,
+  fnName: string,
+  options: RunOptions = {},
+): Record<string, AnyCallable> => ({
+  with: (more) => {
     if (name === undefined) throw nameNeeded('with', fnName)
-    return callsByName(name).with(options as RunOptions)
+    return calls(name, fnName, { ...options, ...checkedCallOptions(name, more as RunOptions) })
   },
   ...Object.fromEntries(
     (['async', 'after', 'at', 'batch', 'run', 'delay'] as const).map((verb) => [
       verb,
       async (...args: unknown[]) => {
         if (name === undefined) throw nameNeeded(verb, fnName)
-        const call = callsByName(name)[verb] as AnyCallable
+        // The client may be loaded only after this has been written down.
+        const call = callsByName(name).with(options)[verb] as AnyCallable
         return call(...args)
       },
     ]),

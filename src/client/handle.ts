@@ -3,7 +3,7 @@ import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/er
 import type { Progress } from '../model/progress.ts'
 import type { Cancelled, Job, JobStatus, UnknownFunction } from '../model/task.ts'
 import { LONGEST_WAIT } from '../wire/protocol.ts'
-import { waitsForJob } from '../worker/current.ts'
+import { whileWaiting } from '../worker/current.ts'
 import { type AwaitedJob, resultOf } from './results.ts'
 
 /** What a handle asks of its daemon. */
@@ -19,9 +19,9 @@ export const PATIENCE = 60
 
 /** @returns ms */
 const waitOf = (timeout: unknown = PATIENCE): number => {
-  if (typeof timeout === 'number' && timeout >= 0 && timeout * 1000 <= LONGEST_WAIT) return timeout * 1000
+  if (typeof timeout === 'number' && timeout > 0 && timeout * 1000 <= LONGEST_WAIT) return timeout * 1000
   throw new InvalidDelayError(
-    `result({ timeout: ${String(timeout)} }): it is a number of seconds, 0 to ${LONGEST_WAIT / 1000}.`,
+    `result({ timeout: ${String(timeout)} }): it is a number of seconds, above 0 and up to ${LONGEST_WAIT / 1000}. How a job stands says status().`,
     { seconds: timeout },
   )
 }
@@ -43,14 +43,10 @@ export const storedJob = <F = UnknownFunction>(id: string, task: string | undefi
       // It was stored: where it is unknown now it has ended.
       return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
     },
-    progress: () => {
-      waitsForJob()
-      return asker.watch(id)
-    },
+    progress: () => watched(asker.watch(id)),
     result: async ({ timeout } = {}) => {
       const wait = waitOf(timeout)
-      waitsForJob()
-      return asker.result({ id, task }, wait)
+      return whileWaiting(() => asker.result({ id, task }, wait))
     },
     status: async () => {
       try {
@@ -74,6 +70,19 @@ export const endedJob = (id: string, task: string, result: string): Job =>
     result: async () => resultOf({ id, task }, { kind: 'succeeded', result }),
     status: async () => 'succeeded',
   })
+
+async function* watched(progress: AsyncIterable<Progress>): AsyncGenerator<Progress> {
+  const all = progress[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const { done, value } = await whileWaiting(() => all.next())
+      if (done === true) return
+      yield value
+    }
+  } finally {
+    await all.return?.()
+  }
+}
 
 async function* noProgress(): AsyncGenerator<Progress> {}
 

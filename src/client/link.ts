@@ -24,7 +24,7 @@ export interface Link {
   /** Resolves to its handle when the job is stored. */
   enqueue(job: OutgoingJob): Promise<Job>
   /** Resolves to the handles when all the jobs are stored; else none is. @param size of their arguments, bytes */
-  enqueueAll(jobs: readonly OutgoingJob[], size: number): Promise<Job[]>
+  enqueueAll(jobs: readonly OutgoingJob[], size: number, options?: RunOptions): Promise<Job[]>
   /** Resolves to what the job's task returns. @param timeout ms */
   run(job: OutgoingJob, timeout: number): Promise<unknown>
   /** Resolves to what the task of a job returns that is stored. @param timeout ms */

@@ -57,10 +57,14 @@ export class Presence {
 
   /** @returns whether to say hello now */
   get wantsHello(): boolean {
-    const sinceHello = this.#time - this.#lastHello
-    if (!this.answering) return sinceHello > 0
+    if (!this.answering) return this.sinceHello > 0
     const quiet = PROBE_AFTER + this.#slack
-    return sinceHello > quiet && this.#time - this.#lastHeard > quiet
+    return this.sinceHello > quiet && this.#time - this.#lastHeard > quiet
+  }
+
+  /** ms */
+  get sinceHello(): number {
+    return this.#time - this.#lastHello
   }
 
   saidHello(): void {

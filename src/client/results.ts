@@ -44,7 +44,7 @@ interface Waiter {
 }
 
 /** When an answer that has not come is asked for again, ms; then three times as long each time. */
-const ASK_AGAIN = 5000
+const ASK_AGAIN = 2000
 
 export class Results {
   readonly #options: ResultsOptions
@@ -143,7 +143,7 @@ export class Results {
 
   #arm(waiter: Waiter): void {
     const left = waiter.until - this.#options.clock.monotonic()
-    waiter.timer = setTimeout(() => this.#ring(waiter), Math.min(left, waiter.pause))
+    waiter.timer = setTimeout(() => this.#ring(waiter), Math.max(0, Math.min(left, waiter.pause)))
   }
 
   #ring(waiter: Waiter): void {

@@ -64,7 +64,10 @@ export class Catalogue {
 
   /** @returns what is to be kept of a call's options, with when it expires, epoch ms, by those or the task's */
   keptOptions(name: string, options: RunOptions | null, due: number): JobOptions | null {
-    const { expiresIn = this.#byName.get(name)?.options.expiresIn, ...others } = options ?? {}
+    const own = this.#byName.get(name)?.options.expiresIn
+    // Once a job: most have neither.
+    if (options === null && own === undefined) return null
+    const { expiresIn = own, ...others } = options ?? {}
     if (expiresIn === undefined) return options
     return { ...others, expiresAt: Math.round(due + expiresIn * 1000) }
   }

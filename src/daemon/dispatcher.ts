@@ -42,7 +42,7 @@ export interface DispatcherOptions {
 interface Slot {
   readonly worker: Worker
   readonly runs: Set<number>
-  /** Of them those that have waited for another job: they hold no slot any more. */
+  /** Of them those that wait for another job: they hold no slot meanwhile. */
   readonly slotless: Set<number>
   readonly stock: Stock
   /** Of the next job. */
@@ -137,9 +137,11 @@ export class Dispatcher {
     return [...this.#slots.values()].some(({ asked, latest, runs }) => asked < latest && runs.size > 0)
   }
 
-  /** A run waits for another job: its slot is another's, for good. */
-  waits(number: number, worker: Worker): void {
-    if (this.runBy(number, worker) !== undefined) this.#slots.get(worker.number)?.slotless.add(number)
+  /** A run waits for another job, and its slot is another's; or it goes on. */
+  waits(number: number, worker: Worker, waits: boolean): void {
+    const slotless = this.#slots.get(worker.number)?.slotless
+    if (!waits) slotless?.delete(number)
+    else if (this.runBy(number, worker) !== undefined) slotless?.add(number)
   }
 
   /** How many of a worker's runs can have begun. */

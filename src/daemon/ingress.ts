@@ -22,6 +22,7 @@ import {
   type Awaited,
   type ClientMessage,
   checkJob,
+  checkOptions,
   type DaemonMessage,
   encode,
   MOST_JOBS,
@@ -83,6 +84,8 @@ type NotStored = readonly [index: number, error: ZtaskError]
 interface Arrived {
   readonly client: Buffer
   readonly at: number
+  /** Of jobs that have none of their own. */
+  readonly options: RunOptions | null
 }
 type Enqueue = Extract<ClientMessage, { kind: 'enqueue' }>
 /** A job that is refused, by its place in the message. */
@@ -324,8 +327,16 @@ export class Ingress {
     if (message.project !== this.#options.project) return reply(this.#wrongProject(message))
     if (message.kind === 'hello')
       return reply({ kind: 'welcome', link: `${this.#options.boot}:${identity.toString('hex')}` })
-    if (message.kind === 'await') return void this.#options.results.ask(identity, message.jobs)
-    if (message.kind === 'watch') return void this.#options.progresses.watch(identity, message.jobs)
+    if (message.kind === 'await' || message.kind === 'watch') {
+      const size = bytesOf(frames) + JOB * message.jobs.length
+      this.#pending += size
+      const { results, progresses } = this.#options
+      const asked =
+        message.kind === 'await'
+          ? results.ask(identity, message.jobs)
+          : progresses.watch(identity, message.jobs)
+      return void asked.finally(() => this.#answered(size))
+    }
     if (message.kind === 'seen') return this.#options.results.seen(identity, message.ids)
     let bytes = bytesOf(frames) + costOf(message)
     this.#pending += bytes
@@ -338,10 +349,17 @@ export class Ingress {
       counted()
       reply(answer)
     }
+    if (message.kind === 'enqueue' && message.options !== undefined) {
+      const fault = checkOptions(message.options)
+      if (fault !== undefined)
+        return answered({ kind: 'refused', seq: message.seq, error: this.#refusal('malformed', fault) })
+    }
     if (message.kind === 'ask') this.#ask(message.seq, message.verb, message.params, answered)
-    else if (message.together === true)
-      this.#enqueueAll(message, { client: identity, at: arrived }, answered, counted)
-    else this.#enqueue(message, { client: identity, at: arrived }, answered, counted)
+    else {
+      const source = { client: identity, at: arrived, options: message.options ?? null }
+      if (message.together === true) this.#enqueueAll(message, source, answered, counted)
+      else this.#enqueue(message, source, answered, counted)
+    }
   }
 
   /** Tells a client how jobs have ended that it waits for. */
@@ -473,10 +491,10 @@ export class Ingress {
   }
 
   /** @returns the job to store, or why it is refused */
-  #admit(sent: unknown, { client, at: created }: Arrived): NewJob | ErrorRecord {
+  #admit(sent: unknown, { client, at: created, options }: Arrived): NewJob | ErrorRecord {
     const fault = checkJob(sent)
     if (fault !== undefined) return this.#refusal('malformed', fault)
-    const [id, task, args, after = null, at = null, wait = null, options = null] = sent as WireJob
+    const [id, task, args, after = null, at = null, wait = null, own] = sent as WireJob
     const tooLarge = this.#tooLarge(task, args)
     if (tooLarge !== undefined) return this.#refusal('payload', tooLarge)
     const verdict = this.#options.judge(task)
@@ -494,7 +512,7 @@ export class Ingress {
       state: reason === null ? 'queued' : 'held',
       reason,
       awaited,
-      options: this.#options.optionsOf(task, options, due),
+      options: this.#options.optionsOf(task, own ?? options, due),
     }
   }
 

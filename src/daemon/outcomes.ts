@@ -32,7 +32,7 @@ export class Outcomes {
   /** A worker reported how a run ended. */
   report(run: Run, outcome: Outcome): void {
     if (run.job.mark === 'cancelled') return this.#cancelled(run)
-    if (outcome.kind === 'unbegun') return this.release(run)
+    if (outcome.kind === 'unbegun') return this.release(run, false)
     if (outcome.kind === 'threw') return this.#failed(run, 'threw', outcome.failure, outcome.final)
     if (outcome.kind === 'missing') return this.hold(run.job, outcome.reason)
     if (outcome.kind === 'postponed') {
@@ -54,10 +54,10 @@ export class Outcomes {
     else this.#apply(run.job, { kind: 'suspected' })
   }
 
-  /** A run went with its worker, which was ended for another reason: nobody pays. */
-  release(run: Run): void {
+  /** A run went with its worker, which was ended for another reason, or did not begin: nobody pays. */
+  release(run: Run, begun: boolean): void {
     if (run.job.mark === 'cancelled') this.#cancelled(run)
-    else this.#apply(run.job, { kind: 'released' })
+    else this.#apply(run.job, { kind: 'released', begun })
   }
 
   /** A job that was taken did not come to run. */

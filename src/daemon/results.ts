@@ -48,6 +48,7 @@ export class Results {
   readonly #unseen = new Map<string, Unseen>()
   /** What goes out in this turn of the event loop. */
   readonly #out = new Map<string, Told[]>()
+  #asking = Promise.resolve()
   #sweeper: NodeJS.Timeout | undefined
 
   constructor(options: ResultsOptions) {
@@ -57,14 +58,19 @@ export class Results {
   /** A client waits, until then, for a job that it has just sent. */
   wait(client: Client, id: string, until: number): void {
     const key = client.toString('hex')
-    // Of more than there is room for nothing is known.
-    if (!this.#waits.add(id, key, until)) return this.#tell(key, [id, { kind: 'gone' }])
+    // Where there is no room for it the client asks again.
+    if (!this.#waits.add(id, key, until)) return
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
   }
 
-  /** A client asks how jobs end, whatever has become of them. */
-  async ask(client: Client, jobs: readonly Awaited[]): Promise<void> {
+  /** A client asks how jobs end, whatever has become of them: one such message after the other. */
+  ask(client: Client, jobs: readonly Awaited[]): Promise<void> {
     const now = this.#options.clock.now()
+    this.#asking = this.#asking.then(() => this.#ask(client, jobs, now))
+    return this.#asking
+  }
+
+  async #ask(client: Client, jobs: readonly Awaited[], now: number): Promise<void> {
     const until = (wait: number): number => Math.ceil(now + wait)
     for (const [id, wait] of jobs) this.wait(client, id, until(wait))
     try {
@@ -103,7 +109,8 @@ export class Results {
       unseen.clients.delete(client.toString('hex'))
       if (unseen.clients.size > 0 || this.#waits.has(id)) continue
       this.#unseen.delete(id)
-      if (unseen.job.expires === unseen.job.awaited) this.#options.forget(unseen.job)
+      const { kept } = unseen.job
+      if (kept === null || kept <= this.#options.clock.now()) this.#options.forget(unseen.job)
     }
   }
 

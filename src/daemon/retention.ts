@@ -24,6 +24,8 @@ export class Retention {
   /** When the next is looked for, epoch ms. */
   #next: number | undefined
   #removing = false
+  /** It is to be looked again. */
+  #again = false
   #stopped = false
 
   constructor(options: RetentionOptions) {
@@ -53,21 +55,31 @@ export class Retention {
   }
 
   async #remove(): Promise<void> {
-    if (this.#removing) return
-    const { store, clock, failed } = this.#options
-    this.#removing = true
     this.#next = undefined
+    this.#again = true
+    if (this.#removing) return
+    this.#removing = true
     try {
-      while (!this.#stopped && (await store.removeExpired(clock.now(), A_BATCH)) === A_BATCH)
-        await pause(PAUSE)
-      const next = this.#stopped ? undefined : await store.nextExpiry()
-      if (next !== undefined) this.expires(next)
+      while (this.#again && !this.#stopped) {
+        this.#again = false
+        await this.#removeAll()
+      }
     } catch (error) {
       if (this.#stopped) return
-      failed(error as Error)
-      this.#set(clock.now() + AGAIN)
+      this.#options.failed(error as Error)
+      this.#set(this.#options.clock.now() + AGAIN)
     } finally {
       this.#removing = false
     }
+  }
+
+  async #removeAll(): Promise<void> {
+    const { store, clock } = this.#options
+    while ((await store.removeExpired(clock.now(), A_BATCH)) === A_BATCH) {
+      await pause(PAUSE)
+      if (this.#stopped) return
+    }
+    const next = this.#stopped ? undefined : await store.nextExpiry()
+    if (next !== undefined) this.expires(next)
   }
 }

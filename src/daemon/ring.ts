@@ -96,6 +96,8 @@ export class Ring {
   readonly #results: Results
   readonly #progresses: Progresses
   readonly #retention: Retention
+  /** Of jobs that are neither waiting nor running: until when somebody wants their results. */
+  readonly #wishes = new Map<number, number>()
   readonly #stopJumps: () => void
   #catalogue: Catalogue
   #generation = 0
@@ -113,7 +115,7 @@ export class Ring {
       clock,
       tell: options.tell,
       find: (id) => store.find(id),
-      keep: (job, until) => void this.#await(job, until).catch((error) => journal.unreadable(error)),
+      keep: (job, until) => this.#wantOf(job, until),
       forget: (job) => this.#commits.settle(job, undefined),
       unreadable: (error) => journal.unreadable(error),
     })
@@ -367,7 +369,7 @@ export class Ring {
   async release(): Promise<void> {
     const now = this.#options.clock.now()
     const runs = [...this.#dispatcher.runs()]
-    const endings = runs.map(({ job }) => [job, settle(job, { kind: 'released' }, now)] as const)
+    const endings = runs.map(({ job }) => [job, settle(job, { kind: 'released', begun: true }, now)] as const)
     await this.#commits.write(endings.filter(([job, next]) => next !== job))
   }
 
@@ -389,7 +391,7 @@ export class Ring {
       return run === undefined ? undefined : this.#limit(run, 0)
     }
     if (message.kind === 'waits') {
-      this.#dispatcher.waits(message.run, worker)
+      this.#dispatcher.waits(message.run, worker, message.waits)
       return this.#pump()
     }
     if (message.kind === 'progress')
@@ -470,7 +472,7 @@ export class Ring {
 
   #unbegun(run: Run): void {
     this.#stops.ended(run)
-    this.#outcomes.release(run)
+    this.#outcomes.release(run, false)
   }
 
   /** A worker did not begin these for a while: it gets no more before its event loop has turned, and loads no module. */
@@ -549,12 +551,12 @@ export class Ring {
     this.#progresses.runEnded(run.job)
     const stop = this.#stops.ended(run)
     // It was told to end, and is not to pay for it.
-    if (outcome.kind === 'threw' && isUncharged(stop?.reason)) return this.#outcomes.release(run)
+    if (outcome.kind === 'threw' && isUncharged(stop?.reason)) return this.#outcomes.release(run, true)
     if (outcome.kind === 'threw' && stop?.reason === 'timeout')
       return this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run, outcome.failure) })
     if (outcome.kind === 'missing') {
       // A later generation may have what this one lacks.
-      if (run.worker.generation < this.#generation) return this.#outcomes.release(run)
+      if (run.worker.generation < this.#generation) return this.#outcomes.release(run, true)
       this.#missing.set(run.job.seq, this.#generation)
     }
     this.#outcomes.report(run, outcome)
@@ -565,7 +567,7 @@ export class Ring {
     const stop = this.#stops.ended(run)
     if (stop?.condemned && stop.reason === 'timeout')
       this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run) })
-    else if (expected || isUncharged(stop?.reason)) this.#outcomes.release(run)
+    else if (expected || isUncharged(stop?.reason)) this.#outcomes.release(run, true)
     else this.#outcomes.died(run, alone, cause)
   }
 
@@ -577,7 +579,7 @@ export class Ring {
 
   #isExpired(job: Job): boolean {
     const { expiresAt } = job.options ?? {}
-    if (expiresAt === undefined || job.attempts > 0 || this.#options.clock.now() <= expiresAt) return false
+    if (expiresAt === undefined || this.#options.clock.now() <= expiresAt) return false
     this.#outcomes.expired(job)
     return true
   }
@@ -606,8 +608,8 @@ export class Ring {
       const refused = (error: Error): void => journal.unmarked(awaited, error)
       return this.#commits.mark(awaited, { stored: () => {}, refused })
     }
-    // Where it is busy otherwise its ending is on its way.
-    if (!this.#scheduler.withdraw(job.seq)) return
+    // What becomes of it is on its way to the database: it may go on.
+    if (!this.#scheduler.withdraw(job.seq)) return void this.#wishes.set(job.seq, until)
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
       this.#scheduler.add([job])
@@ -616,6 +618,19 @@ export class Ring {
     if (still?.state === 'queued' || still?.state === 'held')
       this.#commits.settle(still, { ...still, awaited: Math.max(still.awaited ?? 0, until) })
     else this.#ended(still ?? job, still)
+  }
+
+  /** A job goes on, of which somebody wished to know the end while that was being written. */
+  #fulfil(job: Job, next: Job | undefined): void {
+    const until = this.#wishes.get(job.seq)
+    if (until === undefined) return
+    this.#wishes.delete(job.seq)
+    if (next?.state === 'queued' || next?.state === 'held') this.#wantOf(next, until)
+  }
+
+  #wantOf(job: Job, until: number): void {
+    if ((job.awaited ?? 0) >= until) return
+    this.#await(job, until).catch((error: Error) => this.#options.journal.unreadable(error))
   }
 
   async #settled(job: Job): Promise<void> {
@@ -696,6 +711,11 @@ export class Ring {
   }
 
   #ended(job: Job, next: Job | undefined): void {
+    this.#went(job, next)
+    this.#fulfil(job, next)
+  }
+
+  #went(job: Job, next: Job | undefined): void {
     this.#results.ended(job, next)
     if (next?.state !== 'queued' && next?.state !== 'held') this.#progresses.ended(job)
     if (next?.expires != null) this.#retention.expires(next.expires)
@@ -703,7 +723,8 @@ export class Ring {
     if (next !== undefined && this.#freeLate(next)) return
     this.#missing.delete(job.seq)
     this.#scheduler.forget(job.seq)
-    if (next === undefined) this.#recent.add(job.id)
+    // Its row may be gone before a client sends it again that has not heard the answer.
+    if (next === undefined || next.expires !== null) this.#recent.add(job.id)
   }
 }
 

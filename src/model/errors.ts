@@ -335,7 +335,7 @@ export class DoNotRetry extends ZtaskError {
  * @example
  * export const fetchRates = task(async (url: string) => {
  *   const response = await fetch(url)
- *   if (response.status === 429) throw new RetryAfter(Number(response.headers.get('retry-after') ?? 60))
+ *   if (response.status === 429) throw new RetryAfter(Number(response.headers.get('retry-after')) || 60)
  * })
  */
 export class RetryAfter extends ZtaskError {

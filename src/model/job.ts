@@ -72,6 +72,8 @@ export interface Job extends NewJob {
   readonly result: string | null
   /** When the row of one that is done, or has failed, goes, epoch ms. */
   readonly expires: number | null
+  /** Of one that is done: until when its result is kept, epoch ms, whoever has it already. */
+  readonly kept: number | null
 }
 
 /** What a job takes beside its texts: an id, dates, and their names. */
@@ -108,8 +110,8 @@ export type JobEvent =
   | ({ readonly kind: 'threw' } & Charge)
   /** The run was alone in a worker, or marked alone in a daemon, that died. */
   | ({ readonly kind: 'died' } & Charge)
-  /** The run was cut by something that is not its fault. */
-  | { readonly kind: 'released' }
+  /** The run was cut by something that is not its fault; or had not begun. */
+  | { readonly kind: 'released'; readonly begun?: boolean }
   /** The run was one of several in a worker or a daemon that died: nobody can say yet which of them killed it. */
   | { readonly kind: 'suspected' }
   /** The run has been under way for a while, or is about to begin as a suspect's. */
@@ -143,15 +145,15 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
       return charged.state === 'queued' ? { ...charged, mark: 'suspect' } : charged
     }
     case 'postponed':
-      return { ...job, mark: null, due: now + Math.round(event.seconds * 1000) }
+      return { ...begun(job), mark: null, due: now + Math.round(event.seconds * 1000) }
     case 'expired':
       return fail({ ...job, mark: null }, event.failure, now, undefined, event.keep)
     case 'released':
-      return withMark(job, isSuspect(job) ? 'suspect' : null)
+      return withMark(event.begun === true ? begun(job) : job, isSuspect(job) ? 'suspect' : null)
     case 'suspected':
-      return withMark(job, 'suspect')
+      return withMark(begun(job), 'suspect')
     case 'started':
-      return withMark(job, isSuspect(job) ? 'trial' : 'started')
+      return withMark(begun(job), isSuspect(job) ? 'trial' : 'started')
     case 'cancelled':
       return withMark(job, 'cancelled')
     case 'held':
@@ -160,7 +162,7 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
       return job.state === 'held' ? { ...job, state: 'queued', reason: null } : job
     case 'retried':
       return job.state === 'failed'
-        ? { ...job, state: 'queued', attempts: 0, due: now, failedAt: null, expires: null }
+        ? { ...begun(job), state: 'queued', attempts: 0, due: now, failedAt: null, expires: null }
         : job
   }
 }
@@ -172,10 +174,22 @@ export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark 
 export const weightOf = ({ args, failures }: Job): number =>
   failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)
 
-/** @returns the record of a job that has succeeded, for as long as its result is wanted */
-const done = (job: Job, result: string, keep: number, now: number): Job | undefined => {
-  const expires = Math.max(job.awaited ?? 0, now + keep)
-  return expires <= now ? undefined : { ...job, state: 'done', mark: null, result, expires }
+/** @returns the record of a job that has succeeded and whose result somebody wants */
+const done = (job: Job, result: string, keep: number, now: number): Job => {
+  const kept = keep > 0 ? now + keep : null
+  const { awaited } = job
+  const expires = kept !== null && awaited === null ? kept : Math.max(awaited ?? 0, kept ?? 0, now + ARRIVAL)
+  return { ...job, state: 'done', mark: null, result, expires, kept }
+}
+
+/** How long a result that somebody wanted stays in any case, ms: he may not have it yet, whatever the clock says. */
+const ARRIVAL = 5000
+
+/** @returns the job, for which it is no longer too late: it has begun in time */
+const begun = (job: Job): Job => {
+  if (job.options?.expiresAt === undefined) return job
+  const { expiresAt: _, ...options } = job.options
+  return { ...job, options: Object.keys(options).length === 0 ? null : options }
 }
 
 const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job : { ...job, mark })
@@ -183,8 +197,8 @@ const withMark = (job: Job, mark: Mark | null): Job => (job.mark === mark ? job 
 const charge = (job: Job, { failure, policy, code, final }: Charge, now: number): Job => {
   const attempts = job.attempts + 1
   const due = final === true ? undefined : nextAttempt(attempts, policy, now)
-  if (due === undefined) return fail({ ...job, attempts }, failure, now, code, policy.keepFailed)
-  return { ...job, attempts, due, ...lastly(job, failure, now, code) }
+  if (due === undefined) return fail({ ...begun(job), attempts }, failure, now, code, policy.keepFailed)
+  return { ...begun(job), attempts, due, ...lastly(job, failure, now, code) }
 }
 
 const fail = (job: Job, failure: Failure, now: number, code?: CodeVersion, keep?: number): Job => ({
@@ -192,7 +206,8 @@ const fail = (job: Job, failure: Failure, now: number, code?: CodeVersion, keep?
   ...lastly(job, failure, now, code),
   state: 'failed',
   failedAt: now,
-  expires: keep === undefined ? null : now + Math.round(keep * 1000),
+  // Who waits is told, though this daemon may die before.
+  expires: keep === undefined ? null : Math.max(job.awaited ?? 0, now + Math.round(keep * 1000)),
 })
 
 const lastly = (

@@ -7,7 +7,7 @@ export interface Backoff {
   readonly first: number
   /** The longest, seconds; a day where none is given. */
   readonly most?: number
-  /** By which part a pause is longer or shorter at random, 0 to 1: those that failed together do not come back together. */
+  /** By which part a pause is longer or shorter at random, 0 to 1, but never longer than `most`: those that failed together do not come back together. */
   readonly jitter?: number
 }
 
@@ -57,7 +57,9 @@ export const pauseAfter = (pause: RetryPause, attempts: number, random: number):
   if (typeof pause === 'number') return pause
   if ('backoff' in pause) {
     const { first, most = A_DAY, jitter = 0 } = pause
-    return Math.min(first * 2 ** (attempts - 1), most) * (1 + jitter * (2 * random - 1))
+    // Beyond 2^60 it is longer than any pause may be.
+    const grown = Math.min(first * 2 ** Math.min(attempts - 1, 60), most)
+    return Math.min(grown * (1 + jitter * (2 * random - 1)), most)
   }
   return pause[Math.min(attempts, pause.length) - 1] ?? 0
 }

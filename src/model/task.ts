@@ -120,7 +120,7 @@ export type JobStatus =
 
 /** How long to wait for a result. */
 export interface ResultOptions {
-  /** Seconds, 60 where none are given, 24 days at most. */
+  /** Seconds, above 0 and 24 days at most; 60 where none are given. */
   readonly timeout?: number
 }
 

@@ -21,6 +21,7 @@ export interface Schema {
     awaited: number | null
     result: string | null
     expires: number | null
+    kept: number | null
     options: string | null
   }
   nodes: { id: number; boot: number; pid: number; url: string; started: number }
@@ -51,5 +52,6 @@ export const toJob = (row: JobRow): Job => ({
   awaited: row.awaited,
   result: row.result,
   expires: row.expires,
+  kept: row.kept,
   options: row.options === null ? null : (JSON.parse(row.options) as JobOptions),
 })

@@ -147,7 +147,11 @@ export class SqliteStore implements Store {
     return this.#inParts(ids, async (part) => {
       const all = this.kysely
         .updateTable('jobs')
-        .set({ state: 'queued', attempts: 0, due: now, failed_at: null, expires: null })
+        .set(({ fn, val }) => ({
+          ...{ state: 'queued', attempts: 0, due: now, failed_at: null, expires: null },
+          // For whoever retries it, it is not too late.
+          options: fn<string>('json_remove', ['options', val('$.expiresAt')]),
+        }))
         .where(resting('failed'))
       const { numUpdatedRows } = await (part === undefined
         ? all

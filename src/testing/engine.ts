@@ -79,8 +79,6 @@ export class Engine {
   readonly #failures = new Map<string, unknown[]>()
   #crashes = 0
   #working: Promise<void> | undefined
-  /** The run whose code has just begun to wait for a job. */
-  #asking: Running | undefined
   /** What could not be written, and is told at the next step. */
   #fault: Error | undefined
 
@@ -147,18 +145,19 @@ export class Engine {
         await known()
         return (await this.#insert([job], link))[0] as Handle
       },
-      enqueueAll: async (jobs) => {
+      enqueueAll: async (jobs, _, options) => {
         await known()
-        return this.#insert(jobs, link)
+        return this.#insert(
+          jobs.map((job) => ({ ...job, options })),
+          link,
+        )
       },
-      run: (job, timeout) => {
-        const parent = this.#takeAsking()
-        return known().then(async () => {
-          await this.#insert([{ ...job, wait: timeout }], link)
-          return this.#await(job, timeout, parent)
-        })
+      run: async (job, timeout) => {
+        await known()
+        await this.#insert([{ ...job, wait: timeout }], link)
+        return this.#await(job, timeout)
       },
-      result: (job, timeout) => this.#await(job, timeout, this.#takeAsking()),
+      result: (job, timeout) => this.#await(job, timeout),
       ask: (verb: Verb, params) => this.#commands.run(verb, params),
       watch: (id) => this.#watch(id),
     }
@@ -314,7 +313,8 @@ export class Engine {
         { id, task, attempt: attempts + 1, created },
         {
           waits: () => {
-            this.#asking = running
+            this.#rest(running)
+            return async () => this.#goOn(running)
           },
           progress: (progress) => this.#say(id, progress),
         },
@@ -453,17 +453,11 @@ export class Engine {
     for (const watcher of this.#watchers.get(job.id) ?? []) watcher.say(undefined)
     this.#watchers.delete(job.id)
     // Arrived: nothing need be kept for whoever waited.
-    if (next?.state === 'done' && next.expires === next.awaited) this.#write(next, undefined)
-  }
-
-  #takeAsking(): Running | undefined {
-    const asking = this.#asking
-    this.#asking = undefined
-    return asking
+    if (next?.state === 'done' && next.kept === null) this.#write(next, undefined)
   }
 
   /** Runs what is due, so that whoever waits in a test needs not say so. */
-  async #await(job: AwaitedJob, timeout: number, parent: Running | undefined): Promise<unknown> {
+  async #await(job: AwaitedJob, timeout: number): Promise<unknown> {
     const row = [...this.#jobs.values()].find(({ id }) => id === job.id)
     if (row === undefined || row.state === 'done' || row.state === 'failed')
       return resultOf(job, endingOf(row ?? GONE, row))
@@ -473,11 +467,8 @@ export class Engine {
       const waiters = this.#waiters.get(job.id) ?? []
       this.#waiters.set(job.id, [...waiters, { job, until, timeout, resolve, reject }])
     })
-    if (parent !== undefined) this.#rest(parent)
     void this.#work()
-    return result.finally(() => {
-      if (parent !== undefined) this.#goOn(parent)
-    })
+    return result
   }
 
   #want(row: Job, until: number): void {

@@ -52,6 +52,8 @@ export type ClientMessage =
       readonly jobs: readonly WireJob[]
       /** All of them are to be stored, or none. */
       readonly together?: true
+      /** Of those that have none of their own. */
+      readonly options?: RunOptions
     }
   | {
       readonly kind: 'ask'
@@ -185,6 +187,8 @@ export const LONGEST_DELAY = 100 * 366 * 86_400_000
 export const LONGEST_WAIT = 24 * 86_400_000
 /** id, task, args, after, at, wait, options */
 const MOST_FIELDS = 7
+/** The last of them. */
+const OPTIONS = 6
 /**
  * Jobs in a message. Refusing a job costs the master more than sending it costs the client: of a frame of 20 MB with ten
  * million of `0` it made ten million errors, 45 s and 3 GB. Ours sends at most 1,000.
@@ -209,18 +213,29 @@ const isAwaited = (value: unknown): value is Awaited =>
 /** @returns why a job on the wire is none, or `undefined` where it is one. */
 export const checkJob = (job: unknown): ProtocolError | undefined => {
   const fault = faultOf(job)
-  if (fault === undefined) return undefined
+  if (fault === undefined) return checkOptions((job as unknown[])[OPTIONS])
   const error = FAULTS.get(fault) ?? new ProtocolError(fault)
   FAULTS.set(fault, error)
   return error
 }
+
+/** @returns why options of a call are none, or `undefined` where they are, or there are none */
+export const checkOptions = (options: unknown): ProtocolError | undefined => {
+  const wrong = options === undefined || options === null ? undefined : runOptionsFault(options)
+  if (wrong === undefined) return undefined
+  const text = `${wrong.message} ${wrong.cure}`
+  return new ProtocolError(text.length > LONGEST_FAULT ? `${text.slice(0, LONGEST_FAULT)}…` : text)
+}
+
+/** Of what is wrong with options, which repeats what the client says. */
+const LONGEST_FAULT = 500
 
 /** One error each: making one takes 20 µs, which ten thousand in a message of 20 KB made 200 ms. */
 const FAULTS = new Map<string, ProtocolError>()
 
 const faultOf = (job: unknown): string | undefined => {
   if (!Array.isArray(job) || job.length > MOST_FIELDS) return `A job is a list of at most ${MOST_FIELDS}.`
-  const [id, task, args, after = null, at = null, wait = null, options = null] = job as unknown[]
+  const [id, task, args, after = null, at = null, wait = null] = job as unknown[]
   if (!isId(id)) return 'A job begins with its UUID in lower case.'
   if (!isText(task) || task === '' || task.length > 200)
     return "A job's task is a name of 1 to 200 characters."
@@ -230,7 +245,5 @@ const faultOf = (job: unknown): string | undefined => {
   if (!isTime(at, LATEST_DATE)) return "A job's date is a number of milliseconds since the epoch."
   if (wait !== null && !isWait(wait))
     return `The wait for a job's result is a number of milliseconds up to ${LONGEST_WAIT}.`
-  const wrong = options === null ? undefined : runOptionsFault(options)
-  if (wrong !== undefined) return `${wrong.message} ${wrong.cure}`
   return after !== null && at !== null ? 'A job has a delay or a date, not both.' : undefined
 }

@@ -17,8 +17,8 @@ export interface JobFacts {
 
 /** What a worker wants to know of a job that it runs. */
 export interface RunHooks {
-  /** It waits for another job. */
-  waits(): void
+  /** It waits for another job. @returns called when it does not any more: resolves when it may go on */
+  waits(): () => Promise<void>
   progress(progress: Progress): void
 }
 
@@ -104,9 +104,22 @@ export class Current implements CurrentJob {
     return STORAGE.run(this, work)
   }
 
-  /** It waits for another job: the next may begin meanwhile. */
-  waits(): void {
-    this.#run?.waits()
+  /** Waits for another job: the next may begin meanwhile, and this one goes on when there is a slot for it again. */
+  async waitFor<T>(wait: () => Promise<T>): Promise<T> {
+    const aborted = Promise.withResolvers<never>()
+    const { signal } = this
+    const giveUp = (): void => aborted.reject(signal.reason)
+    if (signal.aborted) giveUp()
+    const abort = this.#abort?.signal
+    abort?.addEventListener('abort', giveUp)
+    const goOn = this.#run?.waits()
+    try {
+      return await Promise.race([wait(), aborted.promise])
+    } finally {
+      abort?.removeEventListener('abort', giveUp)
+      // One that is to end needs no slot for that.
+      if (!signal.aborted) await goOn?.()
+    }
   }
 
   /** The run should end. */
@@ -131,8 +144,16 @@ const reasonOf = (task: string, reason: StopReason): DOMException => {
   return new DOMException(`${task} ${ABORTED[reason]}`, 'AbortError')
 }
 
-/** The calling code waits for another job: where it runs in one itself, that gives its slot back. */
-export const waitsForJob = (): void => STORAGE.getStore()?.waits()
+/**
+ * The calling code waits for another job: where it runs in one itself, that gives its slot back meanwhile, and waits no longer
+ * than until its signal aborts.
+ *
+ * @throws what `wait` rejects with, or the reason of the signal
+ */
+export const whileWaiting = <T>(wait: () => Promise<T>): Promise<T> => {
+  const job = STORAGE.getStore()
+  return job === undefined ? wait() : job.waitFor(wait)
+}
 
 /**
  * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.

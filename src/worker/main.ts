@@ -110,8 +110,10 @@ class Server {
   readonly #running = new Map<number, Current>()
   /** Runs whose results somebody wants since they were handed over. */
   readonly #wanted = new Set<number>()
-  /** Runs that have waited for another job, and hold no slot any more. */
-  readonly #slotless = new Set<number>()
+  /** Runs that wait for another job, and hold no slot meanwhile; by how many of their waits. */
+  readonly #waiting = new Map<number, number>()
+  /** Runs that have waited, and go on when there is a slot for them. */
+  readonly #returning = new Denque<() => void>()
   /** In the order in which they are to begin. */
   readonly #stock = new Denque<Handed>()
   /** Jobs that have begun, and that the master does not know to have ended. */
@@ -165,6 +167,10 @@ class Server {
     )
   }
 
+  #isInStock(run: number): boolean {
+    return this.#stock.toArray().some(({ handing: [number] }) => number === run)
+  }
+
   /** From now on jobs may come; or the worker leaves, where it was told to while it loaded. */
   #open(registry: Registry): void {
     this.#registry = registry
@@ -185,7 +191,8 @@ class Server {
         this.#abort(message.run, message.reason)
         break
       case 'wanted':
-        this.#wanted.add(message.run)
+        // One that has ended is not asked again.
+        if (this.#running.has(message.run) || this.#isInStock(message.run)) this.#wanted.add(message.run)
         break
       case 'ping':
         send({ kind: 'pong', loading: this.#loads.holds })
@@ -214,6 +221,11 @@ class Server {
    */
   #begin(): void {
     while (this.#busy < this.#brief.concurrency) {
+      const goOn = this.#returning.shift()
+      if (goOn !== undefined) {
+        goOn()
+        continue
+      }
       const next = this.#next()
       if (next === undefined) return
       this.#stock.shift()
@@ -253,7 +265,7 @@ class Server {
   #reported(ended: readonly Ended[]): void {
     for (const [run] of ended) {
       this.#wanted.delete(run)
-      if (!this.#slotless.delete(run)) this.#busy--
+      if (!this.#waiting.delete(run)) this.#busy--
     }
     this.#begin()
     if (this.#busy === 0) this.#reports.idle()
@@ -300,16 +312,42 @@ class Server {
   }
 
   /**
-   * A run waits for another job, which may be behind it in this very worker: it gives its slot back, for good. The next
-   * begins when the master knows.
+   * A run waits for another job, which may be behind it in this very worker: it gives its slot back. The next begins when the
+   * master knows. What has waited goes before it.
+   *
+   * @returns called when it waits no longer: resolves when there is a slot for it
    */
-  #waits(run: number): void {
-    if (this.#slotless.has(run) || !this.#running.has(run)) return
-    this.#slotless.add(run)
-    send({ kind: 'waits', run }, () => {
-      this.#busy--
+  #waits(run: number): () => Promise<void> {
+    const waits = (this.#waiting.get(run) ?? 0) + 1
+    this.#waiting.set(run, waits)
+    if (waits === 1)
+      send({ kind: 'waits', run, waits: true }, () => {
+        this.#busy--
+        this.#begin()
+      })
+    return () => this.#goesOn(run)
+  }
+
+  #goesOn(run: number): Promise<void> {
+    if (this.#endsOneOfSeveral(run)) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#returning.push(() => {
+        // Another may have begun meanwhile; and it may have ended.
+        if (!this.#endsOneOfSeveral(run) && this.#waiting.delete(run)) {
+          this.#busy++
+          send({ kind: 'waits', run, waits: false })
+        }
+        resolve()
+      })
       this.#begin()
     })
+  }
+
+  /** @returns whether a run goes on waiting when one of its waits has ended */
+  #endsOneOfSeveral(run: number): boolean {
+    const left = (this.#waiting.get(run) ?? 0) - 1
+    if (left > 0) this.#waiting.set(run, left)
+    return left > 0
   }
 
   #retire(): void {

@@ -54,13 +54,16 @@ const decided = (thrown: unknown): Outcome => {
   try {
     const { code, seconds } = thrown as { code?: unknown; seconds?: unknown }
     if (code === DoNotRetry.code) return { kind: 'threw', failure, final: true }
-    if (code === RetryAfter.code && typeof seconds === 'number') return { kind: 'postponed', seconds }
+    if (code === RetryAfter.code && Number(seconds) >= 0 && Number(seconds) <= LONGEST_PAUSE)
+      return { kind: 'postponed', seconds: Number(seconds) }
   } catch {
     // Nothing, or a proxy that lets nobody look at it.
   }
   return { kind: 'threw', failure }
 }
 
+/** Seconds: as RetryAfter takes them. */
+const LONGEST_PAUSE = 1e9
 const SUCCEEDED: Outcome = { kind: 'succeeded' }
 
 /** A task may call another directly, whose error is then its own. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { makeProject } from '../harness/project.ts'
 
 const UNDO_RESULTS =
-  'drop index jobs_expiring; alter table jobs drop column awaited; alter table jobs drop column result; alter table jobs drop column expires; alter table jobs drop column options'
+  'drop index jobs_expiring; alter table jobs drop column awaited; alter table jobs drop column result; alter table jobs drop column expires; alter table jobs drop column kept; alter table jobs drop column options'
 const UNDO_RUNS = `${UNDO_RESULTS}; drop index jobs_marked; alter table jobs drop column mark; alter table jobs drop column failures`
 
 const ALL = ['0001_jobs', '0002_nodes', '0003_runs', '0004_results']

@@ -16,6 +16,7 @@ const jobOf = (seq: number, task = 't'): Job => ({
     options: null,
     result: null,
     expires: null,
+    kept: null,
     seq,
   },
 })

@@ -18,6 +18,7 @@ const fresh: Job = {
     options: null,
     result: null,
     expires: null,
+    kept: null,
   },
 }
 
@@ -188,11 +189,17 @@ describe('settle', () => {
         { kind: 'succeeded', result: '[1]', ...(keep && { keep }) },
         100,
       )
-    expect(succeeded(null)).toBeUndefined()
-    expect(succeeded(100)).toBeUndefined()
-    expect(succeeded(101)).toMatchObject({ state: 'done', result: '[1]', expires: 101, mark: null })
-    expect(succeeded(150, 20)).toMatchObject({ expires: 150 })
-    expect(succeeded(null, 20)).toMatchObject({ expires: 120 })
+    // Somebody wanted it, or it were not here: a while it stays, whatever the clock says.
+    expect(succeeded(null)).toMatchObject({
+      state: 'done',
+      result: '[1]',
+      expires: 5100,
+      kept: null,
+      mark: null,
+    })
+    expect(succeeded(9000)).toMatchObject({ expires: 9000, kept: null })
+    expect(succeeded(9000, 7000)).toMatchObject({ expires: 9000, kept: 7100 })
+    expect(succeeded(null, 7000)).toMatchObject({ expires: 7100, kept: 7100 })
     expect(settle({ ...fresh, awaited: 150 }, { kind: 'succeeded' }, 100)).toBeUndefined()
   })
 
@@ -207,9 +214,29 @@ describe('settle', () => {
     })
     const expired = settle(fresh, { kind: 'expired', failure: FAILURE }, 100) as Job
     expect(expired).toMatchObject({ state: 'failed', attempts: 0, failure: FAILURE, expires: null })
+    // Who still waits is told, though this daemon may die before.
+    const awaited = settle({ ...fresh, awaited: 5000 }, { kind: 'expired', failure: FAILURE, keep: 1 }, 100)
+    expect(awaited?.expires).toBe(5000)
     const kept = settle(fresh, { kind: 'expired', failure: FAILURE, keep: 1 }, 100) as Job
     expect(kept.expires).toBe(1100)
     expect(settle(kept, { kind: 'retried' }, 200)).toMatchObject({ state: 'queued', expires: null })
+  })
+
+  test('a job that has begun in time is too late no more, whatever becomes of it', () => {
+    const policy = { retryCount: 1, retryAfter: 0 }
+    const timely: Job = { ...fresh, options: { timeout: 5, expiresAt: 50 } }
+    for (const event of [
+      { kind: 'started' },
+      { kind: 'suspected' },
+      { kind: 'released', begun: true },
+      { kind: 'postponed', seconds: 1 },
+      { kind: 'threw', failure: FAILURE, policy },
+      { kind: 'died', failure: FAILURE, policy },
+    ] satisfies JobEvent[])
+      expect(settle(timely, event, 100)?.options).toEqual({ timeout: 5 })
+    expect(settle(timely, { kind: 'released', begun: false }, 100)).toBe(timely)
+    const failed: Job = { ...fresh, state: 'failed', options: { expiresAt: 50 } }
+    expect(settle(failed, { kind: 'retried' }, 100)).toMatchObject({ state: 'queued', options: null })
   })
 
   test('only the held are freed, only the failed retried', () => {
@@ -236,6 +263,10 @@ test.each<[RetryPause, number[]]>([
 test('jitter makes a pause longer or shorter by at most that part', () => {
   const pause = { backoff: 'exponential', first: 10, jitter: 0.2 } as const
   expect([0, 0.5, 1].map((random) => pauseAfter(pause, 1, random))).toEqual([8, 10, 12])
+  // Never longer than the longest, nor no number, however often.
+  expect(pauseAfter({ ...pause, most: 10 }, 5, 1)).toBe(10)
+  expect(pauseAfter({ ...pause, first: 0 }, 5000, 1)).toBe(0)
+  expect(pauseAfter({ ...pause, most: 10 }, 5000, 0.5)).toBe(10)
 })
 
 describe('nextAttempt', () => {

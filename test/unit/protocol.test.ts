@@ -4,7 +4,9 @@ import { ProtocolError } from '../../src/model/errors.ts'
 import {
   type ClientMessage,
   checkJob,
+  checkOptions,
   encode,
+  MOST_TOGETHER,
   PROTOCOL,
   readClientMessage,
   VERBS,
@@ -228,6 +230,23 @@ describe('a job on the wire', () => {
     )
     expect(accepted).toBeGreaterThan(10)
   })
+})
+
+test('a batch of the most jobs is read, with options for all of them, which are no part of each', () => {
+  const jobs = Array.from({ length: MOST_TOGETHER }, () => [ID, 't', '["a@b.c"]'])
+  const options = { retryCount: 0, timeout: 5, expiresIn: 5, retryAfter: [1, 2, 3] }
+  const message = { kind: 'enqueue', project: 'p', seq: 1, together: true, options, jobs }
+  expect(attempt(frames(PROTOCOL, JSON.stringify(message)))).toMatchObject({ kind: 'enqueue', options })
+})
+
+test('what is told of wrong options is bounded, and not remembered', () => {
+  const long = 'x'.repeat(100_000)
+  const fault = checkOptions({ [long]: 1 })
+  expect(fault?.message.length).toBeLessThan(600)
+  expect(checkOptions({ retryCount: long })?.message.length).toBeLessThan(600)
+  expect(checkJob([ID, 't', '[]', null, null, null, { [long]: 1 }])).not.toBe(
+    checkJob([ID, 't', '[]', null, null, null, { [long]: 1 }]),
+  )
 })
 
 test('a large message of countless values is refused before it is read', () => {

@@ -46,6 +46,7 @@ const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
     options: null,
     result: null,
     expires: null,
+    kept: null,
   },
   ...{ seq, due },
   ...more,

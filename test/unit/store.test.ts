@@ -131,6 +131,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
           mark: null,
           result: null,
           expires: null,
+          kept: null,
         })),
       )
       const [first, second, third] = stored.map(({ seq }) => seq) as [number, number, number]
@@ -139,10 +140,10 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     })
 
     test('what is done is kept until it expires: it is no job, and goes a few at a time', async () => {
-      const jobs = await insert(newJob('a', { awaited: 50 }), newJob('b'), newJob('c', { awaited: 40 }))
+      const jobs = await insert(newJob('a', { awaited: 9050 }), newJob('b'), newJob('c', { awaited: 9040 }))
       const [a, b, c] = jobs as [Job, Job, Job]
       const done = [a, c].map((job) => settle(job, { kind: 'succeeded', result: '[1]' }, 10) as Job)
-      expect(done).toMatchObject([{ state: 'done', result: '[1]', expires: 50 }, { expires: 40 }])
+      expect(done).toMatchObject([{ state: 'done', result: '[1]', expires: 9050 }, { expires: 9040 }])
       await store.commit({ insert: [], save: done, remove: [] })
       expect(await store.find('a')).toEqual(done[0])
       expect(await all()).toEqual([b])
@@ -151,11 +152,11 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(await store.deleteFailed()).toBe(0)
       // Sent again it is not stored again.
       expect(await insert(newJob('a'))).toEqual([])
-      expect(await store.nextExpiry()).toBe(40)
-      expect(await store.removeExpired(39, 10)).toBe(0)
-      expect(await store.removeExpired(60, 1)).toBe(1)
-      expect(await store.nextExpiry()).toBe(50)
-      expect(await store.removeExpired(60, 1)).toBe(1)
+      expect(await store.nextExpiry()).toBe(9040)
+      expect(await store.removeExpired(9039, 10)).toBe(0)
+      expect(await store.removeExpired(9060, 1)).toBe(1)
+      expect(await store.nextExpiry()).toBe(9050)
+      expect(await store.removeExpired(9060, 1)).toBe(1)
       expect(await store.nextExpiry()).toBeUndefined()
       expect(await store.find('b')).toEqual(b)
     })
@@ -525,6 +526,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'awaited',
         'result',
         'expires',
+        'kept',
         'options',
       ])
     })

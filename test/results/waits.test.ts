@@ -1,0 +1,250 @@
+/** Who waits is told, whenever he asks; and what waits holds up nobody. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { Dealer } from 'zeromq'
+import { getJob } from '../../dist/src/index.js'
+import { PROTOCOL } from '../../src/wire/protocol.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+
+const DEEDS = `
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { currentJob, RetryAfter, task } from 'ztask'
+import { tasks } from './ztask/client.js'
+const say = (what: string) => appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
+const until = async (file: string) => { while (!existsSync(file)) await sleep(5) }
+export const add = task((left: number, right: number) => left + right)
+export const wait = task(async (file: string) => { say('wait:' + file); await until(file); return file })
+export const kept = task({ keepResult: 30 }, (n: number) => n * 2)
+export const brief = task({ keepResult: 0.3 }, () => { say('brief') })
+export const forgotten = task({ retryCount: 0, keepFailed: 0.2 }, () => { say('forgotten'); throw new Error('it failed') })
+export const flaky = task({ retryCount: 3, retryAfter: 0.02 }, (n: number) => { if (currentJob().attempt === 1) throw new Error('first'); return n })
+export const polite = task({ expiresIn: 0.5 }, () => { say('polite'); if (!existsSync('go')) throw new RetryAfter(0.8) })
+export const long = task({ expiresIn: 0.5 }, async () => { say('long'); await until('go') })
+export const failsOnce = task({ expiresIn: 0.5, retryCount: 0 }, () => { say('failsOnce'); if (!existsSync('go')) throw new Error('broken') })
+export const spoilt = task({ retryCount: 0 }, () => { throw Object.assign(new RetryAfter(1), { seconds: -1 }) })
+let active = 0
+let most = 0
+export const outer = task({ retryCount: 0 }, async (n: number) => {
+  await tasks.add.run(n, 1)
+  most = Math.max(most, ++active)
+  await sleep(10)
+  active--
+  return most
+})
+export const waiter = task({ retryCount: 0 }, async () => { say('waiter'); return tasks.wait.run('never') })
+export const watcher = task({ retryCount: 0 }, async () => {
+  const job = await tasks.add.async(1, 2)
+  for await (const progress of job.progress()) say(String(progress.fraction))
+  return 'over'
+})
+export const named = task({ name: 'named' }, (n: number) => n)
+export const urgent = named.with({ retryCount: 0 })
+`
+const NAMES = [
+  ...['add', 'wait', 'kept', 'brief', 'forgotten', 'flaky', 'polite', 'long', 'failsOnce', 'spoilt'],
+  ...['outer', 'waiter', 'watcher', 'named'],
+] as const
+
+const make = async () => {
+  const project = await makeProject({ files: { 'src/deeds.ts': DEEDS } })
+  return { project, tasks: project.calls(NAMES) as Record<string, ReturnType<TestProject['calls']>[string]> }
+}
+
+const ID = '01939f5e-7a3c-7c52-b0a7-2f6d3c1e9a10'
+
+class RawClient {
+  readonly #socket = new Dealer({ linger: 0, receiveTimeout: 20_000 })
+
+  constructor(url: string) {
+    this.#socket.connect(url)
+    onTestFinished(() => this.#socket.close())
+  }
+
+  async say(message: object): Promise<void> {
+    await this.#socket.send([PROTOCOL, JSON.stringify({ project: 'fixture', ...message })])
+  }
+
+  async hear(): Promise<unknown> {
+    const [, body] = await this.#socket.receive()
+    return JSON.parse(body?.toString() ?? '')
+  }
+}
+
+test('a result that is asked for while a retry is being written is not lost', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  const results = Array.from({ length: 300 }, async (_, n) => (await tasks.flaky?.async(n))?.result())
+  expect(await Promise.all(results)).toEqual(results.map((_, n) => n))
+})
+
+test('of two who wait for one job each gets its result, also the one who waits for longer', async () => {
+  const { project } = await make()
+  await project.daemon()
+  const [one, other] = [new RawClient(project.url), new RawClient(project.url)]
+  await one.say({ kind: 'enqueue', seq: 1, jobs: [[ID, 'add', '[1,2]', 800]] })
+  await one.hear()
+  await Promise.all([
+    one.say({ kind: 'await', jobs: [[ID, 200]] }),
+    other.say({ kind: 'await', jobs: [[ID, 60_000]] }),
+  ])
+  expect(await other.hear()).toEqual({ kind: 'ended', jobs: [[ID, { kind: 'succeeded', result: '[3]' }]] })
+})
+
+test('a job that has begun in time is finished, and one that is retried begins anew', async () => {
+  const { project, tasks } = await make()
+  const daemon = await project.daemon(['--shutdown-timeout', '0.1'])
+  await tasks.polite?.async()
+  await tasks.long?.async()
+  const broken = await tasks.failsOnce?.async()
+  await project.job(broken?.id ?? '', 'failed')
+  await project.hasRun('long')
+  await project.hasRun('polite', 2)
+  await daemon.kill('SIGTERM')
+  await sleep(600)
+  project.write('go', '')
+  await project.daemon()
+  await until('both to have ended', () => project.rows().length === 1)
+  expect(project.rows()).toMatchObject([
+    { task: 'failsOnce', state: 'failed', failure: expect.stringContaining('broken') },
+  ])
+  expect((await project.ztask('retry', '--failed')).code).toBe(0)
+  await until('it to have ended', () => project.rows().length === 0)
+})
+
+test('a job whose record has expired is not stored again where its client sends it again', async () => {
+  const { project } = await make()
+  await project.daemon()
+  const client = new RawClient(project.url)
+  const jobs = [
+    [ID, 'brief', '[]'],
+    [ID.replace('10', '11'), 'forgotten', '[]'],
+  ]
+  for (let times = 1; times <= 2; times++) {
+    await client.say({ kind: 'enqueue', seq: times, jobs })
+    expect(await client.hear()).toEqual({ kind: 'stored', seq: times })
+    await until('their records to be gone', () => project.rows().length === 0)
+  }
+  expect(project.ran().toSorted()).toEqual(['brief', 'forgotten'])
+})
+
+test('a result is asked for again at another daemon, whatever calls are answered meanwhile', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const job = await tasks.wait?.async('go')
+  const result = job?.result({ timeout: 25 })
+  await until('it to be awaited', () => project.rows()[0]?.awaited !== null)
+  let isOver = false
+  const calls = (async () => {
+    for (; !isOver; await sleep(300)) await tasks.add?.async(1, 1)
+  })()
+  await first.kill()
+  await project.daemon()
+  await project.hasRun('wait:go', 2)
+  project.write('go', '')
+  expect(await result).toBe('go')
+  isOver = true
+  await calls
+})
+
+test('a result that is to be kept stays when it has been read, by run, too', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  expect(await tasks.kept?.run(4)).toBe(8)
+  const [row] = project.rows()
+  expect(row).toMatchObject({ task: 'kept', state: 'done' })
+  // What was said of it has arrived by now.
+  expect(await tasks.add?.run(1, 2)).toBe(3)
+  await until('the other to be gone', () => project.rows().every(({ task }) => task === 'kept'))
+  expect(await getJob(row?.id ?? '').result()).toBe(8)
+})
+
+test('a large batch with options is stored, and what is wrong with them is told of it alone', async () => {
+  const { project, tasks } = await make()
+  project.launch(['-l', 'ERROR'])
+  const calls = Array.from({ length: 70_000 }, (_, n) => [n, 1])
+  const options = { retryCount: 0, timeout: 60, expiresIn: 600 }
+  const [jobs, sum] = await Promise.all([tasks.add?.with(options).batch(calls), tasks.add?.run(1, 2)])
+  expect([jobs?.length, sum]).toEqual([70_000, 3])
+  const client = new RawClient(project.url)
+  await client.say({
+    kind: 'enqueue',
+    seq: 7,
+    together: true,
+    options: { retries: 1 },
+    jobs: [[ID, 'add', '[1,2]']],
+  })
+  expect(await client.hear()).toMatchObject({ kind: 'refused', seq: 7, error: { code: 'ZTASK_PROTOCOL' } })
+})
+
+test('a job that has waited goes on when there is a slot for it: no more run at a time than are to', async () => {
+  const { project, tasks } = await make()
+  await project.daemon(['--workers', '1', '--concurrency', '2'])
+  const most = await Promise.all(Array.from({ length: 30 }, (_, n) => tasks.outer?.run(n)))
+  expect(Math.max(...(most as number[]))).toBeLessThanOrEqual(2)
+})
+
+test('a job that waits ends at its signal, alone; one that watches another does not keep it from running', async () => {
+  const { project, tasks } = await make()
+  const daemon = await project.daemon(['--workers', '1', '--concurrency', '1', '--kill-grace', '20'])
+  expect(await tasks.watcher?.run()).toBe('over')
+  const waiter = await tasks.waiter?.async()
+  await project.hasRun('wait:never')
+  expect(await waiter?.cancel()).toBe('signalled')
+  await until('it to be gone', () => project.rows().every(({ task }) => task === 'wait'))
+  expect(daemon.stdout).not.toContain('Killing')
+  // The slots are as many as before.
+  project.write('never', '')
+  expect(await tasks.add?.run(1, 2)).toBe(3)
+})
+
+test('a pause that is none fails its job, and costs no slot', async () => {
+  const { project, tasks } = await make()
+  await project.daemon(['--workers', '1', '--concurrency', '1'])
+  const { id } = (await tasks.spoilt?.async()) ?? { id: '' }
+  await project.job(id, 'failed')
+  expect(await tasks.add?.run(1, 2)).toBe(3)
+})
+
+test('calls with options that a module has written down go where its client says, which is loaded later', async () => {
+  const { project } = await make()
+  await project.daemon()
+  const script = project.script(`
+import { urgent } from './src/deeds.js'
+await import('./src/ztask/client.js')
+console.log('it is', await urgent.run(5), await urgent.with({ timeout: 5 }).run(6))
+`)
+  expect(await script.ended).toMatchObject({ code: 0, stderr: '', stdout: 'it is 5 6\n' })
+})
+
+test('who waits for little is told in time, while daemons die', async () => {
+  const { project, tasks } = await make()
+  const never = await project.daemon().then(async (daemon) => {
+    const job = await tasks.wait?.async('never')
+    await project.hasRun('wait:never')
+    return { daemon, job }
+  })
+  const late: number[] = []
+  let isOver = false
+  const impatient = async (timeout: number): Promise<void> => {
+    while (!isOver) {
+      const begun = performance.now()
+      const error = await never.job?.result({ timeout }).catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({ name: 'ResultTimeoutError' })
+      late.push(performance.now() - begun - timeout * 1000)
+    }
+  }
+  const all = Promise.all([0.01, 0.05, 0.2, 0.7].map(impatient))
+  let { daemon } = never
+  for (const pause of [50, 300, 120]) {
+    await sleep(pause)
+    await daemon.kill()
+    daemon = await project.daemon()
+  }
+  isOver = true
+  await all
+  // Neither before its time, nor a wait that nobody ends.
+  expect(Math.min(...late)).toBeGreaterThan(-5)
+  expect(Math.max(...late)).toBeLessThan(10_000)
+})
