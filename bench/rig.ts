@@ -19,7 +19,7 @@ export const noop = task(async () => {})
 export const stamp = task((file) => writeFileSync(file, String(Date.now())))
 `
 
-type Calls = { async(...args: unknown[]): Promise<Job> }
+type Calls = { async(...args: unknown[]): Promise<Job>; run(...args: unknown[]): Promise<unknown> }
 
 export class Rig {
   readonly root: string
@@ -85,8 +85,7 @@ export class Rig {
     db.close()
   }
 
-  /** @returns what calls the no-op task so often, so many calls in flight; resolves when the last is acknowledged */
-  caller(): (count: number, inFlight: number) => Promise<void> {
+  calls(): Record<'noop', Calls> {
     const spec: ClientSpec = {
       project: 'bench',
       url: this.#url,
@@ -94,7 +93,12 @@ export class Rig {
       tasks: ['noop'],
       load: () => Promise.reject(new Error('no registry here')),
     }
-    const { noop } = makeClient<Record<'noop', Calls>>(spec)
+    return makeClient<Record<'noop', Calls>>(spec)
+  }
+
+  /** @returns what calls the no-op task so often, so many calls in flight; resolves when the last is acknowledged */
+  caller(): (count: number, inFlight: number) => Promise<void> {
+    const { noop } = this.calls()
     return async (count, inFlight) => {
       let made = 0
       const one = async (): Promise<void> => {

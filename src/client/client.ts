@@ -24,7 +24,7 @@ import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
 import { Current, whileWaiting } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
-import { disabledJob, endedJob, notRun, PATIENCE, storedJob } from './handle.ts'
+import { disabledJob, endedJob, notRun, PATIENCE, storedJobs } from './handle.ts'
 import { newId } from './id.ts'
 import type { Link, OutgoingJob } from './link.ts'
 import { connectionTo, setDefaultClient, theDefaultClient, theSubstitute } from './process.ts'
@@ -102,11 +102,12 @@ export class Client {
 
   /** @returns the handle of a job that was stored, by whichever process */
   jobOf<F>(id: string): Job<F> {
-    return storedJob<F>(id, undefined, {
+    const handle = storedJobs({
       ask: (verb, params) => this.#link.ask(verb, params),
       result: (job, timeout) => this.#link.result(job, timeout),
       watch: (job) => this.#link.watch(job),
     })
+    return handle(id, undefined) as Job as Job<F>
   }
 
   async #run(task: string, args: readonly unknown[], options?: RunOptions): Promise<unknown> {

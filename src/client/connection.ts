@@ -27,7 +27,7 @@ import {
   type Verb,
   type WireJob,
 } from '../wire/protocol.ts'
-import { storedJob } from './handle.ts'
+import { storedJobs } from './handle.ts'
 import type { Link, OutgoingJob } from './link.ts'
 import { Presence } from './presence.ts'
 import { type AwaitedJob, Results } from './results.ts'
@@ -105,6 +105,7 @@ export class Connection implements Link {
   #link: string | undefined
   #closed = false
   #flushScheduled = false
+  readonly #handle = storedJobs(this)
   readonly #results: Results
   readonly #watches: Watches
   #timer: NodeJS.Timeout | undefined
@@ -402,14 +403,14 @@ export class Connection implements Link {
       const error = refused.get(index)
       if (error !== undefined) reject(fromRecord(error))
       else if (cargo.kind === 'job') resolve(this.#stored(cargo.job, parcel.tries > 1))
-      else if (cargo.kind === 'batch') resolve(cargo.jobs.map(({ id, task }) => storedJob(id, task, this)))
+      else if (cargo.kind === 'batch') resolve(cargo.jobs.map(({ id, task }) => this.#handle(id, task)))
       else resolve(message.kind === 'answer' ? message.value : undefined)
     })
   }
 
   #stored({ id, task, wait }: OutgoingJob, isOld: boolean): Job {
     if (wait !== undefined) this.#results.stored(id, isOld)
-    return storedJob(id, task, this)
+    return this.#handle(id, task)
   }
 
   /** No call can be sent: what waits has failed for that reason, and of what was sent nobody knows. */

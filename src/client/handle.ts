@@ -1,7 +1,7 @@
 /** What a call returns: the handle of its job. */
 import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/errors.ts'
 import type { Progress } from '../model/progress.ts'
-import type { Cancelled, Job, JobStatus, UnknownFunction } from '../model/task.ts'
+import { type Cancelled, DATA, type Job, type JobStatus, type ResultOptions } from '../model/task.ts'
 import { LONGEST_WAIT } from '../wire/protocol.ts'
 import { whileWaiting } from '../worker/current.ts'
 import { type AwaitedJob, resultOf } from './results.ts'
@@ -26,29 +26,66 @@ const waitOf = (timeout: unknown = PATIENCE): number => {
   )
 }
 
-type Methods = Pick<Job, 'cancel' | 'progress' | 'result' | 'status'>
-
-/** Plain data to whoever logs it, sends it or returns it from a task: the methods are not enumerable. */
-const handle = <F>(id: string, disabled: boolean, methods: Methods): Job<F> => {
-  const job = { id, disabled }
-  for (const [name, value] of Object.entries(methods)) Object.defineProperty(job, name, { value })
-  return job as Job<F>
+/** What becomes of what is asked of a handle. */
+interface Answers {
+  cancel(id: string): Promise<Cancelled>
+  progress(id: string): AsyncIterable<Progress>
+  result(job: AwaitedJob, options: ResultOptions | undefined): Promise<unknown>
+  status(id: string): Promise<JobStatus>
 }
 
-/** The handle of a job that a daemon has stored. */
-export const storedJob = <F = UnknownFunction>(id: string, task: string | undefined, asker: Asker): Job<F> =>
-  handle(id, false, {
-    cancel: async () => {
+/**
+ * Plain data to whoever logs it, sends it or returns it from a task. Its methods are the class's: as properties of each, which
+ * nobody lists, they took 0.7 µs of the 5 that a job of a batch costs its client.
+ */
+class JobHandle implements Job {
+  readonly id: string
+  readonly disabled: boolean
+  readonly #task: string | undefined
+  readonly #answers: Answers
+
+  constructor(id: string, disabled: boolean, task: string | undefined, answers: Answers) {
+    this.id = id
+    this.disabled = disabled
+    this.#task = task
+    this.#answers = answers
+  }
+
+  static {
+    Object.defineProperty(JobHandle.prototype, DATA, { value: true })
+  }
+
+  async cancel(): Promise<Cancelled> {
+    return this.#answers.cancel(this.id)
+  }
+
+  progress(): AsyncIterable<Progress> {
+    return this.#answers.progress(this.id)
+  }
+
+  async result(options?: ResultOptions): Promise<unknown> {
+    return this.#answers.result({ id: this.id, task: this.#task }, options)
+  }
+
+  async status(): Promise<JobStatus> {
+    return this.#answers.status(this.id)
+  }
+}
+
+/** @returns what makes the handles of jobs that are stored where `asker` leads */
+export const storedJobs = (asker: Asker): ((id: string, task: string | undefined) => Job) => {
+  const answers: Answers = {
+    cancel: async (id) => {
       const [verdict] = (await asker.ask('cancel', { ids: [id] })) as { result: Cancelled | 'unknown' }[]
       // It was stored: where it is unknown now it has ended.
       return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
     },
-    progress: () => watched(asker.watch(id)),
-    result: async ({ timeout } = {}) => {
+    progress: (id) => watched(asker.watch(id)),
+    result: async (job, { timeout } = {}) => {
       const wait = waitOf(timeout)
-      return whileWaiting(() => asker.result({ id, task }, wait))
+      return whileWaiting(() => asker.result(job, wait))
     },
-    status: async () => {
+    status: async (id) => {
       try {
         return ((await asker.ask('show', { id })) as { state: JobStatus }).state
       } catch (error) {
@@ -56,7 +93,9 @@ export const storedJob = <F = UnknownFunction>(id: string, task: string | undefi
         throw error
       }
     },
-  })
+  }
+  return (id, task) => new JobHandle(id, false, task, answers)
+}
 
 /**
  * The handle of a job that was run here: there is nothing left of it but what it returned.
@@ -64,10 +103,10 @@ export const storedJob = <F = UnknownFunction>(id: string, task: string | undefi
  * @param result encoded
  */
 export const endedJob = (id: string, task: string, result: string): Job =>
-  handle(id, false, {
+  new JobHandle(id, false, task, {
     cancel: async () => 'finished',
     progress: noProgress,
-    result: async () => resultOf({ id, task }, { kind: 'succeeded', result }),
+    result: async (job) => resultOf(job, { kind: 'succeeded', result }),
     status: async () => 'succeeded',
   })
 
@@ -88,7 +127,7 @@ async function* noProgress(): AsyncGenerator<Progress> {}
 
 /** The handle of a call that was only logged. */
 export const disabledJob = (id: string, task: string): Job =>
-  handle(id, true, {
+  new JobHandle(id, true, task, {
     cancel: async () => 'finished',
     progress: noProgress,
     result: async () => {

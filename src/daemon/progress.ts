@@ -62,7 +62,7 @@ export class Progresses {
 
   /** A job is over. */
   ended({ id }: Job): void {
-    if (!this.#watches.has(id)) return
+    if (this.#watches.size === 0 || !this.#watches.has(id)) return
     for (const client of this.#watches.take(id)) this.#options.tell(Buffer.from(client, 'hex'), [[id, null]])
   }
 

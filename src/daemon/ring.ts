@@ -578,7 +578,7 @@ export class Ring {
   }
 
   #isExpired(job: Job): boolean {
-    const { expiresAt } = job.options ?? {}
+    const expiresAt = job.options?.expiresAt
     if (expiresAt === undefined || this.#options.clock.now() <= expiresAt) return false
     this.#outcomes.expired(job)
     return true
@@ -712,7 +712,7 @@ export class Ring {
 
   #ended(job: Job, next: Job | undefined): void {
     this.#went(job, next)
-    this.#fulfil(job, next)
+    if (this.#wishes.size > 0) this.#fulfil(job, next)
   }
 
   #went(job: Job, next: Job | undefined): void {

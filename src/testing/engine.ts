@@ -1,5 +1,5 @@
 /** Stores and runs jobs in this process, one after the other, by a clock of its own. */
-import { storedJob } from '../client/handle.ts'
+import { storedJobs } from '../client/handle.ts'
 import type { Link, OutgoingJob } from '../client/link.ts'
 import { type AwaitedJob, resultOf, timedOut } from '../client/results.ts'
 import { Catalogue } from '../daemon/catalogue.ts'
@@ -316,7 +316,7 @@ export class Engine {
             this.#rest(running)
             return async () => this.#goOn(running)
           },
-          progress: (progress) => this.#say(id, progress),
+          progress: (_, progress) => this.#say(id, progress),
         },
       ),
       rest: Promise.withResolvers<void>(),
@@ -410,7 +410,7 @@ export class Engine {
     const fresh = jobs.map((job) => this.#admit(job))
     return this.#store.commit({ insert: fresh, save: [], remove: [] }).then((stored) => {
       for (const job of stored) this.#jobs.set(job.seq, job)
-      return jobs.map(({ id, task }) => storedJob(id, task, link))
+      return jobs.map(({ id, task }) => storedJobs(link)(id, task))
     })
   }
 

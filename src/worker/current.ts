@@ -15,11 +15,11 @@ export interface JobFacts {
   readonly created: number
 }
 
-/** What a worker wants to know of a job that it runs. */
-export interface RunHooks {
-  /** It waits for another job. @returns called when it does not any more: resolves when it may go on */
-  waits(): () => Promise<void>
-  progress(progress: Progress): void
+/** Who runs a job, and wants to know of its runs. */
+export interface RunHost {
+  /** One waits for another job. @returns called when it does not any more: resolves when it may go on */
+  waits(run: number): () => Promise<void>
+  progress(run: number, progress: Progress): void
 }
 
 /** Makes the log of a job. */
@@ -59,11 +59,13 @@ export class Current implements CurrentJob {
   #abort: AbortController | undefined
   #stopped: StopReason | undefined
   #log: JobLog | undefined
-  readonly #run: RunHooks | undefined
+  readonly #host: RunHost | undefined
+  readonly #run: number
 
-  /** @param run where a worker runs it */
-  constructor(facts: JobFacts, run?: RunHooks) {
+  /** @param run its number, where a worker runs it */
+  constructor(facts: JobFacts, host?: RunHost, run = 0) {
     this.#facts = facts
+    this.#host = host
     this.#run = run
   }
 
@@ -96,7 +98,7 @@ export class Current implements CurrentJob {
 
   progress(fraction: number, message?: string): void {
     const progress = progressOf(fraction, message)
-    this.#run?.progress(progress)
+    this.#host?.progress(this.#run, progress)
   }
 
   /** Runs a function as this job: it, and all that it awaits or calls, finds it by `currentJob()`. */
@@ -112,7 +114,7 @@ export class Current implements CurrentJob {
     if (signal.aborted) giveUp()
     const abort = this.#abort?.signal
     abort?.addEventListener('abort', giveUp)
-    const goOn = this.#run?.waits()
+    const goOn = this.#host?.waits(this.#run)
     try {
       return await Promise.race([wait(), aborted.promise])
     } finally {

@@ -1,6 +1,7 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
 import Denque from 'denque'
 import { failureOf, type Outcome } from '../model/outcome.ts'
+import type { Progress } from '../model/progress.ts'
 import type { StopReason } from '../model/run.ts'
 import {
   BRIEF,
@@ -14,7 +15,7 @@ import {
 } from '../wire/ipc.ts'
 import { callAll } from './callables.ts'
 import { Claims } from './claims.ts'
-import { Current } from './current.ts'
+import { Current, type RunHost } from './current.ts'
 import { traceFiles } from './graph.ts'
 import { WorkersLog } from './job-log.ts'
 import { installTsx, loadInTurn, loadProject, loadTasks, specsOf, startCompiler } from './load.ts'
@@ -94,7 +95,7 @@ interface Handed {
   readonly handing: Handing
 }
 
-class Server {
+class Server implements RunHost {
   readonly #brief: WorkerBrief
   readonly #reports = new Reports(
     () => this.#tellLatest(),
@@ -263,10 +264,10 @@ class Server {
   }
 
   #reported(ended: readonly Ended[]): void {
-    for (const [run] of ended) {
-      this.#wanted.delete(run)
-      if (!this.#waiting.delete(run)) this.#busy--
-    }
+    this.#busy -= ended.length
+    // Mostly there is none of either.
+    if (this.#wanted.size > 0) for (const [run] of ended) this.#wanted.delete(run)
+    if (this.#waiting.size > 0) for (const [run] of ended) if (this.#waiting.delete(run)) this.#busy++
     this.#begin()
     if (this.#busy === 0) this.#reports.idle()
   }
@@ -288,10 +289,7 @@ class Server {
   async #run(handing: Handing): Promise<void> {
     if (this.#registry === undefined) return
     const [number, id, task, args, attempt, created, timed, wanted] = handing
-    const job = new Current(
-      { id, task, attempt, created },
-      { waits: () => this.#waits(number), progress: (progress) => this.#progresses.say(number, progress) },
-    )
+    const job = new Current({ id, task, attempt, created }, this, number)
     this.#running.set(number, job)
     const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
     const called = (): void => {
@@ -317,7 +315,7 @@ class Server {
    *
    * @returns called when it waits no longer: resolves when there is a slot for it
    */
-  #waits(run: number): () => Promise<void> {
+  waits(run: number): () => Promise<void> {
     const waits = (this.#waiting.get(run) ?? 0) + 1
     this.#waiting.set(run, waits)
     if (waits === 1)
@@ -326,6 +324,10 @@ class Server {
         this.#begin()
       })
     return () => this.#goesOn(run)
+  }
+
+  progress(run: number, progress: Progress): void {
+    this.#progresses.say(run, progress)
   }
 
   #goesOn(run: number): Promise<void> {

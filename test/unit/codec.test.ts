@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { storedJobs } from '../../src/client/handle.ts'
 import * as errors from '../../src/model/errors.ts'
 import { UnserializableArgumentError, ZtaskError } from '../../src/model/errors.ts'
 import { decodeArgs, encodeArgs } from '../../src/wire/codec.ts'
@@ -308,4 +309,16 @@ describe('text that nobody encoded', () => {
       ),
     )
   })
+})
+
+test('the handle of a job is data: its id and whether it was only logged', () => {
+  const job = storedJobs({ ask: async () => {}, result: async () => {}, watch: () => expect.unreachable() })(
+    'the id',
+    't',
+  )
+  const data = { id: 'the id', disabled: false }
+  expect(encodeArgs([job])).toBe(JSON.stringify([data]))
+  expect(decodeArgs(encodeArgs([job, new Date(0)]))).toStrictEqual([data, new Date(0)])
+  expect(JSON.parse(JSON.stringify(job))).toEqual(data)
+  expect(Object.keys(job)).toEqual(['id', 'disabled'])
 })
