@@ -281,9 +281,11 @@ const pack = (
     if (!Array.isArray(args)) throw invalidBatch(task, args, call)
     const encoded = encodeCall(args, call)
     refuseLarge(task, encoded, maxPayload)
-    size += Buffer.byteLength(encoded)
+    size += encoded.length
     return { id: newId(), task, args: encoded }
   })
+  // A UTF-8 character takes at most three bytes a UTF-16 unit: most batches need no count.
+  if (size * 3 > maxBatch) size = jobs.reduce((sum, { args }) => sum + Buffer.byteLength(args), 0)
   if (size > maxBatch) throw tooLarge(task, jobs.length, size, maxBatch)
   return { jobs, size }
 }

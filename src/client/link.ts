@@ -23,7 +23,7 @@ export interface OutgoingJob {
 export interface Link {
   /** Resolves to its handle when the job is stored. */
   enqueue(job: OutgoingJob): Promise<Job>
-  /** Resolves to the handles when all the jobs are stored; else none is. @param size of their arguments, bytes */
+  /** Resolves to the handles when all the jobs are stored; else none is. @param size of their arguments, bytes, or about so many */
   enqueueAll(jobs: readonly OutgoingJob[], size: number, options?: RunOptions): Promise<Job[]>
   /** Resolves to what the job's task returns. @param timeout ms */
   run(job: OutgoingJob, timeout: number): Promise<unknown>

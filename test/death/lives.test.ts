@@ -19,7 +19,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Handing, MasterMessage } from '../../src/wire/ipc.ts'
 
-const RUNS = Number(process.env.ZTASK_RUNS ?? 150)
+const RUNS = Number(process.env.ZTASK_RUNS ?? 100)
 const WORKERS = 2
 const CONCURRENCY = 3
 const GRACE = 1000

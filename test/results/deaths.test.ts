@@ -125,9 +125,8 @@ test('a result that nobody fetches goes when its time is over, also where the da
   const send = (id: string, wait: number): Promise<void> =>
     client.say({ kind: 'enqueue', seq: 1, jobs: [[id, 'add', '[1,2]', null, null, wait]] })
   await send(ID, 300)
-  await isEmpty(project)
   await send(ID.replace('10', '11'), 600)
-  await until('it to be done', () => project.rows()[0]?.state === 'done')
+  await until('both to be done', () => project.rows().filter(({ state }) => state === 'done').length === 2)
   await first.kill()
   await project.daemon()
   await isEmpty(project)

@@ -163,10 +163,10 @@ test('a result that is to be kept stays when it has been read, by run, too', asy
 test('a large batch with options is stored, and what is wrong with them is told of it alone', async () => {
   const { project, tasks } = await make()
   project.launch(['-l', 'ERROR'])
-  const calls = Array.from({ length: 70_000 }, (_, n) => [n, 1])
+  const calls = Array.from({ length: 5000 }, (_, n) => [n, 1])
   const options = { retryCount: 0, timeout: 60, expiresIn: 600 }
   const [jobs, sum] = await Promise.all([tasks.add?.with(options).batch(calls), tasks.add?.run(1, 2)])
-  expect([jobs?.length, sum]).toEqual([70_000, 3])
+  expect([jobs?.length, sum]).toEqual([5000, 3])
   const client = new RawClient(project.url)
   await client.say({
     kind: 'enqueue',
