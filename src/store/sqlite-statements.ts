@@ -57,6 +57,8 @@ const prepare = (db: DatabaseSync, query: Compilable): StatementSync => db.prepa
 
 export class SqliteStatements {
   readonly #insert: StatementSync
+  /** Of jobs of which more is to be kept; most have none of it. */
+  readonly #insertOptioned: StatementSync
   readonly #save: StatementSync
   readonly #finish: StatementSync
   readonly #remove: StatementSync
@@ -73,16 +75,19 @@ export class SqliteStatements {
       created: later<number>(),
       attempts: sql<number>`0`,
       reason: later<string>(),
-      awaited: later<number>(),
-      options: later<string>(),
     }
-    this.#insert = prepare(
-      db,
-      kysely
-        .insertInto('jobs')
-        .values(row)
-        .onConflict((conflict) => conflict.column('id').doNothing()),
-    )
+    const more = { awaited: later<number>(), options: later<string>() }
+    const [plain, optioned] = [row, { ...row, ...more }].map((values) =>
+      prepare(
+        db,
+        kysely
+          .insertInto('jobs')
+          .values(values)
+          .onConflict((conflict) => conflict.column('id').doNothing()),
+      ),
+    ) as [StatementSync, StatementSync]
+    this.#insert = plain
+    this.#insertOptioned = optioned
     this.#save = prepare(
       db,
       kysely
@@ -134,17 +139,10 @@ export class SqliteStatements {
   /** @returns the job with its sequence number, or `undefined` where its id was there already */
   insert(job: NewJob): Job | undefined {
     const { id, task, args, state, due, created, reason, awaited, options } = job
-    const { changes, lastInsertRowid } = this.#insert.run(
-      id,
-      task,
-      args,
-      state,
-      due,
-      created,
-      reason,
-      awaited,
-      textOf(options),
-    )
+    const isPlain = awaited === null && options === null
+    const { changes, lastInsertRowid } = isPlain
+      ? this.#insert.run(id, task, args, state, due, created, reason)
+      : this.#insertOptioned.run(id, task, args, state, due, created, reason, awaited, textOf(options))
     if (changes === 0) return undefined
     // Spelt out: a spread costs several times as much, and this is once a job.
     const seq = Number(lastInsertRowid)
