@@ -48,6 +48,34 @@ export class Alarm {
   }
 }
 
+/** Does something now and then for as long as there is reason to. It keeps no process alive. */
+export class Sweeper {
+  readonly #period: number
+  readonly #sweep: () => boolean
+  #timer: NodeJS.Timeout | undefined
+
+  /**
+   * @param period ms
+   * @param sweep tells whether there is reason to do it again
+   */
+  constructor(period: number, sweep: () => boolean) {
+    this.#period = period
+    this.#sweep = sweep
+  }
+
+  /** There is reason. */
+  wake(): void {
+    this.#timer ??= setInterval(() => {
+      if (!this.#sweep()) this.stop()
+    }, this.#period).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
 /** A difference below this is the jitter of a busy event loop and of a clock that is being slewed. */
 const JUMP = 200
 

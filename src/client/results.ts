@@ -118,6 +118,8 @@ export class Results {
 
   /** Sends what there is to be sent: a daemon answers. */
   flush(): void {
+    // After each message that has come, and mostly there is nothing.
+    if (this.#unasked.size === 0 && this.#seen.length === 0) return
     const { clock, ask, seen } = this.#options
     const now = clock.monotonic()
     const jobs = [...this.#unasked].flatMap((id): Awaited[] => {

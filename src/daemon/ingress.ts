@@ -101,7 +101,6 @@ const WIDEST = 3
 const LARGEST_FRAME = 64 * 2 ** 20
 
 /**
-/**
  * Of messages that wait for their answer, and of the jobs in them: beyond it nothing is read until some are answered. A client
  * of ours has 8 MiB of single calls in flight at most, or a batch.
  */

@@ -1,9 +1,10 @@
 /** How far the jobs that run are, as their tasks say, and who watches them. It is kept in memory alone. */
-import type { Clock } from '../clock.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { type Clock, Sweeper } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { Progress } from '../model/progress.ts'
 import { Interest } from '../wire/interest.ts'
-import type { Watched } from '../wire/protocol.ts'
+import type { Awaited, Watched } from '../wire/protocol.ts'
 
 export interface ProgressesOptions {
   readonly clock: Clock
@@ -14,13 +15,16 @@ export interface ProgressesOptions {
 
 /** How often watches are looked through for those that are over, ms. */
 const SWEEP = 5000
+/** Jobs that are looked up in one turn of the event loop: 20 µs each. */
+const A_TURN = 100
 
 export class Progresses {
   readonly #options: ProgressesOptions
   readonly #watches = new Interest()
   /** Of those that run, by job. */
   readonly #latest = new Map<string, Progress>()
-  #sweeper: NodeJS.Timeout | undefined
+  readonly #sweeper = new Sweeper(SWEEP, () => this.#sweep())
+  #asking = Promise.resolve()
 
   constructor(options: ProgressesOptions) {
     this.#options = options
@@ -31,18 +35,24 @@ export class Progresses {
     return this.#latest.get(id)
   }
 
-  /** Tells a client from now on, for so long (ms), how far jobs are; and at once how far they are now. */
-  async watch(client: Buffer, jobs: readonly (readonly [id: string, wait: number])[]): Promise<void> {
+  /** Tells a client from now on, for so long (ms), how far jobs are, and how far they are now: one such message after the other. */
+  watch(client: Buffer, jobs: readonly Awaited[]): Promise<void> {
+    this.#asking = this.#asking.then(() => this.#watch(client, jobs))
+    return this.#asking
+  }
+
+  async #watch(client: Buffer, jobs: readonly Awaited[]): Promise<void> {
     const key = client.toString('hex')
     const now = this.#options.clock.now()
     const told: Watched[] = []
-    for (const [id, wait] of jobs) {
+    for (const [at, [id, wait]] of jobs.entries()) {
+      if (at % A_TURN === A_TURN - 1) await turn()
       if (wait === 0) this.#watches.remove(id, key)
       else if (await this.#isOver(id)) told.push([id, null])
       else if (this.#watches.add(id, key, now + wait)) told.push(watched(id, this.#latest.get(id)))
     }
     if (told.length > 0) this.#options.tell(client, told)
-    if (this.#watches.size > 0) this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+    if (this.#watches.size > 0) this.#sweeper.wake()
   }
 
   /** Tasks say how far their jobs are. */
@@ -67,7 +77,7 @@ export class Progresses {
   }
 
   stop(): void {
-    clearInterval(this.#sweeper)
+    this.#sweeper.stop()
   }
 
   async #isOver(id: string): Promise<boolean> {
@@ -81,11 +91,9 @@ export class Progresses {
     }
   }
 
-  #sweep(): void {
+  #sweep(): boolean {
     this.#watches.sweep(this.#options.clock.now())
-    if (this.#watches.size > 0) return
-    clearInterval(this.#sweeper)
-    this.#sweeper = undefined
+    return this.#watches.size > 0
   }
 }
 

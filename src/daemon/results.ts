@@ -4,7 +4,7 @@
  * waits asks the next one.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock } from '../clock.ts'
+import { type Clock, Sweeper } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { Ending } from '../model/outcome.ts'
 import { Interest } from '../wire/interest.ts'
@@ -49,7 +49,7 @@ export class Results {
   /** What goes out in this turn of the event loop. */
   readonly #out = new Map<string, Told[]>()
   #asking = Promise.resolve()
-  #sweeper: NodeJS.Timeout | undefined
+  readonly #sweeper = new Sweeper(SWEEP, () => this.#sweep())
 
   constructor(options: ResultsOptions) {
     this.#options = options
@@ -60,7 +60,7 @@ export class Results {
     const key = client.toString('hex')
     // Where there is no room for it the client asks again.
     if (!this.#waits.add(id, key, until)) return
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP).unref()
+    this.#sweeper.wake()
   }
 
   /** A client asks how jobs end, whatever has become of them: one such message after the other. */
@@ -115,7 +115,7 @@ export class Results {
   }
 
   stop(): void {
-    clearInterval(this.#sweeper)
+    this.#sweeper.stop()
   }
 
   #remember(job: Job, clients: Iterable<string>): void {
@@ -143,13 +143,11 @@ export class Results {
       for (const part of parts(jobs)) this.#options.tell(Buffer.from(client, 'hex'), part)
   }
 
-  #sweep(): void {
+  #sweep(): boolean {
     const now = this.#options.clock.now()
     this.#waits.sweep(now)
     for (const [id, { job }] of this.#unseen) if ((job.expires ?? 0) < now) this.#unseen.delete(id)
-    if (this.#waits.size > 0 || this.#unseen.size > 0) return
-    clearInterval(this.#sweeper)
-    this.#sweeper = undefined
+    return this.#waits.size > 0 || this.#unseen.size > 0
   }
 }
 

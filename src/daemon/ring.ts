@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
-import type { Failure, Outcome } from '../model/outcome.ts'
+import { type Failure, type Outcome, tookTooLong } from '../model/outcome.ts'
 import {
   type Exit,
   exitText,
@@ -203,12 +203,15 @@ export class Ring {
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
       timed: (job) => this.#catalogue.timeoutOf(job) !== undefined,
-      wanted: (job) => job.awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0,
+      wanted: (job) =>
+        job.awaited !== null || this.#wishes.has(job.seq) || (this.#catalogue.keepResultOf(job) ?? 0) > 0,
       expired: (job) => this.#isExpired(job),
       obstacle: ({ task }) => this.#catalogue.obstacle(task),
       held: (job, reason) => this.#outcomes.hold(job, reason),
       started: (run) => {
         journal.calling(run)
+        // After it has been handed over: its worker is to know it.
+        if (this.#wishes.size > 0) queueMicrotask(() => this.#fulfil(run.job, run.job))
         this.#limit(run, options.hangTimeout)
         this.#marks.watch()
         this.#pulse.watch()
@@ -236,7 +239,10 @@ export class Ring {
       hasEnded: (id) => this.#recent.has(id),
       progressOf: (id) => this.#progresses.of(id),
       removed: (job) => this.#ended({ ...job, mark: 'cancelled' }, undefined),
-      restored: (job) => scheduler.add([job]),
+      restored: (job) => {
+        scheduler.add([job])
+        this.#fulfil(job, job)
+      },
       changed: () => scheduler.refill(),
     }
   }
@@ -572,9 +578,7 @@ export class Ring {
   }
 
   #timedOut({ job }: Run, cause?: Failure): Failure {
-    const seconds = (this.#catalogue.timeoutOf(job) ?? 0) / 1000
-    const message = `${job.task} took longer than its timeout of ${seconds} s`
-    return { name: 'TimeoutError', message, stack: '', ...(cause && { cause }) }
+    return tookTooLong(job.task, this.#catalogue.timeoutOf(job) ?? 0, cause)
   }
 
   #isExpired(job: Job): boolean {
@@ -609,7 +613,8 @@ export class Ring {
       return this.#commits.mark(awaited, { stored: () => {}, refused })
     }
     // What becomes of it is on its way to the database: it may go on.
-    if (!this.#scheduler.withdraw(job.seq)) return void this.#wishes.set(job.seq, until)
+    if (!this.#scheduler.withdraw(job.seq))
+      return void this.#wishes.set(job.seq, Math.max(this.#wishes.get(job.seq) ?? 0, until))
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
       this.#scheduler.add([job])
@@ -622,7 +627,7 @@ export class Ring {
 
   /** A job goes on, of which somebody wished to know the end while that was being written. */
   #fulfil(job: Job, next: Job | undefined): void {
-    const until = this.#wishes.get(job.seq)
+    const until = this.#wishes.size === 0 ? undefined : this.#wishes.get(job.seq)
     if (until === undefined) return
     this.#wishes.delete(job.seq)
     if (next?.state === 'queued' || next?.state === 'held') this.#wantOf(next, until)
@@ -712,7 +717,7 @@ export class Ring {
 
   #ended(job: Job, next: Job | undefined): void {
     this.#went(job, next)
-    if (this.#wishes.size > 0) this.#fulfil(job, next)
+    this.#fulfil(job, next)
   }
 
   #went(job: Job, next: Job | undefined): void {

@@ -50,7 +50,7 @@ export interface NewJob {
   readonly options: JobOptions | null
 }
 
-/** As they are kept: an hour from when is known only when the job comes. */
+/** As they are kept: with the date at which it is too late, which is known when the job comes. */
 export interface JobOptions extends Omit<RunOptions, 'expiresIn'> {
   /** After it the job begins no more, epoch ms. */
   readonly expiresAt?: number

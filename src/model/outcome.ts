@@ -78,6 +78,14 @@ export const failureOf = (thrown: unknown): Failure => {
   }
 }
 
+/** @param timeout ms @param cause what it threw when it was told */
+export const tookTooLong = (task: string, timeout: number, cause?: Failure): Failure => ({
+  name: 'TimeoutError',
+  message: `${task} took longer than its timeout of ${timeout / 1000} s`,
+  stack: '',
+  ...(cause && { cause }),
+})
+
 /** @returns an error like the one that a failure was made of; `instanceof` tells nothing of it */
 export const errorOf = ({ name, message, stack, cause }: Failure): Error => {
   const error = new Error(message, cause && { cause: errorOf(cause) })

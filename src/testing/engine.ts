@@ -8,7 +8,7 @@ import { Outcomes } from '../daemon/outcomes.ts'
 import { endingOf } from '../daemon/results.ts'
 import { ClientClosedError, type ZtaskError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
-import { type Failure, failureOf, type Outcome } from '../model/outcome.ts'
+import { type Failure, failureOf, type Outcome, tookTooLong } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
 import type { Run, Worker } from '../model/run.ts'
 import type { Job as Handle } from '../model/task.ts'
@@ -296,8 +296,7 @@ export class Engine {
     const reason = this.#catalogue.obstacle(job.task)
     if (reason !== undefined) return this.#outcomes.hold(job, reason)
     const { expiresAt } = job.options ?? {}
-    if (expiresAt !== undefined && job.attempts === 0 && this.#now > expiresAt)
-      return this.#outcomes.expired(job)
+    if (expiresAt !== undefined && this.#now > expiresAt) return this.#outcomes.expired(job)
     const running = this.#begin(job)
     void this.#outcomeOf(running).then((outcome) => this.#end(running, outcome))
     if (running.deadline !== undefined) setTimeout(() => this.#rest(running), PATIENCE)
@@ -382,9 +381,7 @@ export class Engine {
   }
 
   #tooLong(job: Job, cause?: Failure): Failure {
-    const seconds = (this.#catalogue.timeoutOf(job) ?? 0) / 1000
-    const message = `${job.task} took longer than its timeout of ${seconds} s`
-    return { name: 'TimeoutError', message, stack: '', ...(cause && { cause }) }
+    return tookTooLong(job.task, this.#catalogue.timeoutOf(job) ?? 0, cause)
   }
 
   /** All that runs goes with its process. */
@@ -500,17 +497,25 @@ export class Engine {
       said.push(progress)
       wake()
     }
-    this.#watchers.set(id, [...(this.#watchers.get(id) ?? []), { say }])
+    const watcher = { say }
+    this.#watchers.set(id, [...(this.#watchers.get(id) ?? []), watcher])
     void this.#work()
-    for (;;) {
-      while (said.length > 0) {
-        const progress = said.shift()
-        if (progress === undefined) return
-        yield progress
+    try {
+      for (;;) {
+        while (said.length > 0) {
+          const progress = said.shift()
+          if (progress === undefined) return
+          yield progress
+        }
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
       }
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
+    } finally {
+      // Where the loop was left before the end.
+      const others = (this.#watchers.get(id) ?? []).filter((one) => one !== watcher)
+      if (others.length === 0) this.#watchers.delete(id)
+      else this.#watchers.set(id, others)
     }
   }
 

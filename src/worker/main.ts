@@ -322,6 +322,8 @@ class Server implements RunHost {
       send({ kind: 'waits', run, waits: true }, () => {
         this.#busy--
         this.#begin()
+        // A wait is no work: the stock goes by that.
+        if (this.#busy === 0) this.#reports.idle()
       })
     return () => this.#goesOn(run)
   }
@@ -337,6 +339,7 @@ class Server implements RunHost {
         // Another may have begun meanwhile; and it may have ended.
         if (!this.#endsOneOfSeveral(run) && this.#waiting.delete(run)) {
           this.#busy++
+          this.#reports.busy()
           send({ kind: 'waits', run, waits: false })
         }
         resolve()

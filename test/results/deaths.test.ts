@@ -1,11 +1,10 @@
 /** No answer is lost, whoever dies, and none is kept for longer than somebody waits. */
 import fc from 'fast-check'
-import { expect, onTestFinished, test } from 'vitest'
-import { Dealer } from 'zeromq'
+import { expect, test } from 'vitest'
 import { getJob, ZtaskError } from '../../dist/src/index.js'
-import { PROTOCOL } from '../../src/wire/protocol.ts'
 import type { RunningProcess } from '../harness/process.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { RawClient } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
 const DEEDS = `
@@ -38,25 +37,6 @@ const isEmpty = (project: TestProject): Promise<true> =>
 /** Who waited may have been gone, or the daemon, before it was said that a result had arrived: it goes when its time is over. */
 const noJobs = (project: TestProject): Promise<true> =>
   until('no job to be left', () => project.rows().every(({ state }) => state === 'done') || undefined)
-
-/** A client of the protocol that does nothing by itself. */
-class RawClient {
-  readonly #socket = new Dealer({ linger: 0, receiveTimeout: 20_000 })
-
-  constructor(url: string) {
-    this.#socket.connect(url)
-    onTestFinished(() => this.#socket.close())
-  }
-
-  async say(message: object): Promise<void> {
-    await this.#socket.send([PROTOCOL, JSON.stringify({ project: 'fixture', ...message })])
-  }
-
-  async hear(): Promise<unknown> {
-    const [, body] = await this.#socket.receive()
-    return JSON.parse(body?.toString() ?? '')
-  }
-}
 
 test('a daemon that is killed while somebody waits is asked again when it is back', async () => {
   const project = await make()

@@ -1,10 +1,10 @@
 /** Who waits is told, whenever he asks; and what waits holds up nobody. */
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { Dealer } from 'zeromq'
 import { getJob } from '../../dist/src/index.js'
-import { PROTOCOL } from '../../src/wire/protocol.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { RawClient } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
 const DEEDS = `
@@ -53,24 +53,6 @@ const make = async () => {
 }
 
 const ID = '01939f5e-7a3c-7c52-b0a7-2f6d3c1e9a10'
-
-class RawClient {
-  readonly #socket = new Dealer({ linger: 0, receiveTimeout: 20_000 })
-
-  constructor(url: string) {
-    this.#socket.connect(url)
-    onTestFinished(() => this.#socket.close())
-  }
-
-  async say(message: object): Promise<void> {
-    await this.#socket.send([PROTOCOL, JSON.stringify({ project: 'fixture', ...message })])
-  }
-
-  async hear(): Promise<unknown> {
-    const [, body] = await this.#socket.receive()
-    return JSON.parse(body?.toString() ?? '')
-  }
-}
 
 test('a result that is asked for while a retry is being written is not lost', async () => {
   const { project, tasks } = await make()
@@ -247,4 +229,28 @@ test('who waits for little is told in time, while daemons die', async () => {
   // Neither before its time, nor a wait that nobody ends.
   expect(Math.min(...late)).toBeGreaterThan(-5)
   expect(Math.max(...late)).toBeLessThan(10_000)
+})
+
+test('a suspect whose result is asked for just before it is tried has one', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const job = await tasks.add?.after(1.5, 1, 2)
+  await first.kill()
+  project.sql("update jobs set mark = 'suspect'")
+  const daemon = await project.daemon()
+  const other = new RawClient(project.url)
+  const lock = new DatabaseSync(project.path('.ztask/ztask.db'))
+  onTestFinished(() => lock.close())
+  lock.exec('begin immediate')
+  // It is due, and that it is tried cannot be written yet.
+  await until('it to be due', () => (project.rows()[0]?.due ?? 0) < Date.now() - 200)
+  await other.say({ kind: 'await', jobs: [[job?.id ?? '', 60_000]] })
+  await other.say({ kind: 'ask', seq: 1, verb: 'show', params: { id: job?.id } })
+  expect(await other.hear()).toMatchObject({ kind: 'answer' })
+  lock.exec('rollback')
+  expect(await other.hear()).toEqual({
+    kind: 'ended',
+    jobs: [[job?.id, { kind: 'succeeded', result: '[3]' }]],
+  })
+  expect(daemon.hasEnded).toBe(false)
 })
