@@ -14,7 +14,9 @@ type ListFlags = ProjectFlags & { json?: boolean; limit: number; task?: string; 
 /** `ztask list [--failed|--waiting|…] [--task NAME] [--since SECONDS|DATE] [--limit N] [--json]` */
 export const addList = (program: Command): void => {
   const command = withProjectFlags(program.command('list'))
-    .description('jobs in the order of their turn, all or those of one state')
+    .description(
+      'jobs by when they are due, waiting ones in the order of their turn; all or those of one state',
+    )
     .option('--task <name>', 'only those of this task')
     .option('--since <when>', 'only those enqueued in the last so many seconds, or since a date', since)
     .option('--limit <n>', 'how many at most', wholeNumber(1, 10_000), 100)
@@ -45,19 +47,32 @@ const listed = async (project: Project, flags: ListFlags): Promise<readonly JobV
   return [...jobs.values()]
 }
 
-const COLUMNS: readonly string[] = ['ID', 'TASK', 'STATE', 'DUE', 'ATTEMPTS', 'ERROR']
+type Column = readonly [head: string, cell: (job: JobView) => string]
+
+const columnsOf = (jobs: readonly JobView[], width: number | undefined): readonly Column[] => [
+  ['ID', ({ id }) => id],
+  ['TASK', ({ task }) => task],
+  ['STATE', ({ state }) => state],
+  ['DUE', ({ due }) => (width === undefined ? due : shortTime(due))],
+  // Most applications have none.
+  ...(jobs.some(({ priority }) => priority !== 0)
+    ? [['PRIORITY', ({ priority }) => String(priority)] satisfies Column]
+    : []),
+  ['ATTEMPTS', ({ attempts }) => String(attempts)],
+  ['ERROR', error],
+]
 
 const printJobs = (jobs: readonly JobView[], width: number | undefined): void => {
-  const due = (job: JobView): string => (width === undefined ? job.due : shortTime(job.due))
-  const rows = jobs.map((job) => [job.id, job.task, job.state, due(job), String(job.attempts), error(job)])
-  printTable([COLUMNS, ...rows], {
+  const columns = columnsOf(jobs, width)
+  const heads = columns.map(([head]) => head)
+  printTable([heads, ...jobs.map((job) => columns.map(([, cell]) => cell(job)))], {
     width,
     // The id is what the other commands want: it is never cut.
-    yielding: ['ERROR', 'TASK', 'DUE'].map((name) => COLUMNS.indexOf(name)),
+    yielding: ['ERROR', 'TASK', 'DUE'].map((name) => heads.indexOf(name)),
     style: (_, row, column) => {
       if (row === 0) return 'bold'
       const job = jobs[row - 1]
-      return COLUMNS[column] === 'STATE' && job !== undefined ? STATE_STYLES[job.state] : undefined
+      return heads[column] === 'STATE' && job !== undefined ? STATE_STYLES[job.state] : undefined
     },
   })
 }

@@ -30,6 +30,7 @@ const printFacts = (job: JobAccount): void => {
     ['task', job.task],
     ['state', job.state],
     ['created', told(job.created)],
+    ...(job.priority === 0 ? [] : ([['priority', String(job.priority)]] as const)),
     ['attempts', String(job.attempts)],
     ...(job.failedAt === null ? [] : ([['failed', told(job.failedAt)]] as const)),
     ...(job.progress === null ? [] : ([['progress', progressText(job.progress)]] as const)),

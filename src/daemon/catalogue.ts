@@ -1,7 +1,7 @@
 /** What the current code can run: names, aliases and options, as a generation told them. */
 
 import { UnknownTaskError } from '../model/errors.ts'
-import type { Job, JobOptions } from '../model/job.ts'
+import type { Job } from '../model/job.ts'
 import { nearest } from '../model/nearest.ts'
 import type { RetryPolicy } from '../model/retry.ts'
 import { pauseAfter, type RetryPause, type RunOptions } from '../model/run-options.ts'
@@ -16,6 +16,10 @@ export interface Defaults {
 
 /** What the code says of a task's name: nothing, or why a call of it is refused or held. */
 export type Verdict = { readonly refuse: UnknownTaskError } | { readonly hold: string } | undefined
+
+/** What a call's options and its task's are at the moment of the call. */
+export type Placed = Pick<Job, 'priority' | 'options'>
+const PLAIN: Placed = { priority: 0, options: null }
 
 /** What is looked at of a job. */
 type Optioned = Pick<Job, 'task' | 'options' | 'attempts'>
@@ -62,14 +66,15 @@ export class Catalogue {
     return inMs(this.#optionsOf(job)?.keepResult)
   }
 
-  /** @returns what is to be kept of a call's options, with when it expires, epoch ms, by those or the task's */
-  keptOptions(name: string, options: RunOptions | null, due: number): JobOptions | null {
-    const own = this.#byName.get(name)?.options.expiresIn
-    // Once a job: most have neither.
-    if (options === null && own === undefined) return null
-    const { expiresIn = own, ...others } = options ?? {}
-    if (expiresIn === undefined) return options
-    return { ...others, expiresAt: Math.round(due + expiresIn * 1000) }
+  /** @returns what is to be kept with a job of a call's options, or of its task's: what is decided when it comes */
+  placed(name: string, options: RunOptions | null, due: number): Placed {
+    const own = this.#byName.get(name)?.options
+    // Once a job: most have none of them.
+    if (options === null && own?.expiresIn === undefined && own?.priority === undefined) return PLAIN
+    const { expiresIn = own?.expiresIn, priority = own?.priority ?? 0, ...others } = options ?? {}
+    const expiry = expiresIn === undefined ? {} : { expiresAt: Math.round(due + expiresIn * 1000) }
+    const kept = { ...others, ...expiry }
+    return { priority, options: Object.keys(kept).length === 0 ? null : kept }
   }
 
   #optionsOf({ task, options }: Optioned): RunOptions | undefined {

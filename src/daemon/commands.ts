@@ -69,6 +69,7 @@ export interface JobView {
   /** Succeeded: no job any more, its result is kept for whoever wants it. */
   readonly state: JobState | 'succeeded'
   readonly args: string
+  readonly priority: number
   readonly attempts: number
   readonly created: string
   readonly due: string
@@ -333,12 +334,13 @@ export class Commands {
   }
 
   #view(job: Job, running?: boolean): JobView {
-    const { id, task, args, attempts, reason, failure } = job
+    const { id, task, args, priority, attempts, reason, failure } = job
     return {
       id,
       task,
       state: running ? 'running' : this.#stateOf(job),
       args,
+      priority,
       attempts,
       created: iso(job.created),
       due: iso(job.due),

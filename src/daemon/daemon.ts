@@ -193,7 +193,7 @@ export class Daemon {
       maxBatch: settings.maxBatch,
       boot: randomUUID(),
       judge: (task) => ring.catalogue.judge(task, this.#code.project.settings.unknownTask),
-      optionsOf: (task, options, due) => ring.catalogue.keptOptions(task, options, due),
+      placed: (task, options, due) => ring.catalogue.placed(task, options, due),
       isRecent: (id) => ring.isRecent(id),
       isStored: (id) => ring.isStored(id),
       insert: (jobs, answer, together, waits) => ring.insert(jobs, answer, together, waits),

@@ -11,7 +11,7 @@ import {
   WrongProjectError,
   ZtaskError,
 } from '../model/errors.ts'
-import type { JobOptions, NewJob } from '../model/job.ts'
+import type { NewJob } from '../model/job.ts'
 import { masked } from '../model/masked.ts'
 import type { Ending } from '../model/outcome.ts'
 import type { RefusalReason } from '../model/refusal.ts'
@@ -46,8 +46,12 @@ export interface IngressOptions {
   readonly boot: string
   /** Whether a call of a task is refused, or stored and held, or neither. */
   readonly judge: (task: string) => { readonly refuse: ZtaskError } | { readonly hold: string } | undefined
-  /** What is kept of the options of a call that is due then, epoch ms. */
-  readonly optionsOf: (task: string, options: RunOptions | null, due: number) => JobOptions | null
+  /** What is kept of the options of a call that is due then, epoch ms, and of its task's. */
+  readonly placed: (
+    task: string,
+    options: RunOptions | null,
+    due: number,
+  ) => Pick<NewJob, 'priority' | 'options'>
   /** Ended a short while ago: it is not stored again, and answered as stored. */
   readonly isRecent: (id: string) => boolean
   /** Is on disk, whichever commit put it there. */
@@ -502,6 +506,7 @@ export class Ingress {
     const reason = verdict?.hold ?? null
     const awaited = wait !== null && wait > 0 ? Math.ceil(created + wait) : null
     if (awaited !== null) this.#options.results.wait(client, id, awaited)
+    const { priority, options: kept } = this.#options.placed(task, own ?? options, due)
     return {
       id,
       task,
@@ -511,7 +516,8 @@ export class Ingress {
       state: reason === null ? 'queued' : 'held',
       reason,
       awaited,
-      options: this.#options.optionsOf(task, own ?? options, due),
+      priority,
+      options: kept,
     }
   }
 

@@ -232,7 +232,7 @@ export class Ring {
       running: () => [...this.#dispatcher.runs()].map(({ job }) => job),
       busy: () => scheduler.busy,
       isBusy: (seq) => scheduler.isBusy(seq),
-      withdraw: (job) => scheduler.withdraw(job.seq),
+      withdraw: (job) => scheduler.withdraw(job),
       recall: (job) => this.#recall(job.seq),
       cancel: (job) => this.#cancel(job.seq),
       settled: (job) => this.#settled(job),
@@ -339,7 +339,7 @@ export class Ring {
     }
     if (endings.length === 0) return
     // Not again before it is written that they ran.
-    for (const job of await this.#commits.write(endings)) this.#scheduler.withdraw(job.seq)
+    for (const job of await this.#commits.write(endings)) this.#scheduler.withdraw(job)
     journal.recovered(culprit, underWay.length, endings.filter(([, next]) => next === undefined).length)
   }
 
@@ -613,7 +613,7 @@ export class Ring {
       return this.#commits.mark(awaited, { stored: () => {}, refused })
     }
     // What becomes of it is on its way to the database: it may go on.
-    if (!this.#scheduler.withdraw(job.seq))
+    if (!this.#scheduler.withdraw(job))
       return void this.#wishes.set(job.seq, Math.max(this.#wishes.get(job.seq) ?? 0, until))
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
@@ -705,7 +705,7 @@ export class Ring {
     const lackedBy = this.#missing.get(job.seq)
     this.#missing.delete(job.seq)
     if (lackedBy === this.#generation || this.#catalogue.obstacle(job.task) !== undefined) return false
-    this.#scheduler.withdraw(job.seq)
+    this.#scheduler.withdraw(job)
     this.#outcomes.free(job)
     return true
   }
@@ -727,7 +727,7 @@ export class Ring {
     if (next?.state === 'queued') return this.#scheduler.add([next])
     if (next !== undefined && this.#freeLate(next)) return
     this.#missing.delete(job.seq)
-    this.#scheduler.forget(job.seq)
+    this.#scheduler.forget(job)
     // Its row may be gone before a client sends it again that has not heard the answer.
     if (next === undefined || next.expires !== null) this.#recent.add(job.id)
   }

@@ -40,6 +40,8 @@ export interface NewJob {
   readonly args: string
   readonly due: number
   readonly created: number
+  /** Of those that are due, which comes first: the greatest. */
+  readonly priority: number
   /** Queued, but for a call that is held from the first. */
   readonly state: RowState
   /** Why it is held. */
@@ -50,8 +52,8 @@ export interface NewJob {
   readonly options: JobOptions | null
 }
 
-/** As they are kept: with the date at which it is too late, which is known when the job comes. */
-export interface JobOptions extends Omit<RunOptions, 'expiresIn'> {
+/** As they are kept: with the date at which it is too late, which is known when the job comes. The priority has its own field. */
+export interface JobOptions extends Omit<RunOptions, 'expiresIn' | 'priority'> {
   /** After it the job begins no more, epoch ms. */
   readonly expiresAt?: number
 }
@@ -228,8 +230,11 @@ export const stateOf = (job: Job, running: boolean, now: number): JobState | 'su
   return job.due <= now ? 'waiting' : 'scheduled'
 }
 
-/** When a job's turn is: when it is due, and among those that are due then, when it arrived. */
-export type Turn = Pick<Job, 'due' | 'seq'>
+/** Where a job stands among those of its priority: when it is due, and among those that are due then, when it arrived. */
+export type Due = Pick<Job, 'due' | 'seq'>
+/** When a job's turn is. */
+export type Turn = Pick<Job, 'priority' | 'due' | 'seq'>
 
-/** The order in which jobs run. */
-export const byTurn = (a: Turn, b: Turn): number => a.due - b.due || a.seq - b.seq
+export const byDue = (a: Due, b: Due): number => a.due - b.due || a.seq - b.seq
+/** The order in which jobs run that are due. */
+export const byTurn = (a: Turn, b: Turn): number => b.priority - a.priority || byDue(a, b)

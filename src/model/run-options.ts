@@ -28,6 +28,11 @@ export interface RunOptions {
    * where it has not ended after the daemon's `--kill-grace`, its worker is killed.
    */
   readonly timeout?: number
+  /**
+   * Of jobs that are due those with a greater one begin first: a whole number from −10 to 10, 0 where none is given. It is
+   * that of the moment of the call.
+   */
+  readonly priority?: number
   /** Seconds after the moment for which it was called, after which a job that has not begun is failed and does not run: nobody wants it any more. */
   readonly expiresIn?: number
   /** Seconds that what the task returned is kept, for `getJob(id).result()`; none where it is not given. */
@@ -41,6 +46,7 @@ export const RUN_OPTIONS = [
   'retryCount',
   'retryAfter',
   'timeout',
+  'priority',
   'expiresIn',
   'keepResult',
   'keepFailed',

@@ -33,6 +33,9 @@ const isBackoff = (value: unknown): boolean => {
 /** A timer over 2^31 ms fires at once; 24 days are below. */
 const LONGEST_TIMEOUT = 24 * 86_400
 
+/** Each that is in use has a window of its own in the master, and costs a refill a statement. */
+const MOST_PRIORITY = 10
+
 const CHECKS: { readonly [K in keyof Required<TaskOptions>]: Check } = {
   name: { fits: isName, expected: "an identifier, such as 'sendEmail'" },
   aliases: {
@@ -51,6 +54,10 @@ const CHECKS: { readonly [K in keyof Required<TaskOptions>]: Check } = {
   timeout: {
     fits: (value) => isNumber(value, LONGEST_TIMEOUT) && value > 0,
     expected: `a number of seconds, above 0 and up to ${LONGEST_TIMEOUT}`,
+  },
+  priority: {
+    fits: (value) => Number.isInteger(value) && Math.abs(value as number) <= MOST_PRIORITY,
+    expected: `a whole number, ${-MOST_PRIORITY} to ${MOST_PRIORITY}`,
   },
   expiresIn: { fits: (value) => isSeconds(value) && value > 0, expected: 'a number of seconds above 0' },
   keepResult: { fits: isSeconds, expected: 'a number of seconds, 0 or more' },

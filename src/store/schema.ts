@@ -12,6 +12,7 @@ export interface Schema {
     state: RowState
     due: number
     created: number
+    priority: Generated<number>
     attempts: number
     failed_at: number | null
     failure: string | null
@@ -27,8 +28,9 @@ export interface Schema {
   nodes: { id: number; boot: number; pid: number; url: string; started: number }
 }
 
-export interface JobRow extends Omit<Schema['jobs'], 'seq'> {
+export interface JobRow extends Omit<Schema['jobs'], 'seq' | 'priority'> {
   seq: number
+  priority: number
 }
 
 /** One list for the many that never failed. */
@@ -43,6 +45,7 @@ export const toJob = (row: JobRow): Job => ({
   state: row.state,
   due: row.due,
   created: row.created,
+  priority: row.priority,
   attempts: row.attempts,
   reason: row.reason,
   mark: row.mark,

@@ -1,7 +1,7 @@
 /** Lists of jobs, and their counts, read in pages: the master reads them, and serves others between one page and the next. */
 import { setImmediate } from 'node:timers/promises'
 import type { Expression, ExpressionBuilder, Kysely, SelectQueryBuilder, SqlBool } from 'kysely'
-import { type Job, sizeOf, type Turn } from '../model/job.ts'
+import { byDue, type Due, type Job, sizeOf } from '../model/job.ts'
 import { sql } from './kysely.ts'
 import { type Schema, toJob } from './schema.ts'
 import type { Selection } from './store.ts'
@@ -37,12 +37,35 @@ async function* bySeq(rows: Rows, size: number, from = -1): AsyncGenerator<Rows>
   }
 }
 
+/** @returns the priorities of queued rows, the greatest first: a look into the index for each */
+export const prioritiesOf = async (kysely: Kysely<Schema>): Promise<number[]> => {
+  const found: number[] = []
+  for (let below = Number.MAX_SAFE_INTEGER; ; ) {
+    const next = await kysely
+      .selectFrom('jobs')
+      .select('priority')
+      .where('state', '=', sql.lit('queued'))
+      .where('priority', '<', below)
+      .orderBy('priority', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    if (next === undefined) return found
+    below = next.priority
+    found.push(below)
+  }
+}
+
 /**
- * @returns the pages of queued rows in the order of their turn. Those due at one moment are pages of their own: after a
+ * @returns the pages of queued rows of one priority in the order of their turn. Those due at one moment are pages of their own: after a
  *   retry of all failed jobs they are very many, and of a comparison of (due, seq) SQLite takes only `due` for the index,
  *   so that each page began with the first of them.
  */
-async function* byTurn(queued: Rows, due: Selection['due'], size: number, from?: Turn): AsyncGenerator<Rows> {
+async function* queuedPages(
+  queued: Rows,
+  due: Selection['due'],
+  size: number,
+  from?: Due,
+): AsyncGenerator<Rows> {
   const until = due?.past ? due.now : Number.MAX_SAFE_INTEGER
   const first = due?.past === false ? due.now : -1
   if (from !== undefined && from.due > first && from.due <= until)
@@ -64,17 +87,32 @@ async function* byTurn(queued: Rows, due: Selection['due'], size: number, from?:
   }
 }
 
-/** @returns the pages of all rows of a state, or of the queued ones that are due, or not yet */
-const pagesOf = (
+type Listed = Pick<Selection, 'state' | 'due' | 'after'>
+
+/**
+ * @returns the pages of the rows of a state, or of the queued ones that are due, or not yet. Each list of pages is in its
+ *   order. The rows of all are in theirs where one list follows the other, if they are due; else where they are merged
+ */
+const pagesOf = async (
   kysely: Kysely<Schema>,
-  { state, due, after }: Pick<Selection, 'state' | 'due' | 'after'>,
+  selection: Listed,
   size: number,
-): AsyncGenerator<Rows> => {
+): Promise<AsyncGenerator<Rows>[]> => {
+  const { state, due, after } = selection
   const jobs: Rows = kysely.selectFrom('jobs')
-  return state === 'queued'
-    ? byTurn(jobs.where('state', '=', sql.lit(state)), due, size, after)
-    : bySeq(jobs.where(resting(state)), size, after?.seq)
+  if (state !== 'queued') return [bySeq(jobs.where(resting(state)), size, after?.seq)]
+  const queued = jobs.where('state', '=', sql.lit(state))
+  const priorities = await prioritiesOf(kysely)
+  return priorities.flatMap((priority) => {
+    const rows = queued.where('priority', '=', priority)
+    if (after === undefined || !isByTurn(selection)) return queuedPages(rows, due, size, after)
+    if (priority > after.priority) return []
+    return queuedPages(rows, due, size, priority === after.priority ? after : undefined)
+  })
 }
+
+/** Whether the rows' priorities come before all else. */
+const isByTurn = ({ state, due }: Listed): boolean => state === 'queued' && due?.past === true
 
 /** @returns how many rows there are; one that comes to a later turn meanwhile may be counted twice, or not at all */
 export const countRows = async (
@@ -82,37 +120,78 @@ export const countRows = async (
   selection: Pick<Selection, 'state' | 'due'>,
 ): Promise<number> => {
   let count = 0
-  for await (const page of pagesOf(kysely, selection, COUNTED_A_PAGE)) {
-    const { n } = await page
-      .clearOrderBy()
-      .select(({ fn }) => fn.countAll<number>().as('n'))
-      .executeTakeFirstOrThrow()
-    count += n
+  for (const pages of await pagesOf(kysely, selection, COUNTED_A_PAGE))
+    for await (const page of pages) {
+      const { n } = await page
+        .clearOrderBy()
+        .select(({ fn }) => fn.countAll<number>().as('n'))
+        .executeTakeFirstOrThrow()
+      count += n
+      await setImmediate()
+    }
+  return count
+}
+
+type Filter = Pick<Selection, 'task' | 'since'>
+
+const filtered = (page: Rows, { task, since }: Filter): Rows => {
+  const rows = task === undefined ? page : page.where('task', '=', task)
+  return since === undefined ? rows : rows.where('created', '>=', since)
+}
+
+/** @returns the jobs of several lists of pages, one list after the other */
+async function* inTurn(lists: readonly AsyncGenerator<Rows>[], filter: Filter): AsyncGenerator<Job> {
+  for (const pages of lists)
+    for await (const page of pages) {
+      // One by one: a page of large jobs is more than memory should hold.
+      for await (const row of filtered(page, filter).selectAll().stream()) yield toJob(row)
+      await setImmediate()
+    }
+}
+
+async function* placesOf(pages: AsyncGenerator<Rows>, filter: Filter): AsyncGenerator<Due> {
+  for await (const page of pages) {
+    yield* await filtered(page, filter).select(['due', 'seq']).execute()
     await setImmediate()
   }
-  return count
+}
+
+/** @returns the jobs of several lists of pages by when they are due. A connection reads one at a time, so their places come first */
+async function* merged(
+  kysely: Kysely<Schema>,
+  lists: readonly AsyncGenerator<Rows>[],
+  filter: Filter,
+): AsyncGenerator<Job> {
+  const heads = new Map<AsyncGenerator<Due>, Due>()
+  const advance = async (list: AsyncGenerator<Due>): Promise<void> => {
+    const { value, done } = await list.next()
+    if (done) heads.delete(list)
+    else heads.set(list, value)
+  }
+  for (const pages of lists) await advance(placesOf(pages, filter))
+  while (heads.size > 0) {
+    const [list, { seq }] = [...heads].reduce((first, one) => (byDue(one[1], first[1]) < 0 ? one : first))
+    const row = await kysely.selectFrom('jobs').selectAll().where('seq', '=', seq).executeTakeFirst()
+    // It may have gone meanwhile.
+    if (row !== undefined) yield toJob(row)
+    await advance(list)
+  }
 }
 
 /** As `Store.list`. */
 export const listJobs = async (kysely: Kysely<Schema>, selection: Selection): Promise<readonly Job[]> => {
-  const { task, since, limit, most = Number.POSITIVE_INFINITY } = selection
+  const { limit, most = Number.POSITIVE_INFINITY } = selection
   // By seq: a job that comes to a later turn while the list is read is met again.
   const found = new Map<number, Job>()
   let size = 0
   if (limit <= 0) return []
-  for await (const page of pagesOf(kysely, selection, ROWS_A_PAGE)) {
-    let rows = page
-    if (task !== undefined) rows = rows.where('task', '=', task)
-    if (since !== undefined) rows = rows.where('created', '>=', since)
-    // One by one: a page of large jobs is more than memory should hold.
-    for await (const row of rows.selectAll().stream()) {
-      if (found.has(row.seq)) continue
-      const job = toJob(row)
-      found.set(row.seq, job)
-      size += sizeOf(job)
-      if (found.size >= limit || size >= most) return [...found.values()]
-    }
-    await setImmediate()
+  const lists = await pagesOf(kysely, selection, ROWS_A_PAGE)
+  const isOne = lists.length === 1 || isByTurn(selection)
+  for await (const job of isOne ? inTurn(lists, selection) : merged(kysely, lists, selection)) {
+    if (found.has(job.seq)) continue
+    found.set(job.seq, job)
+    size += sizeOf(job)
+    if (found.size >= limit || size >= most) break
   }
   return [...found.values()]
 }

@@ -1,7 +1,7 @@
 /** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Compilable, Kysely, SelectQueryBuilder } from 'kysely'
-import type { Job, JobOptions, Mark, NewJob, RowState, Turn } from '../model/job.ts'
+import type { Due, Job, JobOptions, Mark, NewJob, RowState } from '../model/job.ts'
 import type { FailedAttempt, Failure } from '../model/outcome.ts'
 import { sql } from './kysely.ts'
 import { NONE, type Schema } from './schema.ts'
@@ -24,6 +24,7 @@ const COLUMNS = [
   'failures',
   'awaited',
   'options',
+  'priority',
 ] as const
 
 /** Read as a list: of 5,000 rows node:sqlite makes lists in 3.3 ms, objects in 6.3 (Node 24.21). */
@@ -43,12 +44,13 @@ type Row = readonly [
   failures: string | null,
   awaited: number | null,
   options: string | null,
+  priority: number,
 ]
 
 /** What makes one row larger than another. SQLite tells it by a row's head, without reading what it is that large. */
 const BYTES = sql<number>`octet_length(args) + ifnull(octet_length(failure), 0) + ifnull(octet_length(failures), 0)`
 
-const BEFORE_ALL: Turn = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
+const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 
 /** A parameter's place; its value comes with each run. */
 const later = <T>() => sql<T>`${null}`
@@ -76,7 +78,7 @@ export class SqliteStatements {
       attempts: sql<number>`0`,
       reason: later<string>(),
     }
-    const more = { awaited: later<number>(), options: later<string>() }
+    const more = { awaited: later<number>(), options: later<string>(), priority: later<number>() }
     const [plain, optioned] = [row, { ...row, ...more }].map((values) =>
       prepare(
         db,
@@ -125,6 +127,7 @@ export class SqliteStatements {
     const queued = kysely
       .selectFrom('jobs')
       .where('state', '=', sql.lit('queued'))
+      .where('priority', '=', later<number>())
       .orderBy('due')
       .orderBy('seq')
       .limit(later<number>())
@@ -138,11 +141,22 @@ export class SqliteStatements {
 
   /** @returns the job with its sequence number, or `undefined` where its id was there already */
   insert(job: NewJob): Job | undefined {
-    const { id, task, args, state, due, created, reason, awaited, options } = job
-    const isPlain = awaited === null && options === null
+    const { id, task, args, state, due, created, priority, reason, awaited, options } = job
+    const isPlain = awaited === null && options === null && priority === 0
     const { changes, lastInsertRowid } = isPlain
       ? this.#insert.run(id, task, args, state, due, created, reason)
-      : this.#insertOptioned.run(id, task, args, state, due, created, reason, awaited, textOf(options))
+      : this.#insertOptioned.run(
+          id,
+          task,
+          args,
+          state,
+          due,
+          created,
+          reason,
+          awaited,
+          textOf(options),
+          priority,
+        )
     if (changes === 0) return undefined
     // Spelt out: a spread costs several times as much, and this is once a job.
     const seq = Number(lastInsertRowid)
@@ -160,6 +174,7 @@ export class SqliteStatements {
       state,
       due,
       created,
+      priority,
       reason,
       seq,
       attempts: 0,
@@ -207,10 +222,10 @@ export class SqliteStatements {
    * Two statements: of a comparison of (due, seq) SQLite takes only `due` for the index, and where a million jobs are due
    * at one moment it would begin with the first of them each time.
    */
-  nearest(limit: number, most: number, after: Turn = BEFORE_ALL): Stretch {
-    const [rows, bytes] = this.#dueThen.read(limit, most, after.due, after.seq)
+  nearest(priority: number, limit: number, most: number, after: Due = BEFORE_ALL): Stretch {
+    const [rows, bytes] = this.#dueThen.read(limit, most, priority, after.due, after.seq)
     if (rows.length >= limit || bytes > most) return { jobs: rows.map(jobOf), isCut: true }
-    const [more, moreBytes] = this.#dueLater.read(limit - rows.length, most - bytes, after.due)
+    const [more, moreBytes] = this.#dueLater.read(limit - rows.length, most - bytes, priority, after.due)
     rows.push(...more)
     return { jobs: rows.map(jobOf), isCut: rows.length >= limit || bytes + moreBytes > most }
   }
@@ -272,6 +287,7 @@ const jobOf = (row: Row): Job => {
     failures,
     awaited,
     options,
+    priority,
   ] = row
   return {
     seq,
@@ -281,6 +297,7 @@ const jobOf = (row: Row): Job => {
     state,
     due,
     created,
+    priority,
     attempts,
     reason,
     mark,

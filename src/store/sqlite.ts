@@ -2,11 +2,11 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import type { Job, StoredState, Turn } from '../model/job.ts'
+import type { Due, Job, StoredState } from '../model/job.ts'
 import { openFile } from './database-file.ts'
 import { kyselyOver } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
-import { countRows, listJobs, resting } from './sqlite-list.ts'
+import { countRows, listJobs, prioritiesOf, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
@@ -117,8 +117,12 @@ export class SqliteStore implements Store {
     return error instanceof TypeError || error instanceof RangeError
   }
 
-  async nearest(limit: number, most: number, after?: Turn): Promise<Stretch> {
-    return this.#statements.nearest(limit, most, after)
+  async nearest(priority: number, limit: number, most: number, after?: Due): Promise<Stretch> {
+    return this.#statements.nearest(priority, limit, most, after)
+  }
+
+  async priorities(): Promise<readonly number[]> {
+    return prioritiesOf(this.kysely)
   }
 
   async marked(): Promise<readonly Job[]> {

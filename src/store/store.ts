@@ -2,7 +2,7 @@
  * What the rest of ztask asks of a database, in the language of jobs. One implementation a database; nothing above this
  * line sees SQL.
  */
-import type { Job, NewJob, StoredState, Turn } from '../model/job.ts'
+import type { Due, Job, NewJob, StoredState, Turn } from '../model/job.ts'
 
 /** What happened since the last commit; it becomes durable as one. */
 export interface Batch {
@@ -73,13 +73,15 @@ export interface Store {
   mayBeStored(error: Error): boolean
   /**
    * @param most bytes, about, that the texts of the jobs take in all: the job that exceeds them is the last
-   * @returns queued jobs in the order of their turn, the first `limit`, of all or of those that come after one
+   * @returns queued jobs of that priority in the order of their turn, the first `limit`, of all or of those that come after one
    */
-  nearest(limit: number, most: number, after?: Turn): Promise<Stretch>
+  nearest(priority: number, limit: number, most: number, after?: Due): Promise<Stretch>
+  /** @returns the priorities of queued jobs, the greatest first */
+  priorities(): Promise<readonly number[]>
   /** @returns the jobs that carry a mark: what the daemon before this one left under way, suspect or cancelled */
   marked(): Promise<readonly Job[]>
   find(id: string): Promise<Job | undefined>
-  /** @returns queued jobs in the order of their turn, those at rest in the order of their arrival */
+  /** @returns jobs that are due in the order of their turn, queued ones else by when they are due, those at rest by arrival */
   list(selection: Selection): Promise<readonly Job[]>
   /** What changes while they are counted, a part at a time, may be counted where it was, where it is, in both or in neither. */
   counts(now: number): Promise<StoredCounts>

@@ -7,7 +7,7 @@ import { Commands } from '../daemon/commands.ts'
 import { Outcomes } from '../daemon/outcomes.ts'
 import { endingOf } from '../daemon/results.ts'
 import { ClientClosedError, type ZtaskError } from '../model/errors.ts'
-import type { Job, NewJob } from '../model/job.ts'
+import { byTurn, type Job, type NewJob } from '../model/job.ts'
 import { type Failure, failureOf, type Outcome, tookTooLong } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
 import type { Run, Worker } from '../model/run.ts'
@@ -286,7 +286,7 @@ export class Engine {
     let first: Job | undefined
     for (const job of this.#jobs.values()) {
       if (job.state !== 'queued' || job.due > this.#now || this.#running.has(job.seq)) continue
-      if (first === undefined || job.due < first.due) first = job
+      if (first === undefined || byTurn(job, first) < 0) first = job
     }
     return first
   }
@@ -417,10 +417,10 @@ export class Engine {
     if (verdict !== undefined && 'refuse' in verdict) throw verdict.refuse satisfies ZtaskError
     const due = Math.round(at ?? this.#now + after)
     const reason = verdict?.hold ?? null
-    const kept = this.#catalogue.keptOptions(task, options ?? null, due)
+    const placed = this.#catalogue.placed(task, options ?? null, due)
     const awaited = wait === undefined ? null : this.#now + wait
     const state = reason === null ? 'queued' : 'held'
-    return { id, task, args, due, created: this.#now, state, reason, awaited, options: kept }
+    return { id, task, args, due, created: this.#now, state, reason, awaited, ...placed }
   }
 
   /** How a job goes on is written, and told. */

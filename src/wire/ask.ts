@@ -28,6 +28,7 @@ export interface ListParams {
 /** A job's place in a list. Running ones are a part of their own where they alone are asked for. */
 export interface Place {
   readonly part: Part
+  readonly priority: number
   readonly due: number
   readonly seq: number
 }
@@ -43,14 +44,14 @@ export interface Page<T> {
 }
 
 /** @returns a place as text, whose meaning is nobody else's */
-export const placeText = ({ part, due, seq }: Place): string => `${part}:${due}:${seq}`
+export const placeText = ({ part, priority, due, seq }: Place): string => `${part}:${priority}:${due}:${seq}`
 
 const readPlace = (text: string | undefined): Place | undefined => {
   if (text === undefined) return undefined
-  const [part, due, seq, ...more] = text.split(':')
-  const place = { part: part as Part, due: Number(due), seq: Number(seq) }
-  const fits =
-    PARTS.includes(place.part) && Number.isSafeInteger(place.due) && Number.isSafeInteger(place.seq)
+  const [part, ...numbers] = text.split(':')
+  const [priority = Number.NaN, due = Number.NaN, seq = Number.NaN, ...more] = numbers.map(Number)
+  const place = { part: part as Part, priority, due, seq }
+  const fits = PARTS.includes(place.part) && [priority, due, seq].every(Number.isSafeInteger)
   if (!fits || more.length > 0) throw wrong('after', 'the next of the page before')
   return place
 }

@@ -51,7 +51,7 @@ const statementsOfTheStore = async (file: string): Promise<[sql: string, values:
     prepare.mock.calls[prepare.mock.results.findIndex(({ value }) => value === statement)]?.[0] ?? ''
   const store = openStore(file)
   try {
-    await store.nearest(10, 2 ** 20)
+    await store.nearest(0, 10, 2 ** 20)
     await store.counts(Date.now())
     await store.find('an id')
     await store.list({ state: 'failed', limit: 10 })
@@ -86,6 +86,8 @@ test('B24: the statements of the store find what is next, and what failed, by an
     const [sql = '', values = []] = statements[0] ?? []
     const next = db.prepare(`explain query plan ${sql}`).all(...values)
     // The order is the index's: nothing is sorted.
-    expect(next).toMatchObject([{ detail: 'SEARCH jobs USING INDEX jobs_by_turn (due=? AND seq>?)' }])
+    expect(next).toMatchObject([
+      { detail: 'SEARCH jobs USING INDEX jobs_by_turn (priority=? AND due=? AND seq>?)' },
+    ])
   })
 })

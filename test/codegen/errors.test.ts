@@ -289,7 +289,7 @@ const spread = () => ({}), one = { count: two.count }, two = { count: one.count 
     ['retryCont: 1', "2:25 There is no option 'retryCont'. | Did you mean 'retryCount'?"],
     [
       'colour: 1',
-      "2:25 There is no option 'colour'. | The options are name, aliases, retryCount, retryAfter, timeout, expiresIn, keepResult, keepFailed.",
+      "2:25 There is no option 'colour'. | The options are name, aliases, retryCount, retryAfter, timeout, priority, expiresIn, keepResult, keepFailed.",
     ],
     ["retryCount: '3'", "2:37 The option 'retryCount' is '3'. | It must be a whole number, 0 to 1,000,000."],
     ['retryCount: 1.5', "2:37 The option 'retryCount' is 1.5. | It must be a whole number, 0 to 1,000,000."],

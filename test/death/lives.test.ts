@@ -18,6 +18,7 @@ import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Handing, MasterMessage } from '../../src/wire/ipc.ts'
+import { newJobOf } from '../harness/jobs.ts'
 
 const RUNS = Number(process.env.ZTASK_RUNS ?? 100)
 const WORKERS = 2
@@ -230,17 +231,7 @@ class World {
     const id = `job ${++this.#jobs}`
     this.lives.set(id, { id, task, charged: 0, over: false, timedOut: false })
     const now = Date.now()
-    const job = {
-      id,
-      task,
-      args: '[]',
-      due: now,
-      created: now,
-      state: 'queued',
-      reason: null,
-      awaited: null,
-      options: null,
-    } as const
+    const job = newJobOf(id, { task, due: now, created: now })
     await new Promise<void>((stored) => this.#ring.insert([job], () => stored(), false))
   }
 

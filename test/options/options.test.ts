@@ -27,10 +27,29 @@ export const later = task({ retryCount: 0 }, (file: string) => {
 export const slow = task({ retryCount: 0 }, async () => { await sleep(60_000, undefined, { signal: currentJob().signal as AbortSignal }) })
 export const quick = task({ expiresIn: 0.2 }, (name: string) => say('quick:' + name))
 export const kept = task({ keepResult: 2 }, (n: number) => n * 2)
+export const wait = task({ retryCount: 0, priority: 10 }, async (file: string) => {
+  say('wait:' + file)
+  while (!existsSync(file)) await sleep(5)
+})
+export const plain = task((name: string) => say('plain:' + name))
+export const ranked = task({ priority: 5 }, (name: string) => say('ranked:' + name))
 export const forgotten = task({ retryCount: 0, keepFailed: 0.5 }, fail)
 `
 
-const NAMES = ['once', 'listed', 'growing', 'vain', 'later', 'slow', 'quick', 'kept', 'forgotten'] as const
+const NAMES = [
+  'once',
+  'listed',
+  'growing',
+  'vain',
+  'later',
+  'slow',
+  'quick',
+  'kept',
+  'forgotten',
+  'wait',
+  'plain',
+  'ranked',
+] as const
 type Calls = Record<(typeof NAMES)[number], UntypedCalls>
 
 const make = async (): Promise<{ project: TestProject; tasks: Calls }> => {
@@ -114,6 +133,56 @@ test('a job that has not begun in time does not run', async () => {
   expect(await getJob(own.id).status()).toBe('gone')
 })
 
+/** The first in the order in which they are to run; enqueued the other way round, and in one batch. */
+const RANKED = [
+  'plain:first',
+  'plain:first too',
+  'ranked:second',
+  'plain:third',
+  'ranked:third',
+  'plain:last',
+]
+
+test('of what is due the greatest priority runs first, after a reload and a kill, too', async () => {
+  const { project, tasks } = await make()
+  const enqueue = async (): Promise<void> => {
+    await tasks.plain.with({ priority: -10 }).async('last')
+    await tasks.plain.async('third')
+    await tasks.ranked.with({ priority: 0 }).async('third')
+    await tasks.ranked.async('second')
+    await tasks.plain.with({ priority: 10 }).batch([['first'], ['first too']])
+  }
+  const args = ['--reload', '--workers', '1', '--concurrency', '1']
+  const daemon = await project.daemon(args)
+  await tasks.wait.async('go')
+  await project.hasRun('wait:go')
+  // Whatever is not due is behind what is.
+  const later = await tasks.plain.with({ priority: 10 }).after(3600, 'later')
+  await enqueue()
+  const listed = await project.json<{ task: string; args: string; priority: number }[]>('list', '--waiting')
+  expect(listed.map(({ task, args }) => `${task}:${JSON.parse(args)}`)).toEqual(RANKED)
+  expect(listed.map(({ priority }) => priority)).toEqual([10, 10, 5, 0, 0, -10])
+  expect((await project.json<{ id: string }[]>('list', '--scheduled')).map(({ id }) => id)).toEqual([
+    later.id,
+  ])
+  expect((await project.ztask('show', later.id)).stdout).toMatch(/^priority +10$/m)
+  // The new generation's worker is free.
+  project.write('src/deeds.ts', `${DEEDS}// saved`)
+  await project.hasRun('plain:last')
+  expect(project.ran()).toEqual(['wait:go', ...RANKED])
+  project.write('go', '')
+  await until('it to have ended', () => project.rows().length === 1)
+  await tasks.wait.async('stop')
+  await project.hasRun('wait:stop')
+  await enqueue()
+  await daemon.kill()
+  project.remove('ran.log')
+  project.write('stop', '')
+  await project.daemon(args)
+  await project.hasRun('plain:last')
+  expect(project.ran().filter((what) => what !== 'wait:stop')).toEqual(RANKED)
+})
+
 test('a result is kept for as long as the task or the call says, and a failed job, too', async () => {
   const { project, tasks } = await make()
   const daemon = await project.daemon()
@@ -151,6 +220,8 @@ test('options that cannot be are refused at the call', async () => {
     [{ retryAfter: { backoff: 'linear', first: 1 } }, "The option 'retryAfter' is"],
     [{ retryAfter: { backoff: 'exponential', first: 1, min: 1 } }, "The option 'retryAfter' is"],
     [{ expiresIn: 0 }, "The option 'expiresIn' is 0. It must be a number of seconds above 0"],
+    [{ priority: 11 }, "The option 'priority' is 11. It must be a whole number, -10 to 10"],
+    [{ priority: 0.5 }, "The option 'priority' is 0.5."],
     [{ name: 'other' }, "There is no option 'name'. The options are retryCount, retryAfter, timeout"],
     [null, 'The options of a call are no object.'],
   ] as const)

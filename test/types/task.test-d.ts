@@ -49,12 +49,14 @@ export const resultOf = async (job: Awaited<ReturnType<typeof tasks.plain.async>
   // @ts-expect-error seconds are a number
   await job.result({ timeout: '5' })
 }
-expectTypeOf(tasks.plain.with({ retryCount: 1, retryAfter: [1, 2], expiresIn: 5 })).toEqualTypeOf<
-  typeof tasks.plain
->()
+expectTypeOf(
+  tasks.plain.with({ retryCount: 1, retryAfter: [1, 2], expiresIn: 5, priority: 10 }),
+).toEqualTypeOf<typeof tasks.plain>()
 tasks.plain
   .with({ retryAfter: { backoff: 'exponential', first: 1, most: 60, jitter: 0.5 } })
   .after(5, 'a', 'b')
+// @ts-expect-error a priority is a number
+tasks.plain.with({ priority: 'high' })
 // @ts-expect-error a name is a task's
 tasks.plain.with({ name: 'other' })
 // @ts-expect-error there is no such growth

@@ -11,6 +11,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Page } from '../../src/wire/ask.ts'
+import { newJobOf } from '../harness/jobs.ts'
 
 const OTHERS = { facts: () => ({}), reload: () => Promise.reject(new Error('not here')) }
 
@@ -34,17 +35,7 @@ afterEach(async () => {
 })
 
 const insert = (count: number, more: Partial<NewJob> = {}) => {
-  const job: Omit<NewJob, 'id'> = {
-    task: 't',
-    args: '[]',
-    due: 1,
-    created: 1,
-    state: 'queued',
-    reason: null,
-    awaited: null,
-    options: null,
-  }
-  const jobs = Array.from({ length: count }, (_, index) => ({ ...job, id: `${index}`, ...more }))
+  const jobs = Array.from({ length: count }, (_, at) => newJobOf(`${at}`, { due: 1, created: 1, ...more }))
   return store.commit({ insert: jobs, save: [], remove: [] })
 }
 
@@ -124,19 +115,9 @@ describe('page by page', () => {
     ] as const)
       await store.commit({
         ...{ save: [], remove: [] },
-        insert: Array.from({ length: count }, (_, at) => ({
-          ...{
-            id: `${state}${at}`,
-            task: 't',
-            args,
-            due: 1,
-            created: 1,
-            state,
-            reason: null,
-            awaited: null,
-            options: null,
-          },
-        })),
+        insert: Array.from({ length: count }, (_, at) =>
+          newJobOf(`${state}${at}`, { args, due: 1, created: 1, state }),
+        ),
       })
     const pages = await pagesOf({ limit: 10_000 })
     expect(pages.flat()).toEqual([
@@ -152,7 +133,7 @@ describe('page by page', () => {
   })
 
   test('where the next page begins is refused where it is none', async () => {
-    for (const after of ['', 'queued:1', 'queued:1:x', 'queued:1:1:1', 'all:1:1', 7])
+    for (const after of ['', 'queued:1:1', 'queued:0:1:x', 'queued:0:1:1:1', 'all:0:1:1', 7])
       await expect(commands.run('list', { page: true, after })).rejects.toThrow('The after of an ask must be')
   })
 })

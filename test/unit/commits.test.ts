@@ -12,20 +12,9 @@ import { type Job, type NewJob, settle } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Batch } from '../../src/store/store.ts'
+import { newJobOf } from '../harness/jobs.ts'
 
-const newJob = (id: string): NewJob => ({
-  ...{
-    id,
-    task: 't',
-    args: '[]',
-    due: 1000,
-    created: 900,
-    state: 'queued',
-    reason: null,
-    awaited: null,
-    options: null,
-  },
-})
+const newJob = (id: string): NewJob => newJobOf(id, { due: 1000, created: 900 })
 
 const FULL = 'database or disk is full'
 

@@ -46,7 +46,7 @@ describe('task()', () => {
     [{ name: 'a b' }, "The option 'name' is 'a b'. It must be an identifier, such as 'sendEmail'."],
     [
       { toString: 1 },
-      "There is no option 'toString'. The options are name, aliases, retryCount, retryAfter, timeout, expiresIn, keepResult, keepFailed.",
+      "There is no option 'toString'. The options are name, aliases, retryCount, retryAfter, timeout, priority, expiresIn, keepResult, keepFailed.",
     ],
     [null, 'The options of task() must be an object, such as { retryCount: 3 }.'],
   ])('refuses the options %j', (options, message) => {

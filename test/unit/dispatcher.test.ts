@@ -3,23 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Dispatcher } from '../../src/daemon/dispatcher.ts'
 import type { Job } from '../../src/model/job.ts'
 import type { Run, Worker } from '../../src/model/run.ts'
-
-const jobOf = (seq: number, task = 't'): Job => ({
-  ...{ id: `job ${seq}`, task, args: `[${seq}]`, due: 0, created: 0, state: 'queued', reason: null },
-  ...{
-    attempts: 0,
-    failure: null,
-    failedAt: null,
-    mark: null,
-    failures: [],
-    awaited: null,
-    options: null,
-    result: null,
-    expires: null,
-    kept: null,
-    seq,
-  },
-})
+import { jobOf } from '../harness/jobs.ts'
 
 const workerOf = (number: number, generation = 1, isolated = false): Worker => ({
   ...{ number, pid: 100 + number, generation, loaded: 1, isolated },

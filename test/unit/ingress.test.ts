@@ -20,7 +20,7 @@ const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
       boot: 'b',
     },
     judge: () => undefined,
-    optionsOf: () => null,
+    placed: () => ({ priority: 0, options: null }),
     isRecent: () => false,
     isStored: async () => false,
     insert: () => expect.unreachable(),

@@ -3,24 +3,11 @@ import { describe, expect, test } from 'vitest'
 import { byTurn, JOB_STATES, type Job, type JobEvent, settle, stateOf } from '../../src/model/job.ts'
 import { nextAttempt } from '../../src/model/retry.ts'
 import { pauseAfter, type RetryPause } from '../../src/model/run-options.ts'
+import { jobOf } from '../harness/jobs.ts'
 
 const FAILURE = { name: 'Error', message: 'no', stack: 'Error: no' }
 
-const fresh: Job = {
-  ...{ id: 'a', task: 't', args: '[]', seq: 1, due: 0, created: 0, state: 'queued', reason: null },
-  ...{
-    attempts: 0,
-    failure: null,
-    failedAt: null,
-    mark: null,
-    failures: [],
-    awaited: null,
-    options: null,
-    result: null,
-    expires: null,
-    kept: null,
-  },
-}
+const fresh = jobOf(1, { id: 'a' })
 
 const policy = fc.record({ retryCount: fc.nat(4), retryAfter: fc.double({ min: 0, max: 100, noNaN: true }) })
 

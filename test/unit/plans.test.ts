@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type Job, type NewJob, STORED_STATES, settle } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
+import { newJobOf } from '../harness/jobs.ts'
 
 const ROWS = 10_000
 const FAILURE = { name: 'Error', message: 'no', stack: '' }
@@ -21,12 +22,10 @@ const used = new Set<PropertyKey>()
 const NO_QUERIES = ['constructor', 'isJobsFault', 'mayBeStored', 'close']
 
 const jobOf = (index: number): NewJob => ({
-  ...{ id: `job ${index}`, task: `task ${index % 10}`, args: '["a"]', created: index },
+  ...newJobOf(`job ${index}`, { task: `task ${index % 10}`, args: '["a"]', created: index }),
   due: index % 2 === 0 ? 1000 : 1_000_000 + index,
   state: STORED_STATES[index % 20 === 0 ? 1 : index % 20 === 1 ? 2 : 0] as Job['state'],
-  reason: null,
-  awaited: null,
-  options: null,
+  priority: index % 7 === 0 ? 5 : 0,
 })
 
 beforeAll(async () => {
@@ -65,8 +64,9 @@ const everyVerb = async (store: SqliteStore): Promise<void> => {
   const started = settle(first, { kind: 'started' }, 0) as Job
   const failed = settle(second, { kind: 'unstorable', failure: FAILURE }, 0) as Job
   await store.commit({ insert: [jobOf(ROWS)], save: [started, failed], remove: [third] })
-  await store.nearest(100, 2 ** 20)
-  await store.nearest(100, 2 ** 20, first)
+  await store.nearest(0, 100, 2 ** 20)
+  await store.nearest(5, 100, 2 ** 20, first)
+  await store.priorities()
   await store.marked()
   await store.find(first.id)
   await store.counts(5000)
@@ -137,17 +137,22 @@ test.each([
   [
     'what is next, due at that moment',
     /^select "seq", .*"due" = \? and "seq" > \? order by "due", "seq" limit/,
-    'SEARCH jobs USING INDEX jobs_by_turn (due=? AND seq>?)',
+    'SEARCH jobs USING INDEX jobs_by_turn (priority=? AND due=? AND seq>?)',
   ],
   [
     'what is next, due later',
     /^select "seq", .*"due" > \? order by "due", "seq" limit/,
-    'SEARCH jobs USING INDEX jobs_by_turn (due>?)',
+    'SEARCH jobs USING INDEX jobs_by_turn (priority=? AND due>?)',
   ],
   [
     'how large that is',
     /^select coalesce.*"due" > \? order by "due", "seq" limit/,
-    ['CO-ROUTINE sizes', 'SEARCH jobs USING INDEX jobs_by_turn (due>?)', 'SCAN sizes'],
+    ['CO-ROUTINE sizes', 'SEARCH jobs USING INDEX jobs_by_turn (priority=? AND due>?)', 'SCAN sizes'],
+  ],
+  [
+    'which priorities there are',
+    /^select "priority" from/,
+    'SEARCH jobs USING COVERING INDEX jobs_by_turn (priority<?)',
   ],
   ['what was under way', /"mark" is not null/, 'SEARCH jobs USING INDEX jobs_marked (mark>?)'],
   ['a job by its id', /from "jobs" where "id" =/, 'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)'],

@@ -11,11 +11,12 @@ import type { Clock } from '../../src/clock.ts'
 import { Journal } from '../../src/daemon/journal.ts'
 import { Ring } from '../../src/daemon/ring.ts'
 import { Scheduler } from '../../src/daemon/scheduler.ts'
-import { byTurn, isSuspect, type Job, type NewJob, type Turn, weightOf } from '../../src/model/job.ts'
+import { byDue, byTurn, type Due, isSuspect, type Job, type NewJob, weightOf } from '../../src/model/job.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Stretch } from '../../src/store/store.ts'
+import { newJobOf, jobOf as storedJob } from '../harness/jobs.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -25,32 +26,7 @@ afterEach(() => {
 const LARGEST = 50
 const LEAST_WEIGHT = 20
 
-const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => ({
-  ...{
-    id: `job ${seq}`,
-    task: 't',
-    args: '[]',
-    created: 0,
-    state: 'queued',
-    reason: null,
-    awaited: null,
-    options: null,
-  },
-  ...{
-    attempts: 0,
-    failure: null,
-    failedAt: null,
-    mark: null,
-    failures: [],
-    awaited: null,
-    options: null,
-    result: null,
-    expires: null,
-    kept: null,
-  },
-  ...{ seq, due },
-  ...more,
-})
+const jobOf = (seq: number, due: number, more: Partial<Job> = {}): Job => storedJob(seq, { due, ...more })
 
 /** Lets every promise that can go on do so. */
 const settled = async (): Promise<void> => {
@@ -73,9 +49,10 @@ const stretchOf = (rows: readonly Job[], limit: number, most: number): Stretch =
 
 /** A read of the table: what it saw, once it has looked, and its answer, once it is given. */
 interface Read {
+  readonly priority: number
   readonly limit: number
   readonly most: number
-  readonly after: Turn | undefined
+  readonly after: Due | undefined
   readonly answer: (stretch: Stretch) => void
   readonly fail: (error: Error) => void
   seen: Stretch | undefined
@@ -114,10 +91,11 @@ class World {
       wake: () => this.pump(),
       unreadable: () => {},
       store: {
-        nearest: (limit, most, after) =>
+        nearest: (priority, limit, most, after) =>
           new Promise((answer, fail) =>
-            this.reads.push({ limit, most, after, answer, fail, seen: undefined }),
+            this.reads.push({ priority, limit, most, after, answer, fail, seen: undefined }),
           ),
+        priorities: async () => [...new Set(this.queued().map(({ priority }) => priority))],
       },
     })
   }
@@ -137,9 +115,14 @@ class World {
     return alive.filter((job) => !taken.has(job))
   }
 
+  /** Rows that the table has for queued. */
+  queued(): Job[] {
+    return [...this.table.values()].filter((job) => job.state === 'queued').sort(byTurn)
+  }
+
   /** Rows that nothing keeps from running but the time. */
   queue(): Job[] {
-    return [...this.table.values()].filter((job) => job.state === 'queued' && !this.isBusy(job)).sort(byTurn)
+    return this.queued().filter((job) => !this.isBusy(job))
   }
 
   due(suspect = false): Job[] {
@@ -174,7 +157,9 @@ class World {
     if (this.mayTry) {
       const due = this.due(true)
       const suspect = this.scheduler.takeSuspect()
-      if (suspect !== undefined) this.#check([suspect], due)
+      // Behind large jobs that wait for room it may stand in the table alone, while one of another priority is at hand.
+      const alike = due.filter(({ priority }) => priority === suspect?.priority)
+      if (suspect !== undefined) this.#check([suspect], alike)
     }
     this.#alarm = this.scheduler.nextDue(this.now)
   }
@@ -193,10 +178,16 @@ class World {
   }
 
   /** New rows, in the table from now on; the scheduler is told later. */
-  store(delays: readonly number[], state: Job['state'] = 'queued', sizes: readonly number[] = []): void {
+  store(
+    delays: readonly number[],
+    state: Job['state'] = 'queued',
+    sizes: readonly number[] = [],
+    priorities: readonly number[] = [],
+  ): void {
     for (const [at, delay] of delays.entries()) {
       const args = 'x'.repeat(sizes[at % sizes.length] ?? 2)
-      const job = jobOf(++this.#seq, this.now + delay, { state, args })
+      const priority = priorities[at % priorities.length] ?? 0
+      const job = jobOf(++this.#seq, this.now + delay, { state, args, priority })
       this.table.set(job.seq, job)
       this.arriving.push(job)
     }
@@ -220,7 +211,7 @@ class World {
     for (let one = this.untold.shift(); one !== undefined; one = this.untold.shift()) {
       const { job, next } = one
       if (next?.state === 'queued') this.scheduler.add(this.#give([next]))
-      else this.scheduler.forget(job.seq)
+      else this.scheduler.forget(job)
     }
     this.pump()
   }
@@ -240,7 +231,7 @@ class World {
 
   withdraw(job: Job): void {
     const free = !this.isBusy(job)
-    expect(this.scheduler.withdraw(job.seq)).toBe(free)
+    expect(this.scheduler.withdraw(job)).toBe(free)
     if (free) this.withdrawn.set(job.seq, job)
   }
 
@@ -248,7 +239,7 @@ class World {
     for (const job of [...this.withdrawn.values()]) {
       this.withdrawn.delete(job.seq)
       if (removed) this.table.delete(job.seq)
-      if (removed) this.scheduler.forget(job.seq)
+      if (removed) this.scheduler.forget(job)
       else this.scheduler.add(this.#give([job]))
     }
   }
@@ -259,9 +250,9 @@ class World {
   }
 
   look(read: Read): void {
-    const queued = [...this.table.values()].filter((job) => job.state === 'queued').sort(byTurn)
-    const { after } = read
-    const beyond = after === undefined ? queued : queued.filter((job) => byTurn(job, after) > 0)
+    const { priority, after } = read
+    const queued = this.queued().filter((job) => job.priority === priority)
+    const beyond = after === undefined ? queued : queued.filter((job) => byDue(job, after) > 0)
     read.seen ??= stretchOf(this.#give(beyond), read.limit, read.most)
   }
 
@@ -281,6 +272,7 @@ class World {
     this.tellArrivals()
     this.tellEndings()
     this.tellWithdrawals(false)
+    await settled()
     for (let answers = 0; this.reads.length > 0; answers++) {
       if (answers > 1000) throw new Error('It reads and reads, and finds nothing that it wants.')
       await this.answer()
@@ -313,6 +305,9 @@ const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constant(LARG
   maxLength: 7,
 })
 
+/** Of jobs, in turn. */
+const priorities = fc.array(fc.constantFrom(0, 0, 0, 10, 3, -10), { minLength: 1, maxLength: 5 })
+
 const running =
   (n: number, then: (world: World, job: Job) => void): Step =>
   (world) => {
@@ -324,14 +319,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(fc.array(delay, { maxLength: 6 }), sizes)
-      .map(([d, s]) => named(`store ${d} of ${s}`, (w) => w.store(d, 'queued', s))),
+      .tuple(fc.array(delay, { maxLength: 6 }), sizes, priorities)
+      .map(([d, s, p]) => named(`store ${d} of ${s} at ${p}`, (w) => w.store(d, 'queued', s, p))),
   },
   {
     weight: 1,
     arbitrary: fc
-      .tuple(fc.array(delay, { maxLength: 60 }), sizes)
-      .map(([d, s]) => named(`store ${d} of ${s}`, (w) => w.store(d, 'queued', s))),
+      .tuple(fc.array(delay, { maxLength: 60 }), sizes, priorities)
+      .map(([d, s, p]) => named(`store ${d} of ${s} at ${p}`, (w) => w.store(d, 'queued', s, p))),
   },
   { weight: 1, arbitrary: delay.map((d) => named(`store one held ${d}`, (w) => w.store([d], 'held'))) },
   { weight: 4, arbitrary: fc.constant(named('tell arrivals', (w) => w.tellArrivals())) },
@@ -416,6 +411,7 @@ describe('the window against a sorted list', () => {
         const world = new World(size, room, most)
         for (const one of list) {
           await one(world)
+          await settled()
           if (world.reads.length === 0) world.expectNoStall()
           expect(world.scheduler.busy).toBe(world.running.size + world.untold.length + world.withdrawn.size)
         }
@@ -444,24 +440,28 @@ describe('the window against a sorted list', () => {
       const world = new World(size, 2, most)
       for (const steps of list) {
         for (const one of steps) await one(world)
+        await settled()
         world.tellArrivals()
       }
       await world.rest()
       const kept = (await world.kept()).filter((job) => !isSuspect(job))
-      const held = kept.reduce((sum, job) => sum + weightOf(job), 0)
-      // What arrived, twice as much as is read at once; what was read meanwhile; what was withdrawn and is not yet dropped;
-      // and the last of a read, and where the window was cut.
-      expect(held).toBeLessThanOrEqual(4 * most + 3 * LARGEST)
-      expect(kept.length).toBeLessThanOrEqual(6 * size)
+      for (const lane of Map.groupBy(kept, ({ priority }) => priority).values()) {
+        const held = lane.reduce((sum, job) => sum + weightOf(job), 0)
+        // What arrived, twice as much as is read at once; what was read meanwhile; what was withdrawn and is not yet dropped;
+        // and the last of a read, and where the window was cut.
+        expect(held).toBeLessThanOrEqual(4 * most + 3 * LARGEST)
+        expect(lane.length).toBeLessThanOrEqual(6 * size)
+      }
     })
     await fc.assert(property, { numRuns: 40 })
   })
 
   test('a table read once, whole, is handed out in exactly its order', async () => {
     const rows = fc.array(fc.nat(30), { maxLength: 60 })
-    const property = fc.asyncProperty(rows, fc.integer({ min: 1, max: 8 }), async (delays, limit) => {
+    const limits = fc.integer({ min: 1, max: 8 })
+    const property = fc.asyncProperty(rows, priorities, limits, async (delays, ranks, limit) => {
       const world = new World(64, 0)
-      world.store(delays)
+      world.store(delays, 'queued', [], ranks)
       world.arriving.length = 0
       world.scheduler.refill()
       await world.rest()
@@ -482,6 +482,7 @@ describe('a refill', () => {
     world.store([0, 0, 0])
     world.tellArrivals()
     world.scheduler.refill()
+    await settled()
     const [read] = world.reads
     if (read !== undefined) world.look(read)
     const [first, second] = [...world.running.values()]
@@ -507,6 +508,7 @@ describe('a refill', () => {
   test('keeps what it dropped in mind when more arrived while it read than the window holds', async () => {
     const world = new World(4, 0)
     world.scheduler.refill()
+    await settled()
     const [read] = world.reads
     if (read !== undefined) world.look(read)
     for (let i = 0; i < 5; i++) {
@@ -534,6 +536,7 @@ describe('a refill', () => {
     world.tellArrivals()
     expect(world.reads).toHaveLength(0)
     world.scheduler.refill()
+    await settled()
     expect(world.reads.map(({ limit }) => limit)).toEqual([7])
     await world.rest()
     for (const job of [...world.running.values()]) world.end(job, undefined)
@@ -551,6 +554,7 @@ describe('a refill', () => {
     )
     world.arriving.length = 0
     world.scheduler.refill()
+    await settled()
     const asked: number[] = []
     for (let left = 30; left > 0; left--) {
       asked.push(...world.reads.map(({ most }) => most))
@@ -582,12 +586,12 @@ describe('a refill', () => {
     let failures = 0
     let fails = true
     const rows = Array.from({ length: 3 }, (_, i) => jobOf(i + 1, 0))
-    const nearest = vi.fn(async (limit: number, most: number) => {
+    const nearest = vi.fn(async (_: number, limit: number, most: number) => {
       if (fails) throw new Error('the disk is gone')
       return stretchOf(rows, limit, most)
     })
     const scheduler = new Scheduler({
-      store: { nearest },
+      store: { nearest, priorities: async () => [0] },
       clock: { now: () => 10, monotonic: () => 10 },
       wake: () => {},
       unreadable: (error) => {
@@ -630,7 +634,7 @@ describe('memory', () => {
       clock: { now: () => 0, monotonic: () => 0 },
       wake: () => {},
       unreadable: () => {},
-      store: { nearest: async () => ({ jobs: [], isCut: false }) },
+      store: { nearest: async () => ({ jobs: [], isCut: false }), priorities: async () => [0] },
     })
 
   test('a window that is full holds at most twice its size, however many arrive', async () => {
@@ -652,7 +656,7 @@ describe('memory', () => {
       clock: { now: () => 0, monotonic: () => 0 },
       wake: () => {},
       unreadable: () => {},
-      store: { nearest: () => read },
+      store: { nearest: () => read, priorities: async () => [0] },
     })
     scheduler.refill()
     const during = await alive((track) => {
@@ -677,8 +681,8 @@ describe('memory', () => {
     const withdrawn = await alive((track) => {
       for (let seq = 2; seq <= 2000; seq++) {
         withdrawing.add([track(large(seq))])
-        withdrawing.withdraw(seq)
-        withdrawing.forget(seq)
+        withdrawing.withdraw({ seq, priority: 0 })
+        withdrawing.forget({ seq, priority: 0 })
       }
     })
     expect(withdrawn).toBeLessThanOrEqual(11)
@@ -692,8 +696,8 @@ describe('memory', () => {
     const count = await alive((track) => {
       for (let seq = 2; seq <= 5000; seq++) {
         scheduler.add([track(jobOf(seq, 1000 + seq))])
-        scheduler.withdraw(seq)
-        scheduler.forget(seq)
+        scheduler.withdraw({ seq, priority: 0 })
+        scheduler.forget({ seq, priority: 0 })
       }
     })
     expect(count).toBeLessThanOrEqual(33)
@@ -746,9 +750,7 @@ describe('in the ring', () => {
     return { ring, handed, store }
   }
 
-  const call = (id: string, task: string, due = 0): NewJob => ({
-    ...{ id, task, due, args: '[]', created: 0, state: 'queued', reason: null, awaited: null, options: null },
-  })
+  const call = (id: string, task: string, due = 0): NewJob => newJobOf(id, { task, due })
 
   test('a window full of jobs whose tasks are gone does not keep those behind it waiting', async () => {
     const gone = Array.from({ length: 5000 }, (_, i) => call(`gone ${i}`, 'gone'))

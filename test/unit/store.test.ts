@@ -11,12 +11,13 @@ import { type Kysely, sql } from 'kysely'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseTooNewError } from '../../src/model/errors.ts'
-import { byTurn, type Job, type NewJob, settle, sizeOf } from '../../src/model/job.ts'
+import { byDue, byTurn, type Job, type NewJob, settle, sizeOf } from '../../src/model/job.ts'
 import { takeLock } from '../../src/store/lock.ts'
 import { fakeMigration, listMigrations, migrate } from '../../src/store/migrate.ts'
 import type { Schema } from '../../src/store/schema.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Selection, Store } from '../../src/store/store.ts'
+import { newJobOf } from '../harness/jobs.ts'
 
 type AnyStore = Store & { readonly kysely: Kysely<Schema> }
 
@@ -52,20 +53,8 @@ const FAILURE = {
   cause: { name: 'E', message: '', stack: '' },
 }
 
-const newJob = (id: string, more: Partial<NewJob> = {}): NewJob => ({
-  ...{
-    id,
-    task: 't',
-    args: '["a"]',
-    due: 1000,
-    created: 900,
-    state: 'queued',
-    reason: null,
-    awaited: null,
-    options: null,
-  },
-  ...more,
-})
+const newJob = (id: string, more: Partial<NewJob> = {}): NewJob =>
+  newJobOf(id, { args: '["a"]', due: 1000, created: 900, ...more })
 
 const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
 
@@ -242,25 +231,34 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     })
   })
 
-  test('nearest: the queued, by due and arrival, at most so many', async () => {
-    const rows = fc.array(fc.record({ due: fc.nat(5), held: fc.boolean() }), { maxLength: 30 })
+  test('nearest: the queued of a priority, by due and arrival, at most so many', async () => {
+    const rows = fc.array(
+      fc.record({ due: fc.nat(5), held: fc.boolean(), priority: fc.constantFrom(0, 0, 0, 3, -2) }),
+      { maxLength: 30 },
+    )
     let round = 0
     await fc.assert(
       fc.asyncProperty(rows, fc.nat(35), async (list, limit) => {
         round++
         const jobs = await insert(
-          ...list.map(({ due, held }, i) =>
-            newJob(`${round} ${i}`, held ? { due, state: 'held', reason: '' } : { due }),
+          ...list.map(({ due, held, priority }, i) =>
+            newJob(`${round} ${i}`, { due, priority, ...(held && { state: 'held', reason: '' }) }),
           ),
         )
-        const expected = jobs.filter(({ state }) => state === 'queued').sort(byTurn)
-        const part = (from: number) => ({
-          jobs: expected.slice(from, from + limit),
-          isCut: expected.length - from >= limit,
-        })
-        expect(await store.nearest(limit, 2 ** 20)).toEqual(part(0))
-        const after = expected[1]
-        if (after !== undefined) expect(await store.nearest(limit, 2 ** 20, after)).toEqual(part(2))
+        const queued = jobs.filter(({ state }) => state === 'queued').sort(byTurn)
+        const priorities = [...new Set(queued.map(({ priority }) => priority))]
+        expect(await store.priorities()).toEqual(priorities)
+        for (const priority of [...priorities, 7]) {
+          const expected = queued.filter((job) => job.priority === priority)
+          const part = (from: number) => ({
+            jobs: expected.slice(from, from + limit),
+            isCut: expected.length - from >= limit,
+          })
+          expect(await store.nearest(priority, limit, 2 ** 20)).toEqual(part(0))
+          const after = expected[1]
+          if (after !== undefined)
+            expect(await store.nearest(priority, limit, 2 ** 20, after)).toEqual(part(2))
+        }
         await store.commit({ insert: [], save: [], remove: jobs })
       }),
       { numRuns: 50 },
@@ -273,7 +271,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       ...args.map((text, at) => newJob(`job ${at}`, { args: text, due: at < 3 ? 1 : 2 })),
     )
     const read = async (most: number, after?: Job): Promise<unknown> => {
-      const stretch = await store.nearest(9, most, after)
+      const stretch = await store.nearest(0, 9, most, after)
       return [ids(stretch.jobs), stretch.isCut]
     }
     const names = ids(jobs)
@@ -310,6 +308,29 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       const part = async (past: boolean): Promise<string[]> =>
         ids(await store.list({ state: 'queued', due: { now: 1000, past }, limit: 9 }))
       expect([await part(true), await part(false)]).toEqual([['now', 'queued'], ['later']])
+    })
+
+    test('of several priorities those that are due in the order of their turn, others by when they are due', async () => {
+      const task = 'ranked'
+      const jobs = await insert(
+        ...Array.from({ length: 5000 }, (_, at) =>
+          newJob(`ranked${at}`, { task, due: 500 + (at % 7), priority: [0, 10, -3, 0][at % 4] as number }),
+        ),
+      )
+      const listed = (selection: Omit<Selection, 'state' | 'task' | 'limit'>) =>
+        store.list({ state: 'queued', task, limit: 10_000, ...selection })
+      const inTurn = jobs.toSorted(byTurn)
+      const inTime = jobs.toSorted(byDue)
+      const later = inTime.filter(({ due }) => due > 503)
+      expect(ids(await listed({ due: { now: 600, past: true } }))).toEqual(ids(inTurn))
+      expect(ids(await listed({}))).toEqual(ids(inTime))
+      expect(ids(await listed({ due: { now: 503, past: false } }))).toEqual(ids(later))
+      for (const at of [0, 1000, 2600, 4000, 4999]) {
+        const past = await listed({ due: { now: 600, past: true }, after: inTurn[at] })
+        expect(ids(past)).toEqual(ids(inTurn.slice(at + 1)))
+        expect(ids(await listed({ after: inTime[at] }))).toEqual(ids(inTime.slice(at + 1)))
+      }
+      expect((await store.counts(503)).waiting).toBe(jobs.length - later.length)
     })
 
     test('those at rest in the order of their arrival', async () => {
@@ -428,7 +449,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect(await all()).toEqual([queued, held, retried(first, 77), retried(second, 88)])
       expect(await store.retryFailed(99)).toBe(0)
       // Those that come back at one moment come in the order in which they were called.
-      expect(ids((await store.nearest(2, 2 ** 20)).jobs)).toEqual(['failed', 'failed too'])
+      expect(ids((await store.nearest(0, 2, 2 ** 20)).jobs)).toEqual(['failed', 'failed too'])
     })
 
     test('deleteFailed deletes failed jobs, and no others', async () => {
@@ -514,13 +535,15 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     })
 
     test('one that is faked is not run, and counts as applied; the others follow', async () => {
-      await fresh.kysely.schema.createTable('jobs').addColumn('mine', 'text').execute()
+      let table = fresh.kysely.schema.createTable('jobs').addColumn('mine', 'text')
+      for (const column of ['seq', 'state', 'due']) table = table.addColumn(column, 'integer')
+      await table.execute()
       expect(await fakeMigration(fresh.kysely, first.split('_')[0] ?? '')).toBe(first)
       expect(await applied()).toEqual([first])
       expect(await migrate(fresh.kysely)).toEqual(names.slice(1))
       const tables = await fresh.kysely.introspection.getTables()
       expect(tables.find(({ name }) => name === 'jobs')?.columns.map(({ name }) => name)).toEqual([
-        'mine',
+        ...['mine', 'seq', 'state', 'due'],
         'mark',
         'failures',
         'awaited',
@@ -528,6 +551,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'expires',
         'kept',
         'options',
+        'priority',
       ])
     })
 
@@ -627,9 +651,6 @@ describe('SQLite', () => {
         .all()
         .map((row) => String(row.detail))
         .join('; ')
-    expect(plan("select * from jobs where state = 'queued' order by due, seq limit 10")).toMatch(
-      /^SCAN jobs USING INDEX jobs_by_turn$/,
-    )
     expect(plan("select * from jobs where id = 'x'")).toMatch(/^SEARCH jobs USING INDEX/)
     db.close()
   })
