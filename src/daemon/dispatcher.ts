@@ -29,10 +29,8 @@ export interface DispatcherOptions {
   /** Whether it is too late for a job to begin; such a job is not handed out. */
   readonly expired: (job: Job) => boolean
   readonly started: (run: Run) => void
-  /** Whether it has a timeout: the worker then tells when the task is called. */
-  readonly timed: (job: Job) => boolean
-  /** Whether what it returns is wanted. */
-  readonly wanted: (job: Job) => boolean
+  /** What a worker is asked of a job, as a handing says it. */
+  readonly asked: (job: Job) => number
   /** `first` is the place of the first of them. */
   readonly hand: (worker: Worker, first: number, jobs: readonly Handing[]) => void
   /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
@@ -325,8 +323,7 @@ export class Dispatcher {
     this.#runs.set(run.number, run)
     this.#options.started(run)
     const { id, task, args, attempts, created } = job
-    const { timed, wanted } = this.#options
-    return [run.number, id, task, args, attempts + 1, created, timed(job), wanted(job)]
+    return [run.number, id, task, args, attempts + 1, created, this.#options.asked(job)]
   }
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import { StorageError } from '../model/errors.ts'
 import { type Job, type NewJob, settle } from '../model/job.ts'
-import { type Failure, type Outcome, tookTooLong } from '../model/outcome.ts'
+import { type Failure, type Outcome, SUCCEEDED, tookTooLong } from '../model/outcome.ts'
 import {
   type Exit,
   exitText,
@@ -18,7 +18,7 @@ import {
 } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
-import type { MasterMessage, WorkerMessage } from '../wire/ipc.ts'
+import { BEGINNING, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
 import type { Watched } from '../wire/protocol.ts'
 import { Catalogue, type Defaults } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
@@ -202,9 +202,8 @@ export class Ring {
       takeSuspect: () => this.#scheduler.takeSuspect(),
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
-      timed: (job) => this.#catalogue.timeoutOf(job) !== undefined,
-      wanted: (job) =>
-        job.awaited !== null || this.#wishes.has(job.seq) || (this.#catalogue.keepResultOf(job) ?? 0) > 0,
+      asked: (job) =>
+        (this.#catalogue.timeoutOf(job) === undefined ? 0 : BEGINNING) | (this.#isWanted(job) ? RESULT : 0),
       expired: (job) => this.#isExpired(job),
       obstacle: ({ task }) => this.#catalogue.obstacle(task),
       held: (job, reason) => this.#outcomes.hold(job, reason),
@@ -409,7 +408,8 @@ export class Ring {
       )
     if (message.kind !== 'ended') return
     this.begun(worker, message.begun)
-    for (const [number, outcome] of message.ended) {
+    for (const one of message.ended) {
+      const [number, outcome] = typeof one === 'number' ? [one, SUCCEEDED] : one
       const run = this.#dispatcher.end(number, worker)
       if (run === undefined) this.#options.journal.late(number, worker)
       else this.#report(run, outcome)
@@ -579,6 +579,12 @@ export class Ring {
 
   #timedOut({ job }: Run, cause?: Failure): Failure {
     return tookTooLong(job.task, this.#catalogue.timeoutOf(job) ?? 0, cause)
+  }
+
+  /** Whether somebody wants what it returns. */
+  #isWanted(job: Job): boolean {
+    const isAwaited = job.awaited !== null || (this.#wishes.size > 0 && this.#wishes.has(job.seq))
+    return isAwaited || (this.#catalogue.keepResultOf(job) ?? 0) > 0
   }
 
   #isExpired(job: Job): boolean {

@@ -37,6 +37,9 @@ export type Outcome =
   /** It had not begun, and the worker will not begin it. */
   | { readonly kind: 'unbegun' }
 
+/** Of a job whose result nobody wants. */
+export const SUCCEEDED: Outcome = { kind: 'succeeded' }
+
 /** What is told to whoever waits for a job. */
 export type Ending =
   /** What the task returned, encoded. */

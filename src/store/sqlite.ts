@@ -69,7 +69,7 @@ export class SqliteStore implements Store {
         if (stored !== undefined) inserted.push(stored)
       }
       for (const job of batch.save) statements.save(job)
-      for (const job of batch.remove) statements.remove(job)
+      statements.remove(batch.remove)
       this.#db.exec('commit')
     } catch (error) {
       // Some errors (a full disk among them) have rolled back by themselves.

@@ -316,6 +316,11 @@ export class Engine {
             return async () => this.#goOn(running)
           },
           progress: (_, progress) => this.#say(id, progress),
+          mostWanted: () => {
+            const { awaited } = running.run.job
+            const isWanted = awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0
+            return isWanted ? this.#settings.maxPayload : undefined
+          },
         },
       ),
       rest: Promise.withResolvers<void>(),
@@ -338,12 +343,7 @@ export class Engine {
       queueMicrotask(() => this.crash())
       return new Promise(() => {})
     }
-    const wanted = (): number | undefined => {
-      const { awaited } = this.#running.get(job.seq)?.run.job ?? job
-      const isWanted = awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0
-      return isWanted ? this.#settings.maxPayload : undefined
-    }
-    return performToOutcome(this.#registry as Registry, { job: current, args: job.args }, wanted)
+    return performToOutcome(this.#registry as Registry, { job: current, args: job.args })
   }
 
   #end(running: Running, outcome: Outcome): void {

@@ -7,8 +7,7 @@ import type { TaskSpec } from '../model/task-spec.ts'
 
 /**
  * A job handed to a worker: the run's number, the job's id, task and arguments, which attempt it is (from 1), when it
- * was made (epoch ms), whether the master wants to know when it begins: it has a timeout; and whether somebody wants what
- * it returns.
+ * was made (epoch ms), and what is to be told of it beside how it ends: 0, BEGINNING, RESULT, or both.
  */
 export type Handing = readonly [
   run: number,
@@ -17,9 +16,16 @@ export type Handing = readonly [
   args: string,
   attempt: number,
   created: number,
-  timed: boolean,
-  wanted: boolean,
+  asked: number,
 ]
+
+/** When it begins: it has a timeout. */
+export const BEGINNING = 1
+/** What it returns: somebody wants it. */
+export const RESULT = 2
+
+/** How a run has ended. Mostly it has succeeded and nobody wants its result: then its number says it all. */
+export type Ended = number | readonly [run: number, Outcome]
 
 export type MasterMessage =
   /** Load this code; the first message, and sent once. */
@@ -72,7 +78,7 @@ export type WorkerMessage =
    */
   | {
       readonly kind: 'ended'
-      readonly ended: readonly (readonly [run: number, Outcome])[]
+      readonly ended: readonly Ended[]
       readonly worked: number
       readonly begun: number
     }
@@ -107,7 +113,7 @@ const SHAPES: {
     typeof worked === 'number' &&
     typeof begun === 'number' &&
     Array.isArray(ended) &&
-    ended.every((one) => Array.isArray(one) && isOutcome(one[1])),
+    ended.every((one) => typeof one === 'number' || (Array.isArray(one) && isOutcome(one[1]))),
 }
 
 const isProgress = (said: Partial<Progress> | null | undefined): boolean =>

@@ -20,6 +20,8 @@ export interface RunHost {
   /** One waits for another job. @returns called when it does not any more: resolves when it may go on */
   waits(run: number): () => Promise<void>
   progress(run: number, progress: Progress): void
+  /** @returns how many bytes of what it returns somebody wants; asked when it has returned */
+  mostWanted(run: number): number | undefined
 }
 
 /** Makes the log of a job. */
@@ -99,6 +101,11 @@ export class Current implements CurrentJob {
   progress(fraction: number, message?: string): void {
     const progress = progressOf(fraction, message)
     this.#host?.progress(this.#run, progress)
+  }
+
+  /** How many bytes of what it returns somebody wants. */
+  get mostWanted(): number | undefined {
+    return this.#host?.mostWanted(this.#run)
   }
 
   /** Runs a function as this job: it, and all that it awaits or calls, finds it by `currentJob()`. */

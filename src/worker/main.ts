@@ -1,15 +1,18 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
 import Denque from 'denque'
-import { failureOf, type Outcome } from '../model/outcome.ts'
+import { failureOf, type Outcome, SUCCEEDED } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
 import type { StopReason } from '../model/run.ts'
 import {
+  BEGINNING,
   BRIEF,
+  type Ended,
   type Handing,
   type Loading,
   type MasterMessage,
   type ModuleFiles,
   nextPlace,
+  RESULT,
   type WorkerBrief,
   type WorkerMessage,
 } from '../wire/ipc.ts'
@@ -29,8 +32,6 @@ import { startWatchdog, tellBegun } from './watchdog.ts'
 const send = (message: WorkerMessage, sent?: () => void): void => {
   process.send?.(message, undefined, undefined, () => sent?.())
 }
-
-type Ended = readonly [run: number, Outcome]
 
 /** Outcomes of one turn of the event loop travel together. */
 class Reports {
@@ -60,7 +61,8 @@ class Reports {
   }
 
   add(run: number, outcome: Outcome): void {
-    if (this.#ended.push([run, outcome]) === 1) setImmediate(() => this.#flush())
+    const ended: Ended = outcome === SUCCEEDED ? run : [run, outcome]
+    if (this.#ended.push(ended) === 1) setImmediate(() => this.#flush())
   }
 
   /** Calls back when all has left this process. */
@@ -109,7 +111,7 @@ class Server implements RunHost {
   #onExit: readonly string[] = []
   /** By the run's number. */
   readonly #running = new Map<number, Current>()
-  /** Runs whose results somebody wants since they were handed over. */
+  /** Runs whose results somebody wants. */
   readonly #wanted = new Set<number>()
   /** Runs that wait for another job, and hold no slot meanwhile; by how many of their waits. */
   readonly #waiting = new Map<number, number>()
@@ -209,6 +211,8 @@ class Server implements RunHost {
   #take(first: number, jobs: readonly Handing[]): void {
     let place = first
     for (const handing of jobs) {
+      const [run, , , , , , asked] = handing
+      if (asked & RESULT) this.#wanted.add(run)
       this.#stock.push({ place, handing })
       place = nextPlace(place)
     }
@@ -222,9 +226,8 @@ class Server implements RunHost {
    */
   #begin(): void {
     while (this.#busy < this.#brief.concurrency) {
-      const goOn = this.#returning.shift()
-      if (goOn !== undefined) {
-        goOn()
+      if (this.#returning.length > 0) {
+        this.#returning.shift()?.()
         continue
       }
       const next = this.#next()
@@ -266,8 +269,12 @@ class Server implements RunHost {
   #reported(ended: readonly Ended[]): void {
     this.#busy -= ended.length
     // Mostly there is none of either.
-    if (this.#wanted.size > 0) for (const [run] of ended) this.#wanted.delete(run)
-    if (this.#waiting.size > 0) for (const [run] of ended) if (this.#waiting.delete(run)) this.#busy++
+    if (this.#wanted.size > 0 || this.#waiting.size > 0)
+      for (const one of ended) {
+        const run = typeof one === 'number' ? one : one[0]
+        this.#wanted.delete(run)
+        if (this.#waiting.delete(run)) this.#busy++
+      }
     this.#begin()
     if (this.#busy === 0) this.#reports.idle()
   }
@@ -288,19 +295,17 @@ class Server implements RunHost {
 
   async #run(handing: Handing): Promise<void> {
     if (this.#registry === undefined) return
-    const [number, id, task, args, attempt, created, timed, wanted] = handing
+    const [number, id, task, args, attempt, created, asked] = handing
     const job = new Current({ id, task, attempt, created }, this, number)
     this.#running.set(number, job)
     const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
     const called = (): void => {
       // At once and not with others: the task may never yield.
-      if (timed) send({ kind: 'begun', run: number })
+      if (asked & BEGINNING) send({ kind: 'begun', run: number })
       loaded?.()
     }
-    const begun = timed || loaded !== undefined ? called : undefined
-    const outcome = await performToOutcome(this.#registry, { job, args, begun }, () =>
-      wanted || this.#wanted.has(number) ? this.#brief.maxPayload : undefined,
-    )
+    const begun = asked & BEGINNING || loaded !== undefined ? called : undefined
+    const outcome = await performToOutcome(this.#registry, { job, args, begun })
     // Where it did not come to be called.
     loaded?.()
     this.#progresses.ended(number)
@@ -326,6 +331,10 @@ class Server implements RunHost {
         if (this.#busy === 0) this.#reports.idle()
       })
     return () => this.#goesOn(run)
+  }
+
+  mostWanted(run: number): number | undefined {
+    return this.#wanted.has(run) ? this.#brief.maxPayload : undefined
   }
 
   progress(run: number, progress: Progress): void {

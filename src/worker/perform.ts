@@ -1,6 +1,6 @@
 /** One job as a pipe of small verbs: resolve → decode → call → classify. Workers run it, and eager and inline calls. */
 import { DoNotRetry, RetryAfter, TaskMissingError } from '../model/errors.ts'
-import { failureOf, type Outcome } from '../model/outcome.ts'
+import { failureOf, type Outcome, SUCCEEDED } from '../model/outcome.ts'
 import { decodeArgs, encodeResult } from '../wire/codec.ts'
 import type { Current } from './current.ts'
 import { type Registry, resolvedTask, resolveTask } from './registry.ts'
@@ -28,19 +28,12 @@ export const perform = async (registry: Registry, { job, args, begun }: Work): P
   return await job.run(() => call(...decoded))
 }
 
-/**
- * Runs a task and tells how it ended; throws nothing.
- *
- * @param wanted how many bytes of what it returns somebody wants, asked when it has returned
- */
-export const performToOutcome = async (
-  registry: Registry,
-  work: Work,
-  wanted: () => number | undefined,
-): Promise<Outcome> => {
+/** Runs a task and tells how it ended; throws nothing. */
+export const performToOutcome = async (registry: Registry, work: Work): Promise<Outcome> => {
   try {
     const value = await perform(registry, work)
-    const most = wanted()
+    // Somebody may have come to want it meanwhile.
+    const most = work.job.mostWanted
     return most === undefined ? SUCCEEDED : { kind: 'succeeded', result: encodeResult(value, most) }
   } catch (thrown) {
     const reason = missingReason(thrown, work.job.task)
@@ -64,7 +57,6 @@ const decided = (thrown: unknown): Outcome => {
 
 /** Seconds: as RetryAfter takes them. */
 const LONGEST_PAUSE = 1e9
-const SUCCEEDED: Outcome = { kind: 'succeeded' }
 
 /** A task may call another directly, whose error is then its own. */
 const missingReason = (thrown: unknown, task: string): string | undefined => {

@@ -17,7 +17,7 @@ import type { Outcome } from '../../src/model/outcome.ts'
 import type { Worker } from '../../src/model/run.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
-import type { Handing, MasterMessage } from '../../src/wire/ipc.ts'
+import { BEGINNING, type Handing, type MasterMessage } from '../../src/wire/ipc.ts'
 import { newJobOf } from '../harness/jobs.ts'
 
 const RUNS = Number(process.env.ZTASK_RUNS ?? 100)
@@ -198,7 +198,7 @@ class World {
     }
   }
 
-  #takes(played: Played, place: number, [run, id, task, , attempt, , timed]: Handing): void {
+  #takes(played: Played, place: number, [run, id, task, , attempt, , asked]: Handing): void {
     const life = this.lives.get(id) as Life
     expect(life.over, `${id} runs again`).toBe(false)
     this.#chargeTimeout(life, attempt - 1)
@@ -206,7 +206,7 @@ class World {
     expect(attempt).toBeLessThanOrEqual(retriesOf(task) + 1)
     for (const { runs, stock } of this.#workers.values())
       expect([...runs.values(), ...stock.map((one) => one.id)]).not.toContain(id)
-    played.stock.push({ place, run, id, timed })
+    played.stock.push({ place, run, id, timed: (asked & BEGINNING) > 0 })
     if (played.worker.isolated) expect(played.runs.size + played.stock.length).toBe(1)
     mostHeld = Math.max(mostHeld, played.runs.size + played.stock.length)
   }

@@ -36,8 +36,7 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
     takeSuspect: () => undefined,
     trial: () => {},
     back: () => {},
-    timed: () => false,
-    wanted: () => false,
+    asked: () => 0,
     expired: () => false,
     started: (run) => started.push(run),
     hand: (worker, _first, jobs) => {
