@@ -63,6 +63,8 @@ export const kindOf = (value: object): string | undefined => {
   if (prototype === Object.prototype) return isPlain(value) ? 'Object' : undefined
   if (prototype === Array.prototype) return Array.isArray(value) ? 'Array' : undefined
   if (prototype === null) return isPlain(value) ? 'null' : undefined
+  // As devalue has it: of another realm, or data that has methods (client/handle.ts).
+  if (Object.getPrototypeOf(prototype) === null) return isPlain(value) ? 'Object' : undefined
   const kind = BY_PROTOTYPE.get(prototype) ?? foreignKind(prototype)
   return kind !== undefined && isReally(value, kind) ? kind : undefined
 }

@@ -1,5 +1,6 @@
-import { isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import { runInNewContext } from 'node:vm'
+import { parse, stringify } from 'devalue'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { storedJobs } from '../../src/client/handle.ts'
@@ -321,4 +322,9 @@ test('the handle of a job is data: its id and whether it was only logged', () =>
   expect(decodeArgs(encodeArgs([job, new Date(0)]))).toStrictEqual([data, new Date(0)])
   expect(JSON.parse(JSON.stringify(job))).toEqual(data)
   expect(Object.keys(job)).toEqual(['id', 'disabled'])
+  // Whoever else passes it on takes it for what it is.
+  expect(parse(stringify(job))).toStrictEqual(data)
+  expect(structuredClone(job)).toEqual(data)
+  expect(inspect(job)).toBe("JobHandle { id: 'the id', disabled: false }")
+  expect(String(job)).toBe('[object Object]')
 })
