@@ -19,6 +19,10 @@ export interface DispatcherOptions {
   /** Takes from the scheduler. */
   readonly take: (limit: number) => readonly Job[]
   readonly takeSuspect: () => Job | undefined
+  /** Whether one is due. */
+  readonly hasSuspect: () => boolean
+  /** A suspect that waits for another job stays in its worker, and another may have one of its own: it may be the one. */
+  readonly gaveWay: (run: Run) => void
   /** A suspect is about to run: writes that down, then calls `tried` with the job as it is now, or with none: it does not run. */
   readonly trial: (job: Job, tried: (job: Job | undefined) => void) => void
   /** The worker for it has gone meanwhile. */
@@ -183,7 +187,8 @@ export class Dispatcher {
 
   /** Whether a suspect is about to run, or runs. */
   get onTrial(): boolean {
-    return this.#trial !== undefined
+    if (this.#trial !== undefined) return true
+    return [...this.#slots.values()].some(({ worker, runs }) => worker.isolated && runs.size > 0)
   }
 
   isStuck(worker: Worker): boolean {
@@ -267,6 +272,7 @@ export class Dispatcher {
   }
 
   #dispatchSuspect(): void {
+    if (this.#trial !== undefined && this.#options.hasSuspect()) this.#giveWay(this.#trial)
     while (this.#trial === undefined && this.#ward() !== undefined) {
       const job = this.#options.takeSuspect()
       if (job === undefined) return
@@ -274,6 +280,15 @@ export class Dispatcher {
       this.#trial = job.seq
       this.#options.trial(job, (tried) => this.#try(tried))
     }
+  }
+
+  #giveWay(trial: number): void {
+    const run = this.runOf(trial)
+    const slot = run && this.#slots.get(run.worker.number)
+    if (run === undefined || slot?.slotless.has(run.number) !== true) return
+    slot.closed = true
+    this.#trial = undefined
+    this.#options.gaveWay(run)
   }
 
   #ward(): Slot | undefined {

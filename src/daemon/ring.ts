@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Alarm, type Clock, watchJumps } from '../clock.ts'
 import { StorageError } from '../model/errors.ts'
-import { type Job, type NewJob, settle } from '../model/job.ts'
+import { isSuspect, type Job, type NewJob, settle } from '../model/job.ts'
 import { type Failure, type Outcome, SUCCEEDED, tookTooLong } from '../model/outcome.ts'
 import {
   type Exit,
@@ -184,7 +184,10 @@ export class Ring {
     this.#marks = new Marks({
       clock,
       runs: () => this.#dispatcher.runs(),
-      mark: (run) => this.#mark(run),
+      // A suspect's was marked before it began; where it has given way it is not to pay.
+      mark: (run) => {
+        if (!isSuspect(run.job)) this.#mark(run)
+      },
     })
     this.#recalls = new Recalls({
       clock,
@@ -200,6 +203,8 @@ export class Ring {
       firstRun: options.boot * RUNS_A_BOOT,
       take: (limit) => this.#scheduler.take(limit),
       takeSuspect: () => this.#scheduler.takeSuspect(),
+      hasSuspect: () => this.#scheduler.hasSuspect(),
+      gaveWay: (run) => this.#gaveWay(run),
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
       asked: (job) =>
@@ -397,6 +402,9 @@ export class Ring {
     }
     if (message.kind === 'waits') {
       this.#dispatcher.waits(message.run, worker, message.waits)
+      const run = this.#dispatcher.runBy(message.run, worker)
+      // It had given way.
+      if (run?.job.mark === 'suspect' && !message.waits) this.#mark(run)
       return this.#pump()
     }
     if (message.kind === 'progress')
@@ -661,8 +669,8 @@ export class Ring {
     this.#options.relieve(worker)
   }
 
-  #mark(run: Run): void {
-    const job = settle(run.job, { kind: 'started' }, this.#options.clock.now())
+  #mark(run: Run, kind: 'started' | 'released' = 'started'): void {
+    const job = settle(run.job, { kind }, this.#options.clock.now())
     if (job === undefined || job === run.job) return
     this.#dispatcher.update(run, job)
     const refused = (error: Error): void => this.#options.journal.unmarked(job, error)
@@ -683,6 +691,12 @@ export class Ring {
       this.#pump()
     }
     this.#commits.mark(marked, { stored, refused })
+  }
+
+  /** Should the daemon die while a suspect waits, the one that is tried meanwhile pays. */
+  #gaveWay(run: Run): void {
+    this.#mark(run, 'released')
+    this.#options.relieve(run.worker)
   }
 
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */

@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 test('B10: a call returns an id, by which the job is found in each state of its life', async () => {
   const { act, note } = project.client()
-  const stateOf = async (id: string) => (await project.json<JobView>('show', id)).state
+  const stateOf = async (id: string) => (await project.ask<JobView>('show', { id })).state
   const scheduled = await note.after(3600, 'far')
   const running = await act.async('wait', 'go1')
   await project.hasRun('wait:go1')

@@ -69,7 +69,7 @@ test('K12: code that cannot be generated from, or loaded, is logged with its pla
   const { id } = await greet.async()
   await project.hasRun('new')
   await until('its row to go', () => project.rows().every((row) => row.id !== id))
-  expect(await project.json<JobView[]>('list')).toEqual([])
+  expect(await project.ask<JobView[]>('list')).toEqual([])
 })
 
 test('K12: with --noreload nothing is watched: the code stays what it was at the start', async () => {
@@ -79,6 +79,6 @@ test('K12: with --noreload nothing is watched: the code stays what it was at the
   const { greet } = project.calls(['greet'])
   await greet.async()
   await until('it to have run', () => project.ran().length === 1)
-  expect(await project.json('status')).toMatchObject({ generation: 1 })
+  expect(await project.ask('status')).toMatchObject({ generation: 1 })
   expect(daemon.stdout).not.toMatch(/reload/i)
 })

@@ -61,7 +61,7 @@ test('B11: work that is done does not run again because its row cannot be delete
   expect(project.rows()).toMatchObject([{ id, state: 'queued', attempts: 0 }])
   // The table is read anew, where the job still stands as queued and due.
   expect(await project.json('retry', '--failed')).toEqual({ count: 0 })
-  expect(await project.json('status')).toMatchObject({ waiting: 0, running: 1 })
+  expect(await project.ask('status')).toMatchObject({ waiting: 0, running: 1 })
   mend(project)
   await until('its row to go', () => project.rows().length === 0)
   await note.async('next')

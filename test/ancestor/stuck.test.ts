@@ -19,7 +19,7 @@ test('B5: while a task blocks its worker, calls are stored, timers fire and othe
   await project.hasRun('now')
   await project.hasRun('soon')
   await until('their rows to go', () => project.rows().length === 1)
-  expect(await project.json('status')).toMatchObject({ waiting: 0, scheduled: 0, running: 1, failed: 0 })
+  expect(await project.ask('status')).toMatchObject({ waiting: 0, scheduled: 0, running: 1, failed: 0 })
   expect(isAlive(stuck)).toBe(true)
 })
 

@@ -38,7 +38,7 @@ const tried = async (project: TestProject, daemon: RunningProcess, free: () => v
   expect(line).toContain(`free space for ${project.path('.ztask/ztask.db')}, or mend what is said`)
   expect(project.rows()).toHaveLength(taken + 1)
   // It answers, though it cannot write.
-  expect(await project.json('status')).toMatchObject({ scheduled: taken, running: 1 })
+  expect(await project.ask('status')).toMatchObject({ scheduled: taken, running: 1 })
   project.write('go', '')
   await project.hasRun('done:go')
   await expect(project.client().note.async(LARGE)).rejects.toBeInstanceOf(StorageError)

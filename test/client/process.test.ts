@@ -142,5 +142,5 @@ test(`${CALLS} calls under one Promise.all resolve`, async () => {
     console.log(ids.size)
   `)
   expect(await script.ended).toMatchObject({ code: 0, stdout: `${CALLS}\n` })
-  expect(await project.json('status')).toMatchObject({ scheduled: CALLS, waiting: 0 })
+  expect(await project.ask('status')).toMatchObject({ scheduled: CALLS, waiting: 0 })
 }, 120_000)

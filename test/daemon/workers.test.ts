@@ -12,7 +12,7 @@ interface Status {
 }
 
 const workersOf = async (project: TestProject): Promise<number[]> =>
-  (await project.json<Status>('status')).workers.map(({ pid }) => pid)
+  (await project.ask<Status>('status')).workers.map(({ pid }) => pid)
 
 const withStartup = (source: string): Promise<TestProject> =>
   makeProject({

@@ -71,7 +71,7 @@ const make = (config?: string): Promise<TestProject> =>
   })
 
 const pids = async (project: TestProject): Promise<number[]> =>
-  ((await project.json('status')) as { workers: { pid: number }[] }).workers.map(({ pid }) => pid)
+  (await project.ask<{ workers: { pid: number }[] }>('status')).workers.map(({ pid }) => pid)
 
 const isGone = (project: TestProject): boolean => project.rows().length === 0
 const failures = (project: TestProject): unknown[] =>

@@ -54,7 +54,7 @@ interface Status {
   readonly notReloaded: { message: string } | null
 }
 
-export const statusOf = (project: TestProject): Promise<Status> => project.json('status')
+export const statusOf = (project: TestProject): Promise<Status> => project.ask('status')
 
 /** @returns the command line of a process; nothing where it has ended meanwhile */
 export const commandOf = (pid: number): string => {

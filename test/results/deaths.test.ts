@@ -76,18 +76,18 @@ test('a result that is on disk stays until it has arrived, over deaths of the da
     await one.say({ kind: 'await', jobs: [[ID, 60_000]] })
     expect(await one.hear()).toEqual(ended)
   }
-  expect(await project.json('show', ID)).toMatchObject({ state: 'succeeded', result: '[3]' })
+  expect(await project.ask('show', { id: ID })).toMatchObject({ state: 'succeeded', result: '[3]' })
   expect((await project.ztask('show', ID)).stdout).toMatch(
     /its result is kept until .*\n.*arguments.*result\n {2}3\n/s,
   )
-  expect(await project.json('status')).toMatchObject({
+  expect(await project.ask('status')).toMatchObject({
     waiting: 0,
     scheduled: 0,
     running: 0,
     held: 0,
     failed: 0,
   })
-  expect(await project.json('list')).toEqual([])
+  expect(await project.ask('list')).toEqual([])
   expect(await getJob(ID).status()).toBe('succeeded')
   expect(await getJob(ID).cancel()).toBe('finished')
   // Of two who wait one has not said so.

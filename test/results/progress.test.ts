@@ -48,7 +48,7 @@ test('each who watches is told how far a job is, over a death of the daemon, unt
   const loops = [read(job.progress(), one), read(getJob(job.id).progress(), other)]
   await until('the first page', () => one.length > 0 && other.length > 0)
   expect(one).toEqual([{ fraction: 0.25, message: 'page 1' }])
-  expect(await project.json('show', job.id)).toMatchObject({
+  expect(await project.ask('show', { id: job.id })).toMatchObject({
     progress: { fraction: 0.25, message: 'page 1' },
   })
   expect((await project.ztask('show', job.id)).stdout).toMatch(/progress +25%, page 1/)

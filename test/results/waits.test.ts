@@ -10,7 +10,7 @@ import { until } from '../harness/until.ts'
 const DEEDS = `
 import { appendFileSync, existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { currentJob, RetryAfter, task } from 'ztask'
+import { currentJob, getJob, RetryAfter, task } from 'ztask'
 import { tasks } from './ztask/client.js'
 const say = (what: string) => appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
 const until = async (file: string) => { while (!existsSync(file)) await sleep(5) }
@@ -39,12 +39,16 @@ export const watcher = task({ retryCount: 0 }, async () => {
   for await (const progress of job.progress()) say(String(progress.fraction))
   return 'over'
 })
+export const asks = task({ retryCount: 0 }, async (id: string) => {
+  say('asks')
+  return 'heard: ' + (await getJob(id).result({ timeout: 25 }))
+})
 export const named = task({ name: 'named' }, (n: number) => n)
 export const urgent = named.with({ retryCount: 0 })
 `
 const NAMES = [
   ...['add', 'wait', 'kept', 'brief', 'forgotten', 'flaky', 'polite', 'long', 'failsOnce', 'spoilt'],
-  ...['outer', 'waiter', 'watcher', 'named'],
+  ...['outer', 'waiter', 'watcher', 'asks', 'named'],
 ] as const
 
 const make = async () => {
@@ -253,4 +257,47 @@ test('a suspect whose result is asked for just before it is tried has one', asyn
     jobs: [[job?.id, { kind: 'succeeded', result: '[3]' }]],
   })
   expect(daemon.hasEnded).toBe(false)
+})
+
+test('a suspect that waits for another gives way to it; should the daemon die then, the other pays', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  // The one that waits has the earlier turn.
+  const waited = await tasks.wait?.with({ retryCount: 0 }).after(1.2, 'go')
+  const asking = await tasks.asks?.after(1.1, waited?.id)
+  const heard = asking?.result({ timeout: 25 })
+  const lost = waited?.result({ timeout: 25 })
+  await until('both to be awaited', () => project.rows().every(({ awaited }) => awaited !== null))
+  await first.kill()
+  project.sql("update jobs set mark = 'suspect'")
+  const second = await project.daemon()
+  await project.hasRun('wait:go')
+  const marks = (): unknown[] => project.rows().map(({ task, mark }) => [task, mark])
+  expect(marks()).toEqual([
+    ['wait', 'trial'],
+    ['asks', 'suspect'],
+  ])
+  await second.kill()
+  await Promise.all([
+    expect(lost).rejects.toMatchObject({ name: 'JobFailedError', cause: { name: 'DaemonDied' } }),
+    project.daemon(),
+  ])
+  // The one that waited was not charged: it asks again, and is told that the other has failed.
+  await expect(heard).rejects.toMatchObject({ data: { attempts: 1 }, cause: { name: 'JobFailedError' } })
+  expect(project.ran()).toEqual(['asks', 'wait:go', 'asks'])
+})
+
+test('a suspect that has given way goes on, and is tried again', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const waited = await tasks.wait?.after(1.2, 'go')
+  const asking = await tasks.asks?.after(1.1, waited?.id)
+  await first.kill()
+  project.sql("update jobs set mark = 'suspect'")
+  await project.daemon()
+  const heard = asking?.result({ timeout: 25 })
+  await project.hasRun('wait:go')
+  project.write('go', '')
+  expect(await heard).toBe('heard: go')
+  await until('both to have ended', () => project.rows().length === 0)
 })

@@ -157,3 +157,25 @@ test('an answer beyond any bound is refused with the cure in its place', async (
   await socket.send(ask(2, 'list'))
   expect(JSON.parse(String((await socket.receive())[1]))).toMatchObject({ kind: 'answer', seq: 2 })
 })
+
+test('who asks for very many results is read no further than they are looked up', async () => {
+  const waiting: (() => void)[] = []
+  const socket = await open({
+    results: { wait: () => {}, ask: () => new Promise((resolve) => waiting.push(resolve)), seen: () => {} },
+  })
+  const jobs = Array.from({ length: 10_000 }, () => [randomUUID(), 60_000])
+  const ASKS = 20
+  const body = JSON.stringify({ kind: 'await', project: 'p', jobs })
+  const sending = (async () => {
+    for (let asks = 0; asks < ASKS; asks++) await socket.send(['ztask/1', body])
+  })()
+  // 0.45 MiB of text and two of jobs, each.
+  await until('it to be behind', () => waiting.length >= 13)
+  for (let answered = 0; answered < ASKS; answered++) {
+    await until('the next to be read', () => waiting.length > answered)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(waiting.length).toBeLessThanOrEqual(14 + answered)
+    waiting[answered]?.()
+  }
+  await sending
+})
