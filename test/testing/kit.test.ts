@@ -192,3 +192,73 @@ assert.equal(z.now.getTime(), Date.parse('2027-01-01T00:00:00Z') + 1000 * 3_600_
 `,
   )
 })
+
+/** Two files of tests for a runner whose `test` and `expect` are those of jest. */
+const runnersTests = (imports: string): Record<string, string> =>
+  Object.fromEntries(
+    ['a', 'b'].map((name) => [
+      `test/${name}.test.js`,
+      `${imports}
+import { testing } from 'ztask/testing'
+import { letters } from '../src/letters.js'
+import { tasks } from '../src/ztask/client.js'
+
+let z
+beforeEach(async () => { z = await testing(tasks) })
+afterEach(() => z.close())
+test('each file has its own jobs', async () => {
+  await tasks.write.after(3600, '${name}', new Map([['at', new Date(0)]]))
+  expect(z.jobs.write).toEqual([['${name}', new Map([['at', new Date(0)]])]])
+  z.fail('write', new TypeError('not yet'))
+  await z.advance(3600)
+  expect(letters).toEqual([])
+  await z.advance(5)
+  expect(letters).toEqual(['${name}'])
+  expect(await tasks.write.run('${name}', new Map())).toEqual({ sent: new Date(0) })
+  expect(z.succeeded.write.length).toBe(2)
+})
+`,
+    ]),
+  )
+
+/** As ts-jest's, with Node's own stripping of types. */
+const JEST = {
+  'jest.config.json': JSON.stringify({
+    extensionsToTreatAsEsm: ['.ts'],
+    moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+    transform: { '\\.ts$': './strip.cjs' },
+  }),
+  'strip.cjs': `const { stripTypeScriptTypes } = require('node:module')
+module.exports = { process: (code) => ({ code: stripTypeScriptTypes(code) }) }`,
+}
+
+test.each([
+  {
+    runner: 'jest',
+    imports: '',
+    argv: ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js'],
+  },
+  {
+    runner: 'vitest',
+    imports: "import { afterEach, beforeEach, expect, test } from 'vitest'",
+    argv: ['node_modules/vitest/vitest.mjs', 'run'],
+  },
+])('in $runner, in two files at a time', async ({ runner, imports, argv }) => {
+  const project = await makeProject({
+    files: {
+      'src/letters.js': `
+import { task } from 'ztask'
+export const letters = []
+export const write = task((to, more) => { letters.push(to); return { sent: more.get('at') ?? new Date(0) } })
+`,
+      ...runnersTests(imports),
+      ...JEST,
+    },
+  })
+  project.link([runner])
+  const { code, stdout, stderr } = await project.start(argv, { NO_COLOR: '1', FORCE_COLOR: undefined }).ended
+  expect({ code, said: `${stdout}${stderr}` }).toMatchObject({
+    code: 0,
+    said: expect.stringMatching(/Tests:? +2 passed/),
+  })
+})
