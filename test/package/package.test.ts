@@ -55,6 +55,7 @@ test('it holds these kinds of files in these folders, and no other', () => {
     'daemon/ingress',
     'daemon/pool',
     'daemon/reload',
+    'daemon/scheduler',
     'model',
     'store',
     'testing',
