@@ -1,7 +1,7 @@
 /** What a call returns: the handle of its job. */
 import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/errors.ts'
 import type { Progress } from '../model/progress.ts'
-import type { Cancelled, Job, JobStatus, ResultOptions } from '../model/task.ts'
+import { type Cancelled, DATA, type Job, type JobStatus, type ResultOptions } from '../model/task.ts'
 import { LONGEST_WAIT } from '../wire/protocol.ts'
 import { whileWaiting } from '../worker/current.ts'
 import { type AwaitedJob, resultOf } from './results.ts'
@@ -69,9 +69,10 @@ class JobHandle implements Job {
 
   static {
     // Whoever passes data on (devalue, React's server functions, lodash) refuses what a class has made, and knows it by its
-    // prototype's prototype: without one it is a plain object, as those of another realm are to them.
+    // prototype's prototype: without one it is a plain object, as those of another realm are to them. Ours goes by DATA.
     const { constructor: _, ...inherited } = Object.getOwnPropertyDescriptors(Object.prototype)
-    Object.defineProperties(Object.setPrototypeOf(JobHandle.prototype, null), inherited)
+    const prototype = Object.setPrototypeOf(JobHandle.prototype, null)
+    Object.defineProperties(prototype, { ...inherited, [DATA]: { value: true } })
   }
 }
 

@@ -70,7 +70,8 @@ export class Scheduler {
   take(limit: number): Job[] {
     const now = this.#options.clock.now()
     const taken: Job[] = []
-    for (const lane of this.#lanes) if (taken.length < limit) lane.take(limit, now, taken)
+    // A smaller priority does not overtake what is just being read of a greater one.
+    for (const lane of this.#lanes) if (lane.take(limit, now, taken) || taken.length >= limit) break
     for (const { seq } of taken) this.#busy.add(seq)
     return taken
   }

@@ -36,6 +36,9 @@ export type Arg<F> = unknown extends F
 /** On each task at run time, under this symbol: its options. Registered, so that every copy of ztask knows it. */
 export const TASK: unique symbol = Symbol.for('ztask.task') as typeof TASK
 
+/** On a prototype: its objects are data that has methods, and arrive as plain objects. Registered, so that every copy of ztask knows it. */
+export const DATA: unique symbol = Symbol.for('ztask.data') as typeof DATA
+
 declare const OF: unique symbol
 
 /** Marks a value as the task of the function type `F`. */

@@ -2,7 +2,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { SqliteDatabase } from 'kysely'
 import { explained } from './database-file.ts'
-import { Kysely, SqliteDialect } from './kysely.ts'
+import { Kysely, SqliteAdapter, SqliteDialect } from './kysely.ts'
 import type { Schema } from './schema.ts'
 
 const explain = <T>(file: string, run: () => T): T => {
@@ -27,5 +27,18 @@ const adapt = (db: DatabaseSync, file: string): SqliteDatabase => ({
   },
 })
 
+/** SQLite's DDL is transactional (https://www.sqlite.org/lang_transaction.html): a kill leaves a migration whole or undone. */
+class Adapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
+}
+
+class Dialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new Adapter()
+  }
+}
+
 export const kyselyOver = (db: DatabaseSync, file: string): Kysely<Schema> =>
-  new Kysely<Schema>({ dialect: new SqliteDialect({ database: adapt(db, file) }) })
+  new Kysely<Schema>({ dialect: new Dialect({ database: adapt(db, file) }) })

@@ -1,5 +1,6 @@
 /** What a value is, told by its prototype and checked by what it holds inside, as a prototype can be borrowed. */
 import { types } from 'node:util'
+import { DATA } from '../model/task.ts'
 
 /** The built-in types that devalue, with what codec.ts adds, gives back exactly; and whether an object is really one. */
 const BUILT_IN: Readonly<Record<string, (value: object) => boolean>> = {
@@ -63,8 +64,7 @@ export const kindOf = (value: object): string | undefined => {
   if (prototype === Object.prototype) return isPlain(value) ? 'Object' : undefined
   if (prototype === Array.prototype) return Array.isArray(value) ? 'Array' : undefined
   if (prototype === null) return isPlain(value) ? 'null' : undefined
-  // As devalue has it: of another realm, or data that has methods (client/handle.ts).
-  if (Object.getPrototypeOf(prototype) === null) return isPlain(value) ? 'Object' : undefined
+  if (DATA in prototype) return isPlain(value) ? 'Object' : undefined
   const kind = BY_PROTOTYPE.get(prototype) ?? foreignKind(prototype)
   return kind !== undefined && isReally(value, kind) ? kind : undefined
 }

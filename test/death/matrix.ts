@@ -23,18 +23,6 @@ const DEEDS: readonly { deed: string; timed?: boolean; failure?: RegExp }[] = [
 
 const NEIGHBOURS = 20
 
-/** `npm run deaths` tries all; `npm test` each count of retries once, and each count of neighbours. */
-const CIRCUMSTANCES = [
-  { retryCount: 0, neighbours: 0 },
-  { retryCount: 2, neighbours: NEIGHBOURS },
-  ...(process.env.ZTASK_TEST_DEATHS === 'all'
-    ? [
-        { retryCount: 0, neighbours: NEIGHBOURS },
-        { retryCount: 2, neighbours: 0 },
-      ]
-    : []),
-]
-
 const textOf = ({ failure }: Row): string => {
   const { name, message } = JSON.parse(failure ?? '{}') as { name: string; message: string }
   return `${name}: ${message}`
@@ -57,35 +45,37 @@ export const testDeaths = (concurrency: number): void => {
   })
 
   describe.each(DEEDS)('$deed', ({ deed, timed = false, failure }) => {
-    test.each(CIRCUMSTANCES)(
-      'retryCount $retryCount, $neighbours neighbours',
-      async ({ retryCount, neighbours }) => {
-        const calls = project.calls(TASKS)
-        const name = `${deed}-${retryCount}-${neighbours}`
-        const culprit = retryCount === 0 ? (timed ? 'onceTimed' : 'once') : timed ? 'thriceTimed' : 'thrice'
-        // Neighbours pay with their lives: they have no retry. Where there is room they run while it happens.
-        const wait = concurrency === 1 ? 'return' : 'wait'
-        const beside = await Promise.all(
-          Array.from({ length: neighbours }, () => calls.once.async(wait, `${name}.go`)),
+    test.each([
+      { retryCount: 0, neighbours: 0 },
+      { retryCount: 0, neighbours: NEIGHBOURS },
+      { retryCount: 2, neighbours: 0 },
+      { retryCount: 2, neighbours: NEIGHBOURS },
+    ])('retryCount $retryCount, $neighbours neighbours', async ({ retryCount, neighbours }) => {
+      const calls = project.calls(TASKS)
+      const name = `${deed}-${retryCount}-${neighbours}`
+      const culprit = retryCount === 0 ? (timed ? 'onceTimed' : 'once') : timed ? 'thriceTimed' : 'thrice'
+      // Neighbours pay with their lives: they have no retry. Where there is room they run while it happens.
+      const wait = concurrency === 1 ? 'return' : 'wait'
+      const beside = await Promise.all(
+        Array.from({ length: neighbours }, () => calls.once.async(wait, `${name}.go`)),
+      )
+      const { id } = await calls[culprit].async(deed, name)
+      await project.hasRun(`${deed}:${name}`)
+      if (failure === undefined)
+        await until(`${name} to be gone`, () => project.rows().every((row) => row.id !== id))
+      // What dies among others is tried alone only when those before it have had their turn.
+      project.write(`${name}.go`, '')
+      if (failure !== undefined) {
+        const job = await until(`${name} to have failed`, () =>
+          project.rows().find((row) => row.id === id && row.state === 'failed'),
         )
-        const { id } = await calls[culprit].async(deed, name)
-        await project.hasRun(`${deed}:${name}`)
-        if (failure === undefined)
-          await until(`${name} to be gone`, () => project.rows().every((row) => row.id !== id))
-        // What dies among others is tried alone only when those before it have had their turn.
-        project.write(`${name}.go`, '')
-        if (failure !== undefined) {
-          const job = await until(`${name} to have failed`, () =>
-            project.rows().find((row) => row.id === id && row.state === 'failed'),
-          )
-          expect(textOf(job)).toMatch(failure)
-          expect(job.attempts).toBe(retryCount + 1)
-          project.sql(`delete from jobs where id = '${id}'`)
-        }
-        await until('the neighbours to have succeeded', () => project.rows().length === 0)
-        const done = project.ran().filter((what) => what === `done:${name}.go`)
-        expect(done.length).toBeGreaterThanOrEqual(beside.length)
-      },
-    )
+        expect(textOf(job)).toMatch(failure)
+        expect(job.attempts).toBe(retryCount + 1)
+        project.sql(`delete from jobs where id = '${id}'`)
+      }
+      await until('the neighbours to have succeeded', () => project.rows().length === 0)
+      const done = project.ran().filter((what) => what === `done:${name}.go`)
+      expect(done.length).toBeGreaterThanOrEqual(beside.length)
+    })
   })
 }

@@ -193,6 +193,10 @@ describe('what cannot be carried is refused with its place', () => {
     ],
     ['arguments[0]: an object with the key Symbol(x) cannot be sent.', [{ [Symbol('x')]: 1 }]],
     ['arguments[0]: an object with a prototype of its own cannot be sent.', [Object.create({ a: 1 })]],
+    [
+      'arguments[0]: an object with a prototype of its own cannot be sent.',
+      [Object.create(Object.assign(Object.create(null), { a: 1 }))],
+    ],
     ['arguments[0]: an instance of the class Pile cannot be sent.', [new (class Pile extends Array {})()]],
     ['arguments[0]: an instance of a nameless class cannot be sent.', [new (class {})()]],
     ['arguments[0]: a Module cannot be sent.', [errors]],

@@ -133,7 +133,7 @@ describe('page by page', () => {
   })
 
   test('where the next page begins is refused where it is none', async () => {
-    for (const after of ['', 'queued:1:1', 'queued:0:1:x', 'queued:0:1:1:1', 'all:0:1:1', 7])
+    for (const after of ['', 'queued:1', 'queued:1:1', 'queued:0:1:x', 'queued:0:1:1:1', 'all:0:1:1', 7])
       await expect(commands.run('list', { page: true, after })).rejects.toThrow('The after of an ask must be')
   })
 })

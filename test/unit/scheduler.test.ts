@@ -169,6 +169,10 @@ class World {
     const turns = this.reads.length === 0 ? due.slice(0, taken.length) : undefined
     // While nothing is being read the window holds what comes first, so that the turn is exact.
     if (turns !== undefined) expect(taken).toEqual(turns)
+    // And whatever is being read, no smaller priority overtakes a greater one.
+    const least = Math.min(...taken.map(({ priority }) => priority))
+    const left = due.filter((job) => !taken.some(({ seq }) => seq === job.seq))
+    expect(left.filter(({ priority }) => priority > least)).toEqual([])
     for (const job of taken) {
       expect(due).toContainEqual(job)
       expect(this.running.has(job.seq)).toBe(false)
@@ -644,6 +648,20 @@ describe('memory', () => {
     })
     expect(count).toBeLessThanOrEqual(33)
     expect(scheduler.nextDue(0)).toBe(1)
+  })
+
+  test('the windows of all priorities are together less than twice four of the first', async () => {
+    const scheduler = new Scheduler({
+      clock: { now: () => 0, monotonic: () => 0 },
+      wake: () => {},
+      unreadable: () => {},
+      store: { nearest: async () => ({ jobs: [], isCut: false }), priorities: async () => [] },
+    })
+    const count = await alive((track) => {
+      for (let seq = 1; seq <= 100_000; seq++)
+        scheduler.add([track(jobOf(seq, seq, { priority: (seq % 21) - 10 }))])
+    })
+    expect(count).toBeLessThan(2 * 4 * 2048)
   })
 
   test('what arrives while a read is under way is dropped too', async () => {

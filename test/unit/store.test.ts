@@ -333,6 +333,32 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       expect((await store.counts(503)).waiting).toBe(jobs.length - later.length)
     })
 
+    test('of several priorities a few at a time, and each where it stands when it is read', async () => {
+      const jobs = await insert(
+        ...Array.from({ length: 200 }, (_, at) =>
+          newJob(`job ${at}`, { due: 1, priority: at % 2, task: 'x' }),
+        ),
+      )
+      let turns = 0
+      let isOver = false
+      const listing = store.list({ state: 'queued', task: 'x', limit: 10_000 }).finally(() => {
+        isOver = true
+      })
+      for (; !isOver; turns++) {
+        await setImmediate()
+        // When the first are read: the last have gone, failed, and been put off.
+        if (turns !== 2) continue
+        const [gone, failed, later] = jobs.slice(-3) as [Job, Job, Job]
+        const saved: Job[] = [
+          { ...failed, state: 'failed' },
+          { ...later, due: 9 },
+        ]
+        await store.commit({ insert: [], save: saved, remove: [gone] })
+      }
+      expect(turns).toBeGreaterThan(10)
+      expect(ids(await listing)).toEqual(ids(jobs.slice(0, -3)))
+    })
+
     test('those at rest in the order of their arrival', async () => {
       expect(ids(await store.list({ state: 'failed', limit: 9 }))).toEqual(['failed', 'failed too'])
       expect(ids(await store.list({ state: 'held', limit: 9 }))).toEqual(['held'])
@@ -553,6 +579,15 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'options',
         'priority',
       ])
+    })
+
+    test('that fails in its middle leaves nothing of itself, and is applied when nothing hinders it', async () => {
+      // It adds columns, then an index of that name.
+      await fresh.kysely.schema.createTable('jobs_expiring').addColumn('mine', 'text').execute()
+      await expect(migrate(fresh.kysely)).rejects.toThrow('already a table named jobs_expiring')
+      await fresh.kysely.schema.dropTable('jobs_expiring').execute()
+      await migrate(fresh.kysely)
+      expect(await applied()).toEqual(names)
     })
 
     test('all can be faked, one after the other, by their names', async () => {

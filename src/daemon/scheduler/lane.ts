@@ -39,6 +39,8 @@ export class Lane {
   /** The window's end where the table holds later jobs: those up to it are in the window; undefined where all are. */
   #horizon: Job | undefined
   #refilling: Promise<void> | undefined
+  /** From when on rows are being read, epoch ms; nothing while a failed read waits for the next. */
+  #readsFrom: number | undefined
   /** How far the window was cut since the read began: what lies beyond is in the table, whatever the read says. */
   #trimmed: Job | undefined
   /** What is to be read next: the rows beyond the horizon, or all anew. */
@@ -63,8 +65,12 @@ export class Lane {
     if (this.#ordinary > 2 * size || this.#weight > 2 * weight) this.#trim()
   }
 
-  /** Moves jobs that are due by `now` into `taken`, in the order of their turn, until those are `limit`. */
-  take(limit: number, now: number, taken: Job[]): void {
+  /**
+   * Moves jobs that are due by `now` into `taken`, in the order of their turn, until those are `limit`.
+   *
+   * @returns whether more of them may be due, which are just being read: they wake when they are there
+   */
+  take(limit: number, now: number, taken: Job[]): boolean {
     while (taken.length < limit) {
       const job = this.#first(this.#window)
       if (job === undefined || job.due > now) break
@@ -73,6 +79,9 @@ export class Lane {
       taken.push(job)
     }
     this.#readOn()
+    if (taken.length >= limit || this.#readsFrom === undefined) return false
+    // What is read may be later than what has been cut off meanwhile, and what is to be read next.
+    return Math.min(this.#readsFrom, this.#trimmed?.due ?? this.#readsFrom) <= now || this.#wanted === 'all'
   }
 
   /** Suspects wait beside the window, and must not be taken for a full one. */
@@ -142,9 +151,15 @@ export class Lane {
       const most = after === undefined ? weight : weight / 2
       try {
         this.#trimmed = undefined
-        this.#replace(await this.#options.nearest(limit, most, after))
+        this.#readsFrom = after?.due ?? Number.NEGATIVE_INFINITY
+        const stretch = await this.#options.nearest(limit, most, after)
+        this.#readsFrom = undefined
+        this.#replace(stretch)
       } catch (error) {
+        this.#readsFrom = undefined
         this.#options.unreadable(error as Error)
+        // Nobody waits for what cannot be read.
+        this.#options.wake()
         await new Promise((resolve) => setTimeout(resolve, READ_AGAIN))
         this.#wanted ??= what
       }
