@@ -125,7 +125,7 @@ export class Client {
     }
     try {
       const job = { id, task, args: encoded, options }
-      return await whileWaiting(() => this.#link.run(job, PATIENCE * 1000))
+      return await whileWaiting(id, () => this.#link.run(job, PATIENCE * 1000))
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)

@@ -84,10 +84,10 @@ export const storedJobs = (asker: Asker): ((id: string, task: string | undefined
       // It was stored: where it is unknown now it has ended.
       return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
     },
-    progress: (id) => watched(asker.watch(id)),
+    progress: (id) => watched(id, asker.watch(id)),
     result: async (job, { timeout } = {}) => {
       const wait = waitOf(timeout)
-      return whileWaiting(() => asker.result(job, wait))
+      return whileWaiting(job.id, () => asker.result(job, wait))
     },
     status: async (id) => {
       try {
@@ -114,11 +114,11 @@ export const endedJob = (id: string, task: string, result: string): Job =>
     status: async () => 'succeeded',
   })
 
-async function* watched(progress: AsyncIterable<Progress>): AsyncGenerator<Progress> {
+async function* watched(id: string, progress: AsyncIterable<Progress>): AsyncGenerator<Progress> {
   const all = progress[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const { done, value } = await whileWaiting(() => all.next())
+      const { done, value } = await whileWaiting(id, () => all.next())
       if (done === true) return
       yield value
     }

@@ -4,7 +4,8 @@
  * those that it has, no more than the first `concurrency` can have begun; the others are its stock. It tells of the first
  * that it begins, and with each report how far it is: where it has not told of the first, none has begun.
  *
- * A suspect runs in an isolated worker, alone, and no second one beside it: whatever dies then, one job was to blame.
+ * A suspect runs in an isolated worker, alone, and no second one beside it but what it waits for itself: whatever dies then,
+ * one job was to blame.
  */
 import type { Clock } from '../clock.ts'
 import type { Job } from '../model/job.ts'
@@ -18,11 +19,8 @@ export interface DispatcherOptions {
   readonly clock: Clock
   /** Takes from the scheduler. */
   readonly take: (limit: number) => readonly Job[]
-  readonly takeSuspect: () => Job | undefined
-  /** Whether one is due. */
-  readonly hasSuspect: () => boolean
-  /** A suspect that waits for another job stays in its worker, and another may have one of its own: it may be the one. */
-  readonly gaveWay: (run: Run) => void
+  /** Of all, or of those of these ids. */
+  readonly takeSuspect: (only?: ReadonlySet<string>) => Job | undefined
   /** A suspect is about to run: writes that down, then calls `tried` with the job as it is now, or with none: it does not run. */
   readonly trial: (job: Job, tried: (job: Job | undefined) => void) => void
   /** The worker for it has gone meanwhile. */
@@ -44,8 +42,8 @@ export interface DispatcherOptions {
 interface Slot {
   readonly worker: Worker
   readonly runs: Set<number>
-  /** Of them those that wait for another job: they hold no slot meanwhile. */
-  readonly slotless: Set<number>
+  /** Of them those that wait for other jobs, and in an isolated worker for which: they hold no slot meanwhile. */
+  readonly slotless: Map<number, Set<string>>
   readonly stock: Stock
   /** Of the next job. */
   place: number
@@ -72,6 +70,8 @@ interface Load {
 export interface Dismissed {
   /** The first of them has begun, and the others can have. */
   readonly begun: readonly Run[]
+  /** The one to blame, where it can be no other: what waits for another in an isolated worker does nothing meanwhile. */
+  readonly culprit: Run | undefined
   readonly stock: readonly Run[]
 }
 
@@ -80,7 +80,7 @@ export class Dispatcher {
   readonly #slots = new Map<number, Slot>()
   readonly #runs = new Map<number, Run>()
   #next: number
-  /** The suspect that is about to run, or runs. */
+  /** The suspect that is about to run. */
   #trial: number | undefined
 
   constructor(options: DispatcherOptions) {
@@ -139,11 +139,15 @@ export class Dispatcher {
     return [...this.#slots.values()].some(({ asked, latest, runs }) => asked < latest && runs.size > 0)
   }
 
-  /** A run waits for another job, and its slot is another's; or it goes on. */
-  waits(number: number, worker: Worker, waits: boolean): void {
+  /** A run waits for other jobs, and its slot is another's; with none it goes on. */
+  waits(number: number, worker: Worker, awaits: readonly string[]): void {
     const slotless = this.#slots.get(worker.number)?.slotless
-    if (!waits) slotless?.delete(number)
-    else if (this.runBy(number, worker) !== undefined) slotless?.add(number)
+    if (awaits.length === 0) slotless?.delete(number)
+    else if (this.runBy(number, worker) !== undefined) {
+      const known = slotless?.get(number) ?? new Set()
+      if (worker.isolated) for (const id of awaits) known.add(id)
+      slotless?.set(number, known)
+    }
   }
 
   /** How many of a worker's runs can have begun. */
@@ -191,6 +195,17 @@ export class Dispatcher {
     return [...this.#slots.values()].some(({ worker, runs }) => worker.isolated && runs.size > 0)
   }
 
+  /** @returns the suspect that is being tried; the others wait for it. None while the next is about to be */
+  get tried(): Run | undefined {
+    return this.#trial === undefined ? this.suspects().at(-1) : undefined
+  }
+
+  /** @returns the suspects that run, or wait for another that does, the oldest first */
+  suspects(): Run[] {
+    const isolated = [...this.#slots.values()].filter(({ worker }) => worker.isolated)
+    return isolated.flatMap(({ worker }) => this.runsOn(worker)).sort((a, b) => a.number - b.number)
+  }
+
   isStuck(worker: Worker): boolean {
     return this.#slots.get(worker.number)?.stuck === true
   }
@@ -208,7 +223,7 @@ export class Dispatcher {
     const closed = others.some((slot) => slot.worker.generation > worker.generation)
     const fresh = {
       runs: new Set<number>(),
-      slotless: new Set<number>(),
+      slotless: new Map<number, Set<string>>(),
       stock: new Stock(),
       place: 1,
       latest: 0,
@@ -224,9 +239,15 @@ export class Dispatcher {
     const slot = this.#slots.get(worker.number)
     const begun = slot !== undefined && this.hasBegun(worker) ? this.#slotsOf(slot) : 0
     const runs = this.runsOn(worker)
+    const active = runs.slice(0, begun).filter(({ number }) => !slot?.slotless.has(number))
+    const [only, ...others] = worker.isolated && active.length > 0 ? active : runs.slice(0, begun)
     for (const { number } of runs) this.end(number, worker)
     this.#slots.delete(worker.number)
-    return { begun: runs.slice(0, begun), stock: runs.slice(begun) }
+    return {
+      begun: runs.slice(0, begun),
+      culprit: others.length === 0 ? only : undefined,
+      stock: runs.slice(begun),
+    }
   }
 
   /**
@@ -242,7 +263,6 @@ export class Dispatcher {
     slot?.runs.delete(number)
     slot?.slotless.delete(number)
     slot?.stock.weigh(-run.job.args.length)
-    if (run.job.seq === this.#trial) this.#trial = undefined
     return run
   }
 
@@ -272,9 +292,9 @@ export class Dispatcher {
   }
 
   #dispatchSuspect(): void {
-    if (this.#trial !== undefined && this.#options.hasSuspect()) this.#giveWay(this.#trial)
     while (this.#trial === undefined && this.#ward() !== undefined) {
-      const job = this.#options.takeSuspect()
+      const awaited = this.#awaited()
+      const job = awaited === undefined ? undefined : this.#options.takeSuspect(awaited.only)
       if (job === undefined) return
       if (this.#holdUnfit(job)) continue
       this.#trial = job.seq
@@ -282,30 +302,32 @@ export class Dispatcher {
     }
   }
 
-  #giveWay(trial: number): void {
-    const run = this.runOf(trial)
-    const slot = run && this.#slots.get(run.worker.number)
-    if (run === undefined || slot?.slotless.has(run.number) !== true) return
-    slot.closed = true
-    this.#trial = undefined
-    this.#options.gaveWay(run)
+  /**
+   * @returns which suspects may be tried now: none while one runs; those that others wait for, where all wait that are in
+   *   their workers: else those would wait for ever; any where there are none
+   */
+  #awaited(): { readonly only?: ReadonlySet<string> } | undefined {
+    const slots = [...this.#slots.values()].filter(({ worker, runs }) => worker.isolated && runs.size > 0)
+    if (slots.length === 0) return {}
+    if (slots.some(({ runs, slotless }) => runs.size > slotless.size)) return undefined
+    return {
+      only: new Set(slots.flatMap(({ slotless }) => [...slotless.values()].flatMap((ids) => [...ids]))),
+    }
   }
 
   #ward(): Slot | undefined {
     return [...this.#slots.values()].find(
-      ({ closed, stuck, worker, runs }) => worker.isolated && !closed && !stuck && runs.size === 0,
+      ({ closed, stuck, worker, runs, slotless }) =>
+        worker.isolated && !closed && !stuck && runs.size === slotless.size,
     )
   }
 
   #try(job: Job | undefined): void {
-    if (job === undefined) {
-      this.#trial = undefined
-      return
-    }
-    const ward = this.#ward()
-    if (ward !== undefined) return this.#hand(ward, [job])
     this.#trial = undefined
-    this.#options.back(job)
+    if (job === undefined) return
+    const ward = this.#ward()
+    if (ward === undefined) this.#options.back(job)
+    else this.#hand(ward, [job])
   }
 
   #roomOf(slot: Slot): number {

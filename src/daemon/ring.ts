@@ -184,7 +184,7 @@ export class Ring {
     this.#marks = new Marks({
       clock,
       runs: () => this.#dispatcher.runs(),
-      // A suspect's was marked before it began; where it has given way it is not to pay.
+      // A suspect's was marked before it began; where another is tried that it waits for, it is not to pay.
       mark: (run) => {
         if (!isSuspect(run.job)) this.#mark(run)
       },
@@ -202,9 +202,7 @@ export class Ring {
       concurrency: options.concurrency,
       firstRun: options.boot * RUNS_A_BOOT,
       take: (limit) => this.#scheduler.take(limit),
-      takeSuspect: () => this.#scheduler.takeSuspect(),
-      hasSuspect: () => this.#scheduler.hasSuspect(),
-      gaveWay: (run) => this.#gaveWay(run),
+      takeSuspect: (only) => this.#scheduler.takeSuspect(only),
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
       asked: (job) =>
@@ -401,10 +399,9 @@ export class Ring {
       return run === undefined ? undefined : this.#limit(run, 0)
     }
     if (message.kind === 'waits') {
-      this.#dispatcher.waits(message.run, worker, message.waits)
+      this.#dispatcher.waits(message.run, worker, message.awaits)
       const run = this.#dispatcher.runBy(message.run, worker)
-      // It had given way.
-      if (run?.job.mark === 'suspect' && !message.waits) this.#mark(run)
+      if (run?.job.mark === 'suspect' && message.awaits.length === 0) this.#mark(run)
       return this.#pump()
     }
     if (message.kind === 'progress')
@@ -473,12 +470,12 @@ export class Ring {
    * @returns whether it had something to run
    */
   dismiss(worker: Worker, exit: Exit, order?: Order, broken?: Failure): boolean {
-    const { begun, stock } = this.#dispatcher.dismiss(worker)
+    const { begun, culprit, stock } = this.#dispatcher.dismiss(worker)
     const expected = order === 'die' || (order === 'retire' && begun.length === 0)
     this.#pulse.gone(worker)
     this.#options.journal.workerGone(worker, exit, expected, begun.length, broken)
     this.#stops.gone(worker)
-    for (const run of begun) this.#cut(run, expected, begun.length === 1, workerDied(worker, exit))
+    for (const run of begun) this.#cut(run, expected, run === culprit, workerDied(worker, exit))
     for (const run of stock) this.#unbegun(run)
     this.#pump()
     return begun.length > 0
@@ -680,6 +677,8 @@ export class Ring {
   /** A suspect's mark is on disk before it runs: should it take the daemon with it, the next start knows whom to charge. */
   #try(job: Job, tried: (job: Job | undefined) => void): void {
     const marked = settle(job, { kind: 'started' }, this.#options.clock.now()) ?? job
+    // Those that wait for it do not pay.
+    for (const run of this.#dispatcher.suspects()) this.#mark(run, 'released')
     const stored = (): void => {
       if (this.#stopped) return this.#outcomes.back(marked)
       tried(marked)
@@ -693,18 +692,16 @@ export class Ring {
     this.#commits.mark(marked, { stored, refused })
   }
 
-  /** Should the daemon die while a suspect waits, the one that is tried meanwhile pays. */
-  #gaveWay(run: Run): void {
-    this.#mark(run, 'released')
-    this.#options.relieve(run.worker)
-  }
-
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
   #pump(): void {
     if (this.#stopped || this.#commits.isBehind) return
     // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
     const now = this.#options.clock.now()
-    this.#options.isolate(this.#dispatcher.onTrial || this.#scheduler.hasSuspect())
+    const { onTrial } = this.#dispatcher
+    const tried = onTrial ? this.#dispatcher.tried : undefined
+    // What it had waited for has ended: it pays again, should the daemon die.
+    if (tried?.job.mark === 'suspect') this.#mark(tried)
+    this.#options.isolate(onTrial || this.#scheduler.hasSuspect())
     this.#dispatcher.dispatch()
     this.#alarm.set(this.#scheduler.nextDue(now))
   }

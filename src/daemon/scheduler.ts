@@ -82,11 +82,11 @@ export class Scheduler {
     return this.#lanes.some((lane) => lane.hasSuspect(now))
   }
 
-  /** @returns the suspect whose turn it is, where one is due; it is busy from now on */
-  takeSuspect(): Job | undefined {
+  /** @returns the suspect whose turn it is, of all or of those of some ids, where one is due; it is busy from now on */
+  takeSuspect(only?: ReadonlySet<string>): Job | undefined {
     const now = this.#options.clock.now()
     for (const lane of this.#lanes) {
-      const job = lane.takeSuspect(now)
+      const job = lane.takeSuspect(now, only)
       if (job === undefined) continue
       this.#busy.add(job.seq)
       return job

@@ -66,8 +66,8 @@ export type WorkerMessage =
   | { readonly kind: 'pong'; readonly loading: boolean }
   /** What waited for a module begins. */
   | { readonly kind: 'loaded' }
-  /** The run waits for another job, and its slot is free for the next; or it goes on, and has one again. */
-  | { readonly kind: 'waits'; readonly run: number; readonly waits: boolean }
+  /** The run waits for these jobs, too, and its slot is free for the next; with none it goes on, and has one again. */
+  | { readonly kind: 'waits'; readonly run: number; readonly awaits: readonly string[] }
   /** How far these runs are, as their tasks say. */
   | { readonly kind: 'progress'; readonly runs: readonly (readonly [run: number, Progress])[] }
   /** The task is about to be called, its code loaded and its arguments decoded. */
@@ -106,7 +106,8 @@ const SHAPES: {
   faulty: ({ task, failure }) => typeof task === 'string' && isFailure(failure),
   broken: ({ failure }) => isFailure(failure),
   begun: ({ run }) => typeof run === 'number',
-  waits: ({ run, waits }) => typeof run === 'number' && typeof waits === 'boolean',
+  waits: ({ run, awaits }) =>
+    typeof run === 'number' && Array.isArray(awaits) && awaits.every((id) => typeof id === 'string'),
   progress: ({ runs }) =>
     Array.isArray(runs) && runs.every((one) => Array.isArray(one) && isProgress(one[1])),
   ended: ({ ended, worked, begun }) =>

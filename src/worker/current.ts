@@ -17,8 +17,8 @@ export interface JobFacts {
 
 /** Who runs a job, and wants to know of its runs. */
 export interface RunHost {
-  /** One waits for another job. @returns called when it does not any more: resolves when it may go on */
-  waits(run: number): () => Promise<void>
+  /** One waits for another job, of that id. @returns called when it does not any more: resolves when it may go on */
+  waits(run: number, id: string): () => Promise<void>
   progress(run: number, progress: Progress): void
   /** @returns how many bytes of what it returns somebody wants; asked when it has returned */
   mostWanted(run: number): number | undefined
@@ -114,14 +114,14 @@ export class Current implements CurrentJob {
   }
 
   /** Waits for another job: the next may begin meanwhile, and this one goes on when there is a slot for it again. */
-  async waitFor<T>(wait: () => Promise<T>): Promise<T> {
+  async waitFor<T>(id: string, wait: () => Promise<T>): Promise<T> {
     const aborted = Promise.withResolvers<never>()
     const { signal } = this
     const giveUp = (): void => aborted.reject(signal.reason)
     if (signal.aborted) giveUp()
     const abort = this.#abort?.signal
     abort?.addEventListener('abort', giveUp)
-    const goOn = this.#host?.waits(this.#run)
+    const goOn = this.#host?.waits(this.#run, id)
     try {
       return await Promise.race([wait(), aborted.promise])
     } finally {
@@ -157,11 +157,12 @@ const reasonOf = (task: string, reason: StopReason): DOMException => {
  * The calling code waits for another job: where it runs in one itself, that gives its slot back meanwhile, and waits no longer
  * than until its signal aborts.
  *
+ * @param id of the job
  * @throws what `wait` rejects with, or the reason of the signal
  */
-export const whileWaiting = <T>(wait: () => Promise<T>): Promise<T> => {
+export const whileWaiting = <T>(id: string, wait: () => Promise<T>): Promise<T> => {
   const job = STORAGE.getStore()
-  return job === undefined ? wait() : job.waitFor(wait)
+  return job === undefined ? wait() : job.waitFor(id, wait)
 }
 
 /**

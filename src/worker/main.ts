@@ -115,6 +115,8 @@ class Server implements RunHost {
   readonly #wanted = new Set<number>()
   /** Runs that wait for another job, and hold no slot meanwhile; by how many of their waits. */
   readonly #waiting = new Map<number, number>()
+  /** What they have begun to wait for and is not told yet. */
+  readonly #awaits = new Map<number, string[]>()
   /** Runs that have waited, and go on when there is a slot for them. */
   readonly #returning = new Denque<() => void>()
   /** In the order in which they are to begin. */
@@ -320,17 +322,29 @@ class Server implements RunHost {
    *
    * @returns called when it waits no longer: resolves when there is a slot for it
    */
-  waits(run: number): () => Promise<void> {
+  waits(run: number, id: string): () => Promise<void> {
     const waits = (this.#waiting.get(run) ?? 0) + 1
     this.#waiting.set(run, waits)
-    if (waits === 1)
-      send({ kind: 'waits', run, waits: true }, () => {
-        this.#busy--
-        this.#begin()
-        // A wait is no work: the stock goes by that.
-        if (this.#busy === 0) this.#reports.idle()
-      })
+    const awaits = this.#awaits.get(run)
+    if (awaits !== undefined) awaits.push(id)
+    else {
+      this.#awaits.set(run, [id])
+      queueMicrotask(() => this.#tellAwaits(run, waits === 1))
+    }
     return () => this.#goesOn(run)
+  }
+
+  /** All that a run begins to wait for at once travels together. */
+  #tellAwaits(run: number, isFirst: boolean): void {
+    const awaits = this.#awaits.get(run) ?? []
+    this.#awaits.delete(run)
+    send({ kind: 'waits', run, awaits }, () => {
+      if (!isFirst) return
+      this.#busy--
+      this.#begin()
+      // A wait is no work: the stock goes by that.
+      if (this.#busy === 0) this.#reports.idle()
+    })
   }
 
   mostWanted(run: number): number | undefined {
@@ -349,7 +363,7 @@ class Server implements RunHost {
         if (!this.#endsOneOfSeveral(run) && this.#waiting.delete(run)) {
           this.#busy++
           this.#reports.busy()
-          send({ kind: 'waits', run, waits: false })
+          send({ kind: 'waits', run, awaits: [] })
         }
         resolve()
       })

@@ -43,12 +43,13 @@ export const asks = task({ retryCount: 0 }, async (id: string) => {
   say('asks')
   return 'heard: ' + (await getJob(id).result({ timeout: 25 }))
 })
+export const dies = task({ retryCount: 0 }, () => process.exit(3))
 export const named = task({ name: 'named' }, (n: number) => n)
 export const urgent = named.with({ retryCount: 0 })
 `
 const NAMES = [
   ...['add', 'wait', 'kept', 'brief', 'forgotten', 'flaky', 'polite', 'long', 'failsOnce', 'spoilt'],
-  ...['outer', 'waiter', 'watcher', 'asks', 'named'],
+  ...['outer', 'waiter', 'watcher', 'asks', 'dies', 'named'],
 ] as const
 
 const make = async () => {
@@ -259,7 +260,7 @@ test('a suspect whose result is asked for just before it is tried has one', asyn
   expect(daemon.hasEnded).toBe(false)
 })
 
-test('a suspect that waits for another gives way to it; should the daemon die then, the other pays', async () => {
+test('a suspect that another waits for is tried meanwhile; should the daemon die then, it pays, and not the other', async () => {
   const { project, tasks } = await make()
   const first = await project.daemon()
   // The one that waits has the earlier turn.
@@ -287,10 +288,10 @@ test('a suspect that waits for another gives way to it; should the daemon die th
   expect(project.ran()).toEqual(['asks', 'wait:go', 'asks'])
 })
 
-test('a suspect that has given way goes on, and is tried again', async () => {
+test('a suspect goes on when the one that it waited for has ended', async () => {
   const { project, tasks } = await make()
   const first = await project.daemon()
-  const waited = await tasks.wait?.after(1.2, 'go')
+  const waited = await tasks.wait?.with({ keepResult: 30 }).after(1.2, 'go')
   const asking = await tasks.asks?.after(1.1, waited?.id)
   await first.kill()
   project.sql("update jobs set mark = 'suspect'")
@@ -299,5 +300,44 @@ test('a suspect that has given way goes on, and is tried again', async () => {
   await project.hasRun('wait:go')
   project.write('go', '')
   expect(await heard).toBe('heard: go')
-  await until('both to have ended', () => project.rows().length === 0)
+  await until('both to have ended', () => project.rows().every(({ state }) => state === 'done'))
+})
+
+test('many suspects that wait are tried one after the other, in the one worker beside the others', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const COUNT = 6
+  const children = await Promise.all(
+    Array.from({ length: COUNT }, (_, at) => tasks.add?.with({ keepResult: 30 }).after(1.3, at, 1)),
+  )
+  const parents = []
+  for (const child of children) parents.push(await tasks.asks?.after(1.2, child?.id))
+  const killer = await tasks.dies?.after(1.25)
+  const waits = await tasks.asks?.after(1.1, killer?.id)
+  const results = parents.map((parent) => parent?.result({ timeout: 25 }))
+  const lost = waits?.result({ timeout: 25 }).catch((error: unknown) => error)
+  await until(
+    'all to be awaited',
+    () => project.rows().filter(({ awaited }) => awaited !== null).length > COUNT,
+  )
+  await first.kill()
+  // The children that the last three wait for are no suspects.
+  project.sql("update jobs set mark = 'suspect' where not (task = 'add' and args > '[3')")
+  const daemon = await project.daemon()
+  let most = 0
+  await until('all to have ended', async () => {
+    const { workers } = await project.ask<{ workers: unknown[] }>('status')
+    most = Math.max(most, workers.length)
+    return project.rows().every(({ state }) => state === 'failed' || state === 'done')
+  })
+  expect(await Promise.all(results)).toEqual(parents.map((_, at) => `heard: ${at + 1}`))
+  // What died took what waited for it with it, which was not charged for that and ran again.
+  expect(await lost).toMatchObject({ name: 'JobFailedError', data: { attempts: 1 } })
+  expect(project.rows().filter(({ state }) => state === 'failed')).toMatchObject([
+    { task: 'dies', attempts: 1 },
+    { task: 'asks', attempts: 1 },
+  ])
+  expect(project.ran().filter((what) => what === 'asks')).toHaveLength(COUNT + 2)
+  expect(most).toBeLessThanOrEqual(3)
+  expect(daemon.hasEnded).toBe(false)
 })

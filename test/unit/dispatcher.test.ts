@@ -34,8 +34,6 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
     obstacle: (job) => (more.gone?.(job) ? 'the task is gone' : undefined),
     held: (job, reason) => held.push(`${job.id}: ${reason}`),
     takeSuspect: () => undefined,
-    hasSuspect: () => false,
-    gaveWay: () => {},
     trial: () => {},
     back: () => {},
     asked: () => 0,

@@ -65,6 +65,20 @@ const flooded = async (
   return { socket, sending: send() }
 }
 
+/** Answers so many messages one after the other, of which at most so many, and as many as have been answered, may be read. */
+const answerInTurn = async (
+  waiting: readonly (() => void)[],
+  messages: number,
+  most: number,
+): Promise<void> => {
+  for (let answered = 0; answered < messages; answered++) {
+    await until('the next to be read', () => waiting.length > answered)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(waiting.length).toBeLessThanOrEqual(most + answered)
+    waiting[answered]?.()
+  }
+}
+
 test('a daemon that is behind reads no more until it has stored some, and nothing is lost', async () => {
   const waiting: (() => void)[] = []
   let inserted = 0
@@ -74,12 +88,7 @@ test('a daemon that is behind reads no more until it has stored some, and nothin
   })
   await until('it to be behind', () => inserted >= 32)
   // It goes on with each answer and no sooner: 32 MiB, and the message that goes beyond it.
-  for (let answered = 0; answered < MESSAGES; answered++) {
-    await until('the next to be read', () => waiting.length > answered)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(inserted).toBeLessThanOrEqual(33 + answered)
-    waiting[answered]?.()
-  }
+  await answerInTurn(waiting, MESSAGES, 33)
   await sending
   expect(inserted).toBe(MESSAGES)
   const answers = new Set<number>()
@@ -104,12 +113,7 @@ test('what small jobs take beside their texts counts, too', async () => {
   const { sending } = await flooded((_jobs, answer) => waiting.push(() => answer([])), messages, 10_000)
   // Half a megabyte of text and two of jobs, each.
   await until('it to be behind', () => waiting.length >= 13)
-  for (let answered = 0; answered < messages; answered++) {
-    await until('the next to be read', () => waiting.length > answered)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(waiting.length).toBeLessThanOrEqual(14 + answered)
-    waiting[answered]?.()
-  }
+  await answerInTurn(waiting, messages, 14)
   await sending
 })
 
@@ -133,12 +137,7 @@ test('few large answers are made at once: it reads no more until some have been 
   })
   const ASKS = 100
   for (let seq = 0; seq < ASKS; seq++) await socket.send(ask(seq, 'list'))
-  for (let answered = 0; answered < ASKS; answered++) {
-    await until('the next to be read', () => waiting.length > answered)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(waiting.length).toBeLessThanOrEqual(33 + answered)
-    waiting[answered]?.()
-  }
+  await answerInTurn(waiting, ASKS, 33)
   for (let i = 0; i < ASKS; i++) await socket.receive()
 })
 
@@ -171,11 +170,6 @@ test('who asks for very many results is read no further than they are looked up'
   })()
   // 0.45 MiB of text and two of jobs, each.
   await until('it to be behind', () => waiting.length >= 13)
-  for (let answered = 0; answered < ASKS; answered++) {
-    await until('the next to be read', () => waiting.length > answered)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(waiting.length).toBeLessThanOrEqual(14 + answered)
-    waiting[answered]?.()
-  }
+  await answerInTurn(waiting, ASKS, 14)
   await sending
 })

@@ -32,6 +32,7 @@ export class Lane {
   #suspects = new TinyQueue<Job>([], byDue)
   /** By sequence number, for every job in the window that has not been withdrawn. */
   readonly #waiting = new Map<number, Job>()
+  readonly #suspectsById = new Map<string, Job>()
   /** Of those of them that are no suspects: who has run alone with a worker was one of few. */
   #weight = 0
   /** Of the jobs that have left the window and not its heap. */
@@ -95,11 +96,17 @@ export class Lane {
     return job !== undefined && job.due <= now
   }
 
-  /** @returns the suspect whose turn it is, where one is due by `now` */
-  takeSuspect(now: number): Job | undefined {
+  /** @returns the suspect whose turn it is, of all or of those of some ids, where one is due by `now` */
+  takeSuspect(now: number, only?: ReadonlySet<string>): Job | undefined {
     if (!this.hasSuspect(now)) return undefined
-    const job = this.#suspects.pop() as Job
-    this.#leave(job)
+    if (only === undefined) {
+      const job = this.#suspects.pop() as Job
+      this.#leave(job)
+      return job
+    }
+    const found = [...only].flatMap((id) => this.#suspectsById.get(id) ?? []).filter(({ due }) => due <= now)
+    const job = found.length === 0 ? undefined : found.reduce((a, b) => (byDue(b, a) < 0 ? b : a))
+    this.#bury(job)
     return job
   }
 
@@ -192,13 +199,15 @@ export class Lane {
     if (known?.due === job.due && known.mark === job.mark) return
     this.#bury(known)
     this.#waiting.set(job.seq, job)
-    if (!isSuspect(job)) this.#weight += weightOf(job)
+    if (isSuspect(job)) this.#suspectsById.set(job.id, job)
+    else this.#weight += weightOf(job)
     this.#queueOf(job).push(job)
   }
 
   #leave(job: Job): void {
     this.#waiting.delete(job.seq)
-    if (!isSuspect(job)) this.#weight -= weightOf(job)
+    if (isSuspect(job)) this.#suspectsById.delete(job.id)
+    else this.#weight -= weightOf(job)
   }
 
   /** A job whose entry stays in its heap: not for as long as it would have waited. */
