@@ -20,11 +20,11 @@ import type { FunctionOf, Job, UnknownFunction } from '../model/task.ts'
 import { runOptionsFault } from '../model/task-options.ts'
 import { CLIENT_SETTINGS, type ClientSettings, defaultOf, fromEnvironment } from '../settings.ts'
 import { encodeArgs, encodeResult } from '../wire/codec.ts'
-import { LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
+import { isId, LONGEST_DELAY, MOST_TOGETHER } from '../wire/protocol.ts'
 import { Current, whileWaiting } from '../worker/current.ts'
 import { perform } from '../worker/perform.ts'
 import { loadedRegistry, type Registry } from '../worker/registry.ts'
-import { disabledJob, endedJob, notRun, PATIENCE, storedJobs } from './handle.ts'
+import { disabledJob, endedJob, noJob, notRun, PATIENCE, storedJobs } from './handle.ts'
 import { newId } from './id.ts'
 import type { Link, OutgoingJob } from './link.ts'
 import { connectionTo, setDefaultClient, theDefaultClient, theSubstitute } from './process.ts'
@@ -101,7 +101,10 @@ export class Client {
   }
 
   /** @returns the handle of a job that was stored, by whichever process */
-  jobOf<F>(id: string): Job<F> {
+  jobOf<F>(given: string): Job<F> {
+    // As it may come, from an address or a form.
+    const id = String(given).toLowerCase()
+    if (!isId(id)) return noJob(id) as Job as Job<F>
     const handle = storedJobs({
       ask: (verb, params) => this.#link.ask(verb, params),
       result: (job, timeout) => this.#link.result(job, timeout),

@@ -129,6 +129,15 @@ async function* watched(id: string, progress: AsyncIterable<Progress>): AsyncGen
 
 async function* noProgress(): AsyncGenerator<Progress> {}
 
+/** The handle of a job that there cannot be, as its id is none. */
+export const noJob = (id: string): Job =>
+  new JobHandle(id, false, undefined, {
+    cancel: async () => 'finished',
+    progress: noProgress,
+    result: async (job) => resultOf(job, { kind: 'gone' }),
+    status: async () => 'gone',
+  })
+
 /** The handle of a call that was only logged. */
 export const disabledJob = (id: string, task: string): Job =>
   new JobHandle(id, true, task, {

@@ -141,7 +141,7 @@ export interface Job<F = UnknownFunction> {
    * its worker is killed where it does not within the daemon's `--kill-grace`. It is not retried, and does not run again.
    *
    * @returns `'removed'`: it had not begun and never will; `'signalled'`: it runs, and was told to end; `'finished'`: it
-   *   had ended
+   *   had ended, or there never was one
    * @throws DaemonUnavailableError, OutcomeUnknownError, as a call does
    * @example
    * const job = await tasks.sendEmail.after(60, 'a@b.c', 'Hi')

@@ -204,7 +204,7 @@ const MOST_VALUES = MOST_TOGETHER * (MOST_FIELDS + 1) + 100
 const isTime = (value: unknown, latest: number): boolean =>
   value === null || (typeof value === 'number' && value >= 0 && value <= latest)
 
-const isId = (value: unknown): value is string => isText(value) && UUID.test(value)
+export const isId = (value: unknown): value is string => isText(value) && UUID.test(value)
 const isWait = (value: unknown): value is number =>
   typeof value === 'number' && value >= 0 && value <= LONGEST_WAIT
 const isAwaited = (value: unknown): value is Awaited =>

@@ -111,6 +111,23 @@ test('a result that nobody had asked for is gone; one that is asked in time is p
   await isEmpty(project)
 })
 
+test('whatever is given for an id harms no other call; of an id the letters may be of either case', async () => {
+  const { project, tasks } = await make()
+  await project.daemon()
+  const other = tasks.afterFile.run('go', 'of another')
+  for (const id of ['nonsense', '', undefined as unknown as string]) {
+    const none = getJob(id)
+    const heard: unknown[] = []
+    for await (const progress of none.progress()) heard.push(progress)
+    expect([heard, await none.status(), await none.cancel()]).toEqual([[], 'gone', 'finished'])
+    await expect(none.result()).rejects.toMatchObject({ name: 'ResultGoneError' })
+  }
+  await until('it to be awaited', () => (project.rows()[0]?.awaited ?? null) !== null)
+  const same = getJob(String(project.rows()[0]?.id).toUpperCase()).result()
+  project.write('go', '')
+  expect(await Promise.all([other, same])).toMatchObject([{ value: 'of another' }, { value: 'of another' }])
+})
+
 test('nobody waits for longer than he said, with and without a daemon; the job goes on', async () => {
   const { project, tasks } = await make()
   const daemon = await project.daemon()
