@@ -1,7 +1,7 @@
 /**
  * Who waits for which jobs, and what they are told. How a job has ended is pushed when that is on disk; a result stays there
  * until all who waited have said that it arrived, or have had their time: so a daemon that dies loses none, and who still
- * waits asks the next one.
+ * waits asks the next one, which keeps what it found until that time.
  */
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Clock, Sweeper } from '../clock.ts'
@@ -50,9 +50,12 @@ export class Results {
   readonly #out = new Map<string, Told[]>()
   #asking = Promise.resolve()
   readonly #sweeper = new Sweeper(SWEEP, () => this.#sweep())
+  /** Who has asked for older jobs may have asked a daemon before this one, and not found this one yet. */
+  readonly #since: number
 
   constructor(options: ResultsOptions) {
     this.#options = options
+    this.#since = options.clock.now()
   }
 
   /** A client waits, until then, for a job that it has just sent. */
@@ -97,7 +100,7 @@ export class Results {
   ended(job: Job, next: Job | undefined): void {
     if (this.#waits.size === 0 || next?.state === 'queued' || next?.state === 'held') return
     if (!this.#waits.has(job.id)) return
-    if (next?.state === 'done') this.#remember(next, this.#waits.of(job.id))
+    if (next?.state === 'done' && next.created >= this.#since) this.#remember(next, this.#waits.of(job.id))
     this.#end(job.id, endingOf(job, next))
   }
 
