@@ -108,7 +108,7 @@ export class Client {
     const handle = storedJobs({
       ask: (verb, params) => this.#link.ask(verb, params),
       result: (job, timeout) => this.#link.result(job, timeout),
-      watch: (job) => this.#link.watch(job),
+      watch: (job, signal) => this.#link.watch(job, signal),
     })
     return handle(id, undefined) as Job as Job<F>
   }
@@ -128,7 +128,7 @@ export class Client {
     }
     try {
       const job = { id, task, args: encoded, options }
-      return await whileWaiting(id, () => this.#link.run(job, PATIENCE * 1000))
+      return await whileWaiting(id, () => this.#link.run(job, PATIENCE * 1000), PATIENCE * 1000)
     } catch (error) {
       if (!(error instanceof DaemonUnavailableError) || settings.onUnavailable !== 'inline') throw error
       console.warn(`ztask: no daemon at ${masked(settings.url)}: running ${task} here`)

@@ -189,9 +189,14 @@ export class Connection implements Link {
     return this.#await(job, timeout, true)
   }
 
-  /** How far a job is, until it is over. @throws DaemonUnavailableError where none has answered for a minute; ClientClosedError */
-  watch(id: string): AsyncIterable<Progress> {
-    return this.#watches.watch(id)
+  /**
+   * How far a job is, until it is over, or the signal aborts.
+   *
+   * @throws ClientClosedError; the iteration, too, or DaemonUnavailableError where none has answered for a minute
+   */
+  watch(id: string, signal: AbortSignal): AsyncIterable<Progress> {
+    if (this.#closed) throw new ClientClosedError('The client is closed.')
+    return this.#watches.watch(id, signal)
   }
 
   #await(job: AwaitedJob, timeout: number, isStored: boolean): Promise<unknown> {

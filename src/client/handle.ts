@@ -11,7 +11,8 @@ export interface Asker {
   ask(verb: 'cancel' | 'show', params: unknown): Promise<unknown>
   /** @param timeout ms */
   result(job: AwaitedJob, timeout: number): Promise<unknown>
-  watch(id: string): AsyncIterable<Progress>
+  /** Until the signal aborts, or the job is over. */
+  watch(id: string, signal: AbortSignal): AsyncIterable<Progress>
 }
 
 /** How long a result is waited for where nobody says, seconds. */
@@ -84,10 +85,10 @@ export const storedJobs = (asker: Asker): ((id: string, task: string | undefined
       // It was stored: where it is unknown now it has ended.
       return verdict === undefined || verdict.result === 'unknown' ? 'finished' : verdict.result
     },
-    progress: (id) => watched(id, asker.watch(id)),
+    progress: (id) => watched(id, asker),
     result: async (job, { timeout } = {}) => {
       const wait = waitOf(timeout)
-      return whileWaiting(job.id, () => asker.result(job, wait))
+      return whileWaiting(job.id, () => asker.result(job, wait), wait)
     },
     status: async (id) => {
       try {
@@ -114,8 +115,9 @@ export const endedJob = (id: string, task: string, result: string): Job =>
     status: async () => 'succeeded',
   })
 
-async function* watched(id: string, progress: AsyncIterable<Progress>): AsyncGenerator<Progress> {
-  const all = progress[Symbol.asyncIterator]()
+async function* watched(id: string, asker: Asker): AsyncGenerator<Progress> {
+  const left = new AbortController()
+  const all = asker.watch(id, left.signal)[Symbol.asyncIterator]()
   try {
     for (;;) {
       const { done, value } = await whileWaiting(id, () => all.next())
@@ -123,6 +125,8 @@ async function* watched(id: string, progress: AsyncIterable<Progress>): AsyncGen
       yield value
     }
   } finally {
+    // A generator takes no return while it waits for what is to come next.
+    left.abort()
     await all.return?.()
   }
 }

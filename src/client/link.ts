@@ -30,6 +30,6 @@ export interface Link {
   /** Resolves to what the task of a job returns that is stored. @param timeout ms */
   result(job: AwaitedJob, timeout: number): Promise<unknown>
   ask(verb: Verb, params: unknown): Promise<unknown>
-  /** How far a job is, until it is over. */
-  watch(id: string): AsyncIterable<Progress>
+  /** How far a job is, until it is over, or the signal aborts. */
+  watch(id: string, signal: AbortSignal): AsyncIterable<Progress>
 }

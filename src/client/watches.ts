@@ -27,6 +27,23 @@ class Loop {
   isOver = false
   error: Error | undefined
   wake = (): void => {}
+  /** The latest of all. */
+  #heard: Progress | undefined
+
+  /** It is told again whenever it is asked for again. */
+  hear({ fraction, message }: Progress): void {
+    if (fraction === this.#heard?.fraction && message === this.#heard.message) return
+    // JSON has no undefined.
+    this.#heard = { fraction, message }
+    this.latest = this.#heard
+    this.wake()
+  }
+
+  end(error?: Error): void {
+    this.isOver = true
+    this.error = error
+    this.wake()
+  }
 }
 
 interface Watch {
@@ -51,11 +68,12 @@ export class Watches {
   }
 
   /** @throws DaemonUnavailableError where none has answered for a minute */
-  async *watch(id: string): AsyncGenerator<Progress, void, undefined> {
+  async *watch(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
     const loop = new Loop()
     this.#begin(id, loop)
+    signal.addEventListener('abort', () => loop.wake())
     try {
-      for (;;) {
+      while (!signal.aborted) {
         const { latest } = loop
         loop.latest = undefined
         if (latest !== undefined) yield latest
@@ -76,12 +94,8 @@ export class Watches {
       const watch = this.#watches.get(id)
       if (watch === undefined) continue
       watch.heard = this.#options.clock.monotonic()
-      for (const loop of watch.loops) {
-        // JSON has no undefined.
-        if (progress) loop.latest = { fraction: progress.fraction, message: progress.message }
-        loop.isOver ||= progress === null
-        loop.wake()
-      }
+      if (progress === null) this.#end(id)
+      else if (progress !== undefined) for (const loop of watch.loops) loop.hear(progress)
     }
   }
 
@@ -99,11 +113,7 @@ export class Watches {
 
   /** Nothing can be heard any more. */
   rejectAll(error: Error): void {
-    for (const { loops } of this.#watches.values())
-      for (const loop of loops) {
-        loop.error = error
-        loop.wake()
-      }
+    for (const id of [...this.#watches.keys()]) this.#end(id, error)
   }
 
   #begin(id: string, loop: Loop): void {
@@ -122,9 +132,16 @@ export class Watches {
     const watch = this.#watches.get(id)
     watch?.loops.delete(loop)
     if (watch === undefined || watch.loops.size > 0) return
-    clearInterval(watch.timer)
+    this.#end(id)
+    this.#ask(id, 0)
+  }
+
+  /** A loop that nobody goes on with keeps no process alive for what has ended. */
+  #end(id: string, error?: Error): void {
+    const watch = this.#watches.get(id)
+    clearInterval(watch?.timer)
     this.#watches.delete(id)
-    if (!loop.isOver && loop.error === undefined) this.#ask(id, 0)
+    for (const loop of watch?.loops ?? []) loop.end(error)
   }
 
   #again(id: string): void {
@@ -132,13 +149,11 @@ export class Watches {
     const watch = this.#watches.get(id)
     if (watch === undefined) return
     if (clock.monotonic() - watch.heard < SILENCE) return this.#ask(id, WATCH)
-    for (const loop of watch.loops) {
-      loop.error = new DaemonUnavailableError(
-        `No daemon at ${url} has said for ${SILENCE / 1000} s how far a job is. Start one (npx ztask daemon), or check ZTASKD_URL.`,
-        { url, timeout: SILENCE / 1000 },
-      )
-      loop.wake()
-    }
+    const error = new DaemonUnavailableError(
+      `No daemon at ${url} has said for ${SILENCE / 1000} s how far a job is. Start one (npx ztask daemon), or check ZTASKD_URL.`,
+      { url, timeout: SILENCE / 1000 },
+    )
+    this.#end(id, error)
   }
 
   #ask(id: string, wait: number): void {

@@ -35,9 +35,9 @@ export interface CurrentJob {
    * Says how far the job is, to whoever watches it (`job.progress()`): as often as you like, as of what is said within a tenth of
    * a second the last is told.
    *
-   * @param fraction 0 to 1
+   * @param fraction 0 to 1; what is less or more is told as these, and NaN, as of nothing out of nothing, as 0
    * @param message in words; of more than 1,000 characters the first
-   * @throws RangeError where the fraction is no number from 0 to 1
+   * @throws TypeError where the fraction is no number
    */
   progress(fraction: number, message?: string): void
   /** Its lines carry the job's id and task, and go where the daemon's go. */

@@ -17,8 +17,12 @@ export interface JobFacts {
 
 /** Who runs a job, and wants to know of its runs. */
 export interface RunHost {
-  /** One waits for another job, of that id. @returns called when it does not any more: resolves when it may go on */
-  waits(run: number, id: string): () => Promise<void>
+  /**
+   * One waits for another job, of that id.
+   *
+   * @returns called when it does not any more, with how many ms it may be kept waiting for a slot: resolves when it may go on
+   */
+  waits(run: number, id: string): (most?: number) => Promise<void>
   progress(run: number, progress: Progress): void
   /** @returns how many bytes of what it returns somebody wants; asked when it has returned */
   mostWanted(run: number): number | undefined
@@ -113,8 +117,9 @@ export class Current implements CurrentJob {
     return STORAGE.run(this, work)
   }
 
-  /** Waits for another job: the next may begin meanwhile, and this one goes on when there is a slot for it again. */
-  async waitFor<T>(id: string, wait: () => Promise<T>): Promise<T> {
+  /** Waits for another job: the next may begin meanwhile, and this one goes on when there is a slot for it again, or its time is over. */
+  async waitFor<T>(id: string, wait: () => Promise<T>, timeout?: number): Promise<T> {
+    const until = timeout === undefined ? undefined : performance.now() + timeout
     const aborted = Promise.withResolvers<never>()
     const { signal } = this
     const giveUp = (): void => aborted.reject(signal.reason)
@@ -125,9 +130,10 @@ export class Current implements CurrentJob {
     try {
       return await Promise.race([wait(), aborted.promise])
     } finally {
-      abort?.removeEventListener('abort', giveUp)
+      const left = until === undefined ? undefined : Math.max(0, until - performance.now())
       // One that is to end needs no slot for that.
-      if (!signal.aborted) await goOn?.()
+      if (!signal.aborted) await Promise.race([goOn?.(left), aborted.promise])
+      abort?.removeEventListener('abort', giveUp)
     }
   }
 
@@ -158,11 +164,12 @@ const reasonOf = (task: string, reason: StopReason): DOMException => {
  * than until its signal aborts.
  *
  * @param id of the job
+ * @param timeout ms, after which `wait` has ended: nor does it wait longer than that for its slot
  * @throws what `wait` rejects with, or the reason of the signal
  */
-export const whileWaiting = <T>(id: string, wait: () => Promise<T>): Promise<T> => {
+export const whileWaiting = <T>(id: string, wait: () => Promise<T>, timeout?: number): Promise<T> => {
   const job = STORAGE.getStore()
-  return job === undefined ? wait() : job.waitFor(id, wait)
+  return job === undefined ? wait() : job.waitFor(id, wait, timeout)
 }
 
 /**

@@ -320,9 +320,10 @@ class Server implements RunHost {
    * A run waits for another job, which may be behind it in this very worker: it gives its slot back. The next begins when the
    * master knows. What has waited goes before it.
    *
-   * @returns called when it waits no longer: resolves when there is a slot for it
+   * @returns called when it waits no longer: resolves when there is a slot for it, or `most` ms have passed: then one more runs
+   *   for a while
    */
-  waits(run: number, id: string): () => Promise<void> {
+  waits(run: number, id: string): (most?: number) => Promise<void> {
     const waits = (this.#waiting.get(run) ?? 0) + 1
     this.#waiting.set(run, waits)
     const awaits = this.#awaits.get(run)
@@ -331,7 +332,7 @@ class Server implements RunHost {
       this.#awaits.set(run, [id])
       queueMicrotask(() => this.#tellAwaits(run, waits === 1))
     }
-    return () => this.#goesOn(run)
+    return (most) => this.#goesOn(run, most)
   }
 
   /** All that a run begins to wait for at once travels together. */
@@ -355,20 +356,26 @@ class Server implements RunHost {
     this.#progresses.say(run, progress)
   }
 
-  #goesOn(run: number): Promise<void> {
+  #goesOn(run: number, most: number | undefined): Promise<void> {
     if (this.#endsOneOfSeveral(run)) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#returning.push(() => {
-        // Another may have begun meanwhile; and it may have ended.
-        if (!this.#endsOneOfSeveral(run) && this.#waiting.delete(run)) {
-          this.#busy++
-          this.#reports.busy()
-          send({ kind: 'waits', run, awaits: [] })
-        }
-        resolve()
-      })
-      this.#begin()
-    })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let isBack = false
+    const back = (): void => {
+      if (isBack) return
+      isBack = true
+      clearTimeout(timer)
+      // Another may have begun meanwhile; and it may have ended.
+      if (!this.#endsOneOfSeveral(run) && this.#waiting.delete(run)) {
+        this.#busy++
+        this.#reports.busy()
+        send({ kind: 'waits', run, awaits: [] })
+      }
+      resolve()
+    }
+    const timer = most === undefined ? undefined : setTimeout(back, most)
+    this.#returning.push(back)
+    this.#begin()
+    return promise
   }
 
   /** @returns whether a run goes on waiting when one of its waits has ended */

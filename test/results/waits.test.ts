@@ -43,13 +43,17 @@ export const asks = task({ retryCount: 0 }, async (id: string) => {
   say('asks')
   return 'heard: ' + (await getJob(id).result({ timeout: 25 }))
 })
+export const waitsFor = task({ retryCount: 0 }, async (id: string, timeout: number) => {
+  say('waitsFor')
+  return getJob(id).result({ timeout }).catch((error: Error) => error.name)
+})
 export const dies = task({ retryCount: 0 }, () => process.exit(3))
 export const named = task({ name: 'named' }, (n: number) => n)
 export const urgent = named.with({ retryCount: 0 })
 `
 const NAMES = [
   ...['add', 'wait', 'kept', 'brief', 'forgotten', 'flaky', 'polite', 'long', 'failsOnce', 'spoilt'],
-  ...['outer', 'waiter', 'watcher', 'asks', 'dies', 'named'],
+  ...['outer', 'waiter', 'watcher', 'asks', 'waitsFor', 'dies', 'named'],
 ] as const
 
 const make = async () => {
@@ -184,6 +188,37 @@ test('a job that waits ends at its signal, alone; one that watches another does 
   // The slots are as many as before.
   project.write('never', '')
   expect(await tasks.add?.run(1, 2)).toBe(3)
+})
+
+test('a job whose wait is over goes on, whoever has its slot', async () => {
+  const { project, tasks } = await make()
+  await project.daemon(['--workers', '1', '--concurrency', '1'])
+  const later = await tasks.add?.after(60, 1, 2)
+  const result = tasks.waitsFor?.run(later?.id, 1)
+  await project.hasRun('waitsFor')
+  await tasks.wait?.async('go')
+  await project.hasRun('wait:go')
+  expect(await result).toBe('ResultTimeoutError')
+  project.write('go', '')
+})
+
+test('a job that waits for its slot ends at its signal, and its worker with the other goes on', async () => {
+  const { project, tasks } = await make()
+  const daemon = await project.daemon(['--workers', '2', '--concurrency', '1', '--kill-grace', '20'])
+  const awaited = await tasks.wait?.async('go')
+  await project.hasRun('wait:go')
+  const waits = await tasks.waitsFor?.async(awaited?.id, 60)
+  await project.hasRun('waitsFor')
+  await tasks.wait?.async('never')
+  await project.hasRun('wait:never')
+  // Told after the job, which has its answer by then.
+  const result = awaited?.result()
+  project.write('go', '')
+  expect(await result).toBe('go')
+  expect(await waits?.cancel()).toBe('signalled')
+  await until('it to be gone', () => project.rows().every(({ task }) => task !== 'waitsFor'))
+  expect(daemon.stdout + daemon.stderr).not.toContain('Killing')
+  project.write('never', '')
 })
 
 test('a pause that is none fails its job, and costs no slot', async () => {
