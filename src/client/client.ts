@@ -11,6 +11,8 @@ import {
   PayloadTooLargeError,
   RegistryNotLoadedError,
   ResultNotSentError,
+  TaskMissingError,
+  UnknownTaskError,
   UnserializableArgumentError,
 } from '../model/errors.ts'
 import { masked } from '../model/masked.ts'
@@ -136,13 +138,13 @@ export class Client {
     }
   }
 
-  /** Runs the task here; an error is told as a daemon would. */
+  /** Runs the task here; an error of the task is told as a daemon would. */
   async #result(id: string, task: string, args: string): Promise<unknown> {
     try {
       const result = await this.#perform(id, task, args)
       return resultOf({ id, task }, { kind: 'succeeded', result })
     } catch (cause) {
-      if (cause instanceof ResultNotSentError) throw cause
+      if (cause instanceof ResultNotSentError || isNotRun(cause, task)) throw cause
       const { message } = failureOf(cause)
       throw new JobFailedError(`${task} (${id}) has failed: ${message}`, { id, task, attempts: 1 }, { cause })
     }
@@ -232,6 +234,11 @@ export class Client {
     )
   }
 }
+
+/** @returns whether it is thrown as the task cannot be called, and not by the task, whose own calls may be of such a one */
+const isNotRun = (thrown: unknown, task: string): boolean =>
+  thrown instanceof RegistryNotLoadedError ||
+  ((thrown instanceof UnknownTaskError || thrown instanceof TaskMissingError) && thrown.data.task === task)
 
 /** @throws ConfigError where an option is unknown or has a value that cannot be */
 export const checkedCallOptions = (task: string, options: RunOptions): RunOptions => {

@@ -201,6 +201,30 @@ for await (const progress of job?.progress() ?? []) console.log('told', progress
   expect(await saidIn({ ZTASKD_DISABLED: 'true' })).toEqual([gone, gone, gone, gone, 'disabled'])
 })
 
+test('an eager run of what cannot be run tells why, as async does', async () => {
+  const { project } = await make()
+  const script = project.script(
+    `
+import { makeClient } from './node_modules/ztask/dist/src/client/client.js'
+import './src/ztask/registry.js'
+const spec = { project: 'fixture', url: '', tasks: ['none'], load: async () => undefined }
+for (const project of ['fixture', 'another']) {
+  const { none } = makeClient({ ...spec, project })
+  for (const call of [none.async(), none.run()])
+    await call.catch((error: Error) => console.log('told', error.name))
+}
+`,
+    { ZTASKD_ALWAYS_EAGER: 'true' },
+  )
+  const { stdout } = await script.ended
+  expect(stdout.match(/(?<=told )\w+/g)).toEqual([
+    'UnknownTaskError',
+    'UnknownTaskError',
+    'RegistryNotLoadedError',
+    'RegistryNotLoadedError',
+  ])
+})
+
 test('a script that has awaited its results ends by itself, and leaves nothing behind', async () => {
   const { project } = await make()
   await project.daemon()
