@@ -97,3 +97,16 @@ export interface Refused<Reason> {
  */
 export type IfSendable<A extends readonly unknown[], F> =
   A extends Sendable<A> ? F : Refused<`${WhyInList<A, 'arguments', []>} cannot be sent`>
+
+/** What the result of a task becomes that cannot be sent: a type that says why. */
+export interface NotSent<Reason> {
+  readonly 'This result cannot be sent': Reason
+}
+
+/**
+ * `R` where it can be sent, else the reason.
+ *
+ * @example
+ * IfSent<{ save(): void }> // NotSent<'result.save: a function'>
+ */
+export type IfSent<R> = [R] extends [Sendable<R>] ? R : NotSent<Why<R, 'result'>>

@@ -1,7 +1,7 @@
 /** The words of the public types: a task, its options, its calls, and the handle that a call returns. */
 import type { Progress } from './progress.ts'
 import type { RunOptions } from './run-options.ts'
-import type { IfSendable, Refused } from './sendable.ts'
+import type { IfSendable, IfSent, Refused } from './sendable.ts'
 
 /** What `task()` takes beside the function. Options are data: `ztask generate` reads them without running anything. */
 export interface TaskOptions extends RunOptions {
@@ -17,8 +17,11 @@ export type AnyFunction = (...args: never) => void
 /** The arguments of `F`, `readonly` rest parameters included; of overloads the last counts, of generics the constraint. */
 export type Args<F> = F extends (...args: infer P extends readonly unknown[]) => void ? P : never
 
-/** What `F` returns, awaited. */
-export type Result<F> = F extends (...args: never) => infer R ? Awaited<R> : never
+/** What `F` returns, awaited, as it arrives; or what says why it does not. */
+export type Result<F> = F extends (...args: never) => infer R ? Sent<Awaited<R>> : never
+
+/** A handle arrives as its data. */
+type Sent<R> = R extends Job ? Pick<Job, 'id' | 'disabled'> : IfSent<R>
 
 /** Any function of whose result nothing is known, as where handles of several tasks are in one list. */
 export type UnknownFunction = (...args: never) => unknown

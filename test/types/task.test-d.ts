@@ -11,6 +11,7 @@ import {
   type Task,
   task,
 } from '../../src/index.ts'
+import type { NotSent } from '../../src/model/sendable.ts'
 import type * as own from './task.test-d.ts'
 
 type ArgsOf<T> = T extends { async: (...args: infer A extends readonly unknown[]) => unknown } ? A : never
@@ -49,6 +50,26 @@ export const resultOf = async (job: Awaited<ReturnType<typeof tasks.plain.async>
   // @ts-expect-error seconds are a number
   await job.result({ timeout: '5' })
 }
+declare const resultsOf: {
+  nothing: CallsOf<Task<() => void>>
+  missing: CallsOf<Task<() => Promise<{ id: string } | undefined>>>
+  anything: CallsOf<Task<() => Promise<unknown>>>
+  handle: CallsOf<Task<() => Promise<Job<() => string>>>>
+  methods: CallsOf<Task<() => { name: string; inner: { save(): void } }>>
+  trees: CallsOf<Task<() => Tree[]>>
+}
+expectTypeOf(resultsOf.nothing.run()).resolves.toEqualTypeOf<void>()
+expectTypeOf(resultsOf.missing.run()).resolves.toEqualTypeOf<{ id: string } | undefined>()
+expectTypeOf(resultsOf.anything.run()).resolves.toBeUnknown()
+expectTypeOf(resultsOf.trees.run()).resolves.toEqualTypeOf<Tree[]>()
+// A handle that a task returns arrives as its data.
+expectTypeOf(resultsOf.handle.run()).resolves.toEqualTypeOf<{
+  readonly id: string
+  readonly disabled: boolean
+}>()
+// What cannot be sent does not arrive; the job may be run all the same.
+expectTypeOf(resultsOf.methods.run()).resolves.toEqualTypeOf<NotSent<'result.inner.save: a function'>>()
+expectTypeOf(resultsOf.methods.async()).resolves.toHaveProperty('id')
 expectTypeOf(
   tasks.plain.with({ retryCount: 1, retryAfter: [1, 2], expiresIn: 5, priority: 10 }),
 ).toEqualTypeOf<typeof tasks.plain>()
