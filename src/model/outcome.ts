@@ -1,4 +1,5 @@
 /** How a run ended, as plain data. */
+import { types } from 'node:util'
 
 /** An error as it is kept: what a person needs to find its cause. */
 export interface Failure {
@@ -97,8 +98,17 @@ export const errorOf = ({ name, message, stack, cause }: Failure): Error => {
   return error
 }
 
+/**
+ * Also one of another realm: in jest, which runs tests in a VM context, those that Node itself throws are. To Node 22 a
+ * DOMException, an AbortError say, is no native error.
+ */
+const isError = (thrown: unknown): thrown is Error =>
+  thrown instanceof Error ||
+  types.isNativeError(thrown) ||
+  Object.prototype.toString.call(thrown) === '[object DOMException]'
+
 const read = (thrown: unknown, depth: number): Failure => {
-  if (!(thrown instanceof Error)) {
+  if (!isError(thrown)) {
     const message = attempt(() => (typeof thrown === 'object' ? JSON.stringify(thrown) : thrown))
     return { name: 'NonErrorThrown', message, stack: '' }
   }

@@ -23,7 +23,7 @@ import { performToOutcome } from '../worker/perform.ts'
 import type { Registry } from '../worker/registry.ts'
 
 /** Taken before a test can put its own in their place. */
-const { setTimeout, setImmediate } = globalThis
+const { setTimeout, setImmediate, queueMicrotask } = globalThis
 
 /** How long a run with a timeout gets to end by itself, in real time, before the test's clock may end it, ms. */
 const PATIENCE = 100

@@ -36,16 +36,19 @@ export const performToOutcome = async (registry: Registry, work: Work): Promise<
     const most = work.job.mostWanted
     return most === undefined ? SUCCEEDED : { kind: 'succeeded', result: encodeResult(value, most) }
   } catch (thrown) {
-    const reason = missingReason(thrown, work.job.task)
-    return reason === undefined ? decided(thrown) : { kind: 'missing', reason }
+    return outcomeOf(thrown, work.job.task)
   }
 }
 
-/** By their codes: an application may have another copy of ztask. */
-const decided = (thrown: unknown): Outcome => {
+/** @returns how a run of a task has ended that threw this */
+export const outcomeOf = (thrown: unknown, task: string): Outcome => {
   const failure = failureOf(thrown)
   try {
-    const { code, seconds } = thrown as { code?: unknown; seconds?: unknown }
+    // By their codes: an application may have another copy of ztask.
+    const { code, seconds, data } = thrown as { code?: unknown; seconds?: unknown; data?: { task?: unknown } }
+    // A task may call another directly, whose error is then its own.
+    if (code === TaskMissingError.code && data?.task === task)
+      return { kind: 'missing', reason: failure.message }
     if (code === DoNotRetry.code) return { kind: 'threw', failure, final: true }
     if (code === RetryAfter.code && Number(seconds) >= 0 && Number(seconds) <= LONGEST_PAUSE)
       return { kind: 'postponed', seconds: Number(seconds) }
@@ -57,13 +60,3 @@ const decided = (thrown: unknown): Outcome => {
 
 /** Seconds: as RetryAfter takes them. */
 const LONGEST_PAUSE = 1e9
-
-/** A task may call another directly, whose error is then its own. */
-const missingReason = (thrown: unknown, task: string): string | undefined => {
-  try {
-    return thrown instanceof TaskMissingError && thrown.data.task === task ? thrown.message : undefined
-  } catch {
-    // A proxy that lets nobody look at it.
-    return undefined
-  }
-}

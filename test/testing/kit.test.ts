@@ -217,6 +217,21 @@ test('each file has its own jobs', async () => {
   expect(await tasks.write.run('${name}', new Map())).toEqual({ sent: new Date(0) })
   expect(z.succeeded.write.length).toBe(2)
 })
+test('what Node throws is an error, and fake timers do not stop the kit', async () => {
+  fakeTimers()
+  await tasks.read.async('no/such/file')
+  await tasks.abort.async()
+  await z.drain()
+  expect(z.failed.read[0].failure).toMatchObject({ name: 'Error', message: expect.stringContaining('ENOENT') })
+  expect(z.failed.abort[0].failure).toMatchObject({ name: 'AbortError', message: 'This operation was aborted' })
+  z.crash()
+  const job = await tasks.write.async('${name}', new Map())
+  await z.drain()
+  expect(await job.status()).toBe('scheduled')
+  await z.advance(5)
+  expect(z.succeeded.write.length).toBe(1)
+  realTimers()
+})
 `,
     ]),
   )
@@ -235,20 +250,28 @@ module.exports = { process: (code) => ({ code: stripTypeScriptTypes(code) }) }`,
 test.each([
   {
     runner: 'jest',
-    imports: '',
+    imports: `
+const fakeTimers = () => import.meta.jest.useFakeTimers()
+const realTimers = () => import.meta.jest.useRealTimers()`,
     argv: ['--experimental-vm-modules', 'node_modules/jest/bin/jest.js'],
   },
   {
     runner: 'vitest',
-    imports: "import { afterEach, beforeEach, expect, test } from 'vitest'",
+    imports: `
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+const fakeTimers = () => vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'queueMicrotask'] })
+const realTimers = () => vi.useRealTimers()`,
     argv: ['node_modules/vitest/vitest.mjs', 'run'],
   },
 ])('in $runner, in two files at a time', async ({ runner, imports, argv }) => {
   const project = await makeProject({
     files: {
       'src/letters.js': `
+import { readFile } from 'node:fs/promises'
 import { task } from 'ztask'
 export const letters = []
+export const read = task({ retryCount: 0 }, (path) => readFile(path))
+export const abort = task({ retryCount: 0 }, () => { throw AbortSignal.abort().reason })
 export const write = task((to, more) => { letters.push(to); return { sent: more.get('at') ?? new Date(0) } })
 `,
       ...runnersTests(imports),
@@ -259,6 +282,6 @@ export const write = task((to, more) => { letters.push(to); return { sent: more.
   const { code, stdout, stderr } = await project.start(argv, { NO_COLOR: '1', FORCE_COLOR: undefined }).ended
   expect({ code, said: `${stdout}${stderr}` }).toMatchObject({
     code: 0,
-    said: expect.stringMatching(/Tests:? +2 passed/),
+    said: expect.stringMatching(/Tests:? +4 passed/),
   })
 })
