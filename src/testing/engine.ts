@@ -8,7 +8,7 @@ import { Outcomes } from '../daemon/outcomes.ts'
 import { endingOf } from '../daemon/results.ts'
 import { ClientClosedError, type ZtaskError } from '../model/errors.ts'
 import { byTurn, type Job, type NewJob } from '../model/job.ts'
-import { type Failure, failureOf, type Outcome, tookTooLong } from '../model/outcome.ts'
+import { type Failure, type Outcome, tookTooLong } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
 import type { Run, Worker } from '../model/run.ts'
 import type { Job as Handle } from '../model/task.ts'
@@ -19,7 +19,7 @@ import { decodeArgs } from '../wire/codec.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { Current } from '../worker/current.ts'
 import { specsOf } from '../worker/load.ts'
-import { performToOutcome } from '../worker/perform.ts'
+import { outcomeOf, performToOutcome } from '../worker/perform.ts'
 import type { Registry } from '../worker/registry.ts'
 
 /** Taken before a test can put its own in their place. */
@@ -336,7 +336,7 @@ export class Engine {
     const [failure] = this.#failures.get(job.task) ?? []
     if (failure !== undefined) {
       this.#failures.set(job.task, this.#failures.get(job.task)?.slice(1) ?? [])
-      return { kind: 'threw', failure: failureOf(failure) }
+      return outcomeOf(failure, job.task)
     }
     if (this.#crashes > 0) {
       this.#crashes--

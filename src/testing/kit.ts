@@ -62,7 +62,7 @@ export interface TestKit<T> {
    * await z.advance(3600)
    */
   advance(seconds: number): Promise<void>
-  /** The next run of that task throws this in place of being called; several add up. */
+  /** The next run of that task throws this in place of being called, a DoNotRetry or RetryAfter too; several add up. */
   fail(task: keyof T & string, error: unknown): void
   /** The worker dies: what runs there is cut, and where nothing does, the job that begins next. */
   crash(): void

@@ -29,7 +29,7 @@ export const kept = task({ keepResult: 100 }, () => new Date(0))
 const runs = async (project: TestProject, body: string): Promise<void> => {
   const script = project.script(`
 import assert from 'node:assert/strict'
-import { getJob } from 'ztask'
+import { DoNotRetry, getJob, RetryAfter } from 'ztask'
 import { testing } from 'ztask/testing'
 import { counts, letters } from './src/deeds.js'
 import { tasks } from './src/ztask/client.js'
@@ -111,6 +111,15 @@ await tasks.sendEmail.with({ expiresIn: 0.5, retryCount: 0 }).async('late')
 z.fail('sendEmail', new Error('once'))
 await z.advance(1)
 assert.equal(z.failed.sendEmail[0]?.failure.message, 'once')
+z.fail('sendEmail', new DoNotRetry('no such address'))
+z.fail('sendEmail', new RetryAfter(90))
+await tasks.sendEmail.async('final')
+await tasks.sendEmail.with({ retryCount: 0 }).async('postponed')
+await z.drain()
+assert.equal(z.failed.sendEmail[1]?.failure.message, 'no such address')
+assert.deepEqual(z.jobs.sendEmail, [['postponed']])
+await z.advance(90)
+assert.equal(letters.at(-1), 'postponed: Hi')
 `,
   )
 })
