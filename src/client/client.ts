@@ -240,11 +240,14 @@ const isNotRun = (thrown: unknown, task: string): boolean =>
   thrown instanceof RegistryNotLoadedError ||
   ((thrown instanceof UnknownTaskError || thrown instanceof TaskMissingError) && thrown.data.task === task)
 
-/** @throws ConfigError where an option is unknown or has a value that cannot be */
+/**
+ * @returns those that have a value: on the wire to a daemon the others do not exist
+ * @throws ConfigError where an option is unknown or has a value that cannot be
+ */
 export const checkedCallOptions = (task: string, options: RunOptions): RunOptions => {
   const fault = runOptionsFault(options)
   if (fault !== undefined) throw new ConfigError(`${task}.with(…): ${fault.message} ${fault.cure}`, { task })
-  return options
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
 /** Whatever was given in place of a moment, in a few words. */
