@@ -70,6 +70,9 @@ const settingsOf = (spec: Omit<ClientSpec, 'tasks' | 'load'>): ClientSettings =>
   return { ...defaults, ...given, ...fromEnvironment(process.env, CLIENT_SETTINGS) } as ClientSettings
 }
 
+/** In a test that has the kit its calls go there, whatever the project's other tests ask for. */
+const SUBSTITUTED: Partial<ClientSettings> = { disabled: false, alwaysEager: false }
+
 /** Calls tasks by name, as one project's settings say. */
 export class Client {
   readonly #spec: Omit<ClientSpec, 'tasks'>
@@ -82,7 +85,7 @@ export class Client {
   /** Read at the first call: a test or a start-up script may set the environment after the import. */
   get #settings(): ClientSettings {
     this.#read ??= settingsOf(this.#spec)
-    return this.#read
+    return theSubstitute() === undefined ? this.#read : { ...this.#read, ...SUBSTITUTED }
   }
 
   /** @returns the calls of a task, whether this project has it or not: the daemon knows */

@@ -26,8 +26,13 @@ export const kept = task({ keepResult: 100 }, () => new Date(0))
 `
 
 /** Runs a body of a test, as node:test would: what it throws fails this one. */
-const runs = async (project: TestProject, body: string): Promise<void> => {
-  const script = project.script(`
+const runs = async (
+  project: TestProject,
+  body: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> => {
+  const script = project.script(
+    `
 import assert from 'node:assert/strict'
 import { DoNotRetry, getJob, RetryAfter } from 'ztask'
 import { testing } from 'ztask/testing'
@@ -38,7 +43,9 @@ const z = await testing(tasks, { now: new Date('2027-01-01T00:00:00Z') })
 ${body}
 await z.close()
 console.log('all is well')
-`)
+`,
+    env,
+  )
   const { code, stderr, stdout } = await script.ended
   expect(stderr).toBe('')
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'all is well\n' })
@@ -195,6 +202,24 @@ assert.deepEqual(z.jobs.deaf.length, 1)
 `,
   )
 })
+
+test.each(['alwaysEager', 'disabled'])(
+  'the kit wins over %s, by the configuration or the environment',
+  async (setting) => {
+    const body = `
+const job = await tasks.add.async(1, 2)
+assert.equal(job.disabled, false)
+const [second] = await tasks.add.batch([[3, 4]])
+assert.deepEqual(z.jobs.add, [[1, 2], [3, 4]])
+assert.equal(await getJob(job.id).status(), 'waiting')
+assert.equal(await tasks.add.run(5, 6), 11)
+assert.equal(await getJob(second.id).status(), 'gone')
+`
+    await runs(await makeProject({ config: `${setting}: true`, files: { 'src/deeds.ts': DEEDS } }), body)
+    const variable = { alwaysEager: 'ZTASKD_ALWAYS_EAGER', disabled: 'ZTASKD_DISABLED' }[setting] ?? ''
+    await runs(await make(), body, { [variable]: 'true' })
+  },
+)
 
 test('a thousand hours of hourly retries are a thousand runs', async () => {
   await runs(
