@@ -21,26 +21,17 @@ import { Current } from '../worker/current.ts'
 import { specsOf } from '../worker/load.ts'
 import { outcomeOf, performToOutcome } from '../worker/perform.ts'
 import type { Registry } from '../worker/registry.ts'
+import { Running } from './running.ts'
 
 /** Taken before a test can put its own in their place. */
-const { setTimeout, setImmediate, queueMicrotask } = globalThis
+const { setImmediate, queueMicrotask } = globalThis
 
-/** How long a run with a timeout gets to end by itself, in real time, before the test's clock may end it, ms. */
-const PATIENCE = 100
+/** How long a run with a timeout works before it is taken to hang, real ms, where its timeout is no shorter. */
+const PATIENCE = 2000
+/** What a run gets to end after its signal, real ms. */
+const GRACE = 500
 
 const WORKER: Worker = { number: 1, pid: process.pid, generation: 1, loaded: 0, isolated: false }
-
-/** A job that runs. */
-interface Running {
-  run: Run
-  readonly current: Current
-  /** Resolves when it has ended, or waits: for another job, or for what its timeout is there for. */
-  rest: PromiseWithResolvers<void>
-  isResting: boolean
-  /** When its timeout has passed, epoch ms. */
-  readonly deadline: number | undefined
-  isLate: boolean
-}
 
 /** Who waits for a result. */
 interface Waiter {
@@ -222,13 +213,17 @@ export class Engine {
   }
 
   async close(): Promise<void> {
-    for (const { current } of this.#running.values()) current.stop('cancelled')
-    this.#running.clear()
+    this.#jobs.clear()
+    for (const running of this.#running.values()) {
+      this.#leave(running)
+      running.current.stop('cancelled')
+    }
     const error = new ClientClosedError('The test kit was closed before the job had ended.')
     for (const waiter of [...this.#waiters.values()].flat()) waiter.reject(error)
     this.#waiters.clear()
     for (const watcher of [...this.#watchers.values()].flat()) watcher.say(undefined)
     this.#watchers.clear()
+    await this.#working
     await this.#store.close()
   }
 
@@ -237,7 +232,7 @@ export class Engine {
     for (const waiter of [...this.#waiters.values()].flat())
       if (waiter.until <= this.#now) this.#giveUp(waiter)
     for (const running of this.#running.values())
-      if (running.deadline !== undefined && running.deadline <= this.#now) await this.#timeOut(running)
+      if (running.deadline !== undefined && running.deadline <= this.#now) this.#timeOut(running)
     const expired = [...this.#jobs.values()].filter(({ expires }) => expires !== null && expires <= this.#now)
     for (const job of expired) this.#write(job, undefined)
     await this.#work()
@@ -265,20 +260,16 @@ export class Engine {
 
   async #loop(): Promise<void> {
     for (;;) {
-      const job = this.#nextDue()
-      if (job !== undefined) {
-        await this.#perform(job)
-        continue
-      }
+      // Whoever waited for what has just ended goes on, and may call others, in whatever follows of it.
+      await new Promise((resolve) => setImmediate(resolve))
       const busy = [...this.#running.values()].filter(({ isResting }) => !isResting)
       if (busy.length > 0) {
-        await Promise.race(busy.map(({ rest }) => rest.promise))
+        await Promise.race(busy.map(({ rest }) => rest))
         continue
       }
-      // What has just ended may call others, in whatever follows of it.
-      await new Promise((resolve) => setImmediate(resolve))
-      if (this.#nextDue() === undefined && [...this.#running.values()].every(({ isResting }) => isResting))
-        return
+      const job = this.#nextDue()
+      if (job === undefined) return
+      this.#perform(job)
     }
   }
 
@@ -291,48 +282,44 @@ export class Engine {
     return first
   }
 
-  /** Resolves when the job has ended or waits. */
-  async #perform(job: Job): Promise<void> {
+  #perform(job: Job): void {
     const reason = this.#catalogue.obstacle(job.task)
     if (reason !== undefined) return this.#outcomes.hold(job, reason)
     const { expiresAt } = job.options ?? {}
     if (expiresAt !== undefined && this.#now > expiresAt) return this.#outcomes.expired(job)
     const running = this.#begin(job)
     void this.#outcomeOf(running).then((outcome) => this.#end(running, outcome))
-    if (running.deadline !== undefined) setTimeout(() => this.#rest(running), PATIENCE)
-    await running.rest.promise
   }
 
   #begin(job: Job): Running {
     const { id, task, attempts, created } = job
-    const timeout = this.#catalogue.timeoutOf(job)
-    const running: Running = {
-      run: { number: ++this.#count, job, worker: WORKER, place: 0, started: this.#now },
-      current: new Current(
-        { id, task, attempt: attempts + 1, created },
-        {
-          waits: () => {
-            this.#rest(running)
-            return async () => this.#goOn(running)
-          },
-          progress: (_, progress) => this.#say(id, progress),
-          mostWanted: () => {
-            const { awaited } = running.run.job
-            const isWanted = awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0
-            return isWanted ? this.#settings.maxPayload : undefined
-          },
+    const current = new Current(
+      { id, task, attempt: attempts + 1, created },
+      {
+        waits: () => {
+          const goOn = running.waits()
+          return async () => goOn()
         },
-      ),
-      rest: Promise.withResolvers<void>(),
-      isResting: false,
-      deadline: timeout === undefined ? undefined : this.#now + timeout,
-      isLate: false,
-    }
+        progress: (_, progress) => {
+          running.heard()
+          this.#say(id, progress)
+        },
+        mostWanted: () => {
+          const { awaited } = running.run.job
+          const isWanted = awaited !== null || (this.#catalogue.keepResultOf(job) ?? 0) > 0
+          return isWanted ? this.#settings.maxPayload : undefined
+        },
+      },
+    )
+    const run: Run = { number: ++this.#count, job, worker: WORKER, place: 0, started: this.#now }
+    const running = new Running(run, current)
     this.#running.set(job.seq, running)
     return running
   }
 
-  async #outcomeOf({ run: { job }, current }: Running): Promise<Outcome> {
+  async #outcomeOf(running: Running): Promise<Outcome> {
+    const { current, run } = running
+    const { job } = run
     const [failure] = this.#failures.get(job.task) ?? []
     if (failure !== undefined) {
       this.#failures.set(job.task, this.#failures.get(job.task)?.slice(1) ?? [])
@@ -343,41 +330,44 @@ export class Engine {
       queueMicrotask(() => this.crash())
       return new Promise(() => {})
     }
-    return performToOutcome(this.#registry as Registry, { job: current, args: job.args })
+    const timeout = this.#catalogue.timeoutOf(job)
+    const begun = (): void => {
+      if (timeout !== undefined) running.limit(this.#now + timeout, Math.min(timeout, PATIENCE))
+    }
+    return performToOutcome(this.#registry as Registry, { job: current, args: job.args, begun })
   }
 
   #end(running: Running, outcome: Outcome): void {
     const { run, isLate } = running
     // It was cut: nobody hears of it any more.
     if (this.#running.get(run.job.seq) !== running) return
-    this.#running.delete(run.job.seq)
+    this.#leave(running)
     const told: Outcome =
       isLate && outcome.kind === 'threw'
         ? { kind: 'threw', failure: this.#tooLong(run.job, outcome.failure) }
         : outcome
     this.#outcomes.report(run, told)
-    this.#rest(running)
   }
 
-  #rest(running: Running): void {
-    running.isResting = true
-    running.rest.resolve()
+  #leave(running: Running): void {
+    this.#running.delete(running.run.job.seq)
+    running.over()
   }
 
-  #goOn(running: Running): void {
-    if (!running.isResting) return
-    running.isResting = false
-    running.rest = Promise.withResolvers<void>()
+  #timeOut(running: Running): void {
+    running.isLate = true
+    this.#stop(running, 'timeout')
   }
 
   /** Its signal aborts; where it does not end by that, its worker is killed. */
-  async #timeOut(running: Running): Promise<void> {
-    running.isLate = true
-    this.#goOn(running)
-    running.current.stop('timeout')
-    setTimeout(() => this.#rest(running), PATIENCE)
-    await running.rest.promise
-    this.#end(running, { kind: 'threw', failure: this.#tooLong(running.run.job) })
+  #stop(running: Running, reason: 'timeout' | 'cancelled'): void {
+    running.stop(GRACE, () => {
+      this.#leave(running)
+      const { run } = running
+      // Of one that is cancelled nothing more is told.
+      this.#outcomes.report(run, { kind: 'threw', failure: this.#tooLong(run.job) })
+    })
+    running.current.stop(reason)
   }
 
   #tooLong(job: Job, cause?: Failure): Failure {
@@ -387,10 +377,9 @@ export class Engine {
   /** All that runs goes with its process. */
   #cut(cause: Failure): void {
     const cut = [...this.#running.values()]
-    this.#running.clear()
     for (const running of cut) {
+      this.#leave(running)
       this.#outcomes.died(running.run, cut.length === 1, cause)
-      this.#rest(running)
     }
   }
 
@@ -399,7 +388,7 @@ export class Engine {
     if (running === undefined) return false
     const job: Job = { ...running.run.job, mark: 'cancelled' }
     running.run = { ...running.run, job }
-    running.current.stop('cancelled')
+    this.#stop(running, 'cancelled')
     return true
   }
 

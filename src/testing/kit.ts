@@ -52,7 +52,10 @@ export interface TestKit<T> {
   readonly failed: ByTask<T, { [K in keyof T]: FailedJob<CallArgs<T[K]>> }>
   /** The virtual time. */
   readonly now: Date
-  /** Runs what is due, and what that enqueues, until nothing is due any more. */
+  /**
+   * Runs what is due, and what that enqueues, until nothing is due any more. It waits for what works in real time; for a job with a
+   * timeout of which nothing is heard no longer than that, and no longer than 2 s.
+   */
   drain(): Promise<void>
   /**
    * Lets so many seconds pass, and runs what becomes due, each job at its time.

@@ -14,14 +14,38 @@ export const flaky = task({ retryCount: 2, retryAfter: [10, 100] }, () => { coun
 export const add = task((left: number, right: number) => left + right)
 export const sum = task(async (numbers: number[]): Promise<number> =>
   numbers.length < 2 ? (numbers[0] ?? 0) : (numbers[0] ?? 0) + (await tasks.sum.run(numbers.slice(1))))
-export const slow = task({ timeout: 30, retryCount: 0 }, async () => {
+export const slow = task({ timeout: 0.4, retryCount: 0 }, async () => {
   const { signal } = currentJob()
   await new Promise((_, reject) => (signal as AbortSignal).addEventListener('abort', () => reject((signal as AbortSignal).reason)))
 })
-export const deaf = task({ timeout: 30, retryCount: 0 }, async () => { await new Promise(() => {}) })
+export const deaf = task({ timeout: 0.4, retryCount: 0 }, async () => { await new Promise(() => {}) })
+export const deafLater = task({ timeout: 0.4, retryCount: 0 }, async () => { await tasks.add.run(1, 2); await new Promise(() => {}) })
 export const vain = task(() => { throw new DoNotRetry('never') })
 export const later = task(() => { if (letters.length < 2) throw new RetryAfter(60) })
 export const pages = task(() => { for (const n of [1, 2]) currentJob().progress(n / 2, 'page ' + n) })
+export const both = task(async (second: number) => {
+  const job = await tasks.add.after(second, 3, 4)
+  return Promise.all([tasks.add.run(1, 2), job.result({ timeout: 1000 })])
+})
+export const either = task(async () => {
+  const never = await tasks.add.after(3600, 3, 4)
+  await Promise.race([never.result({ timeout: 7200 }), tasks.add.run(1, 2)])
+  await tasks.sendEmail.async('either')
+})
+const real = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+export const work = task({ timeout: 30 }, async () => { await real(300) })
+export const steps = task({ timeout: 0.6 }, async () => {
+  await real(400)
+  await tasks.add.run(1, 2)
+  await real(400)
+  currentJob().progress(0.5)
+  await real(400)
+})
+export const compute = task({ timeout: 30 }, async () => {
+  for (const end = Date.now() + 2100; Date.now() < end; );
+  await real(100)
+})
+export const endless = task(async () => { currentJob().progress(0); await new Promise(() => {}) })
 export const kept = task({ keepResult: 100 }, () => new Date(0))
 `
 
@@ -157,12 +181,13 @@ await z.advance(10)
 await late
 assert.equal(await never.cancel(), 'removed')
 assert.deepEqual(z.jobs.add, [])
-for (const name of ['slow', 'deaf']) {
+for (const name of ['slow', 'deaf', 'deafLater']) {
   await tasks[name].async()
-  await z.advance(29)
+  await z.advance(0.3)
   assert.equal(z.jobs[name].length, 1)
-  await z.advance(1)
-  assert.equal(z.failed[name][0]?.failure.name, 'TimeoutError')
+  await z.advance(0.1)
+  const { name: kind, cause } = z.failed[name][0].failure
+  assert.deepEqual([kind, cause?.name], ['TimeoutError', name === 'slow' ? 'TimeoutError' : undefined])
 }
 const pages = await tasks.pages.async()
 const told = []
@@ -173,6 +198,60 @@ await z.drain()
 assert.deepEqual(await kept.result(), new Date(0))
 await z.advance(101)
 await assert.rejects(getJob(kept.id).result(), { name: 'ResultGoneError' })
+`,
+  )
+})
+
+test('a job waits for several others at once', async () => {
+  await runs(
+    await make(),
+    `
+assert.deepEqual(await tasks.both.run(0), [3, 7])
+await tasks.both.async(60)
+await z.drain()
+assert.equal(z.jobs.both.length, 1)
+await z.advance(60)
+assert.deepEqual(z.succeeded.both, [[0], [60]])
+await tasks.either.async()
+await z.drain()
+assert.deepEqual(letters, ['either: Hi'])
+assert.equal(z.succeeded.either.length, 1)
+`,
+  )
+})
+
+test('what works in real time is waited for, within its timeout; its time begins when it is called, and anew as it goes on', async () => {
+  const late = `import { task } from 'ztask'
+await new Promise((resolve) => setTimeout(resolve, 500))
+export const imported = task({ timeout: 0.1 }, () => {})
+`
+  await runs(
+    await makeProject({ files: { 'src/deeds.ts': DEEDS, 'src/late.ts': late } }),
+    `
+for (const name of ['imported', 'work', 'steps', 'compute']) {
+  await tasks[name].async()
+  await z.drain()
+  assert.equal(z.succeeded[name].length, 1, name)
+}
+`,
+  )
+})
+
+test('a job that is cancelled, and does not listen to its signal, is ended', async () => {
+  await runs(
+    await make(),
+    `
+const job = await tasks.endless.async()
+const result = assert.rejects(job.result(), { name: 'JobCancelledError' })
+for await (const _ of job.progress()) assert.equal(await job.cancel(), 'signalled')
+await z.drain()
+await result
+assert.deepEqual([z.jobs.endless, z.failed.endless, z.succeeded.endless], [[], [], []])
+const other = await tasks.endless.async()
+const drained = z.drain()
+for await (const _ of other.progress()) break
+await z.close()
+await drained
 `,
   )
 })
