@@ -21,6 +21,7 @@ import { Current } from '../worker/current.ts'
 import { specsOf } from '../worker/load.ts'
 import { outcomeOf, performToOutcome } from '../worker/perform.ts'
 import type { Registry } from '../worker/registry.ts'
+import { bury, whileAlive } from './dead.ts'
 import { Running } from './running.ts'
 
 /** Taken before a test can put its own in their place. */
@@ -132,24 +133,27 @@ export class Engine {
       this.#catalogue = new Catalogue(specsOf(this.#registry), this.#settings)
     }
     const link: Link = {
-      enqueue: async (job) => {
-        await known()
-        return (await this.#insert([job], link))[0] as Handle
-      },
-      enqueueAll: async (jobs, _, options) => {
-        await known()
-        return this.#insert(
-          jobs.map((job) => ({ ...job, options })),
-          link,
-        )
-      },
-      run: async (job, timeout) => {
-        await known()
-        await this.#insert([{ ...job, wait: timeout }], link)
-        return this.#await(job, timeout)
-      },
+      enqueue: (job) =>
+        whileAlive(async () => {
+          await known()
+          return (await this.#insert([job], link))[0] as Handle
+        }),
+      enqueueAll: (jobs, _, options) =>
+        whileAlive(async () => {
+          await known()
+          return this.#insert(
+            jobs.map((job) => ({ ...job, options })),
+            link,
+          )
+        }),
+      run: (job, timeout) =>
+        whileAlive(async () => {
+          await known()
+          await this.#insert([{ ...job, wait: timeout }], link)
+          return this.#await(job, timeout)
+        }),
       result: (job, timeout) => this.#await(job, timeout),
-      ask: (verb: Verb, params) => this.#commands.run(verb, params),
+      ask: (verb: Verb, params) => whileAlive(() => this.#commands.run(verb, params)),
       watch: (id) => this.#watch(id),
     }
     return link
@@ -215,7 +219,7 @@ export class Engine {
   async close(): Promise<void> {
     this.#jobs.clear()
     for (const running of this.#running.values()) {
-      this.#leave(running)
+      this.#kill(running)
       running.current.stop('cancelled')
     }
     const error = new ClientClosedError('The test kit was closed before the job had ended.')
@@ -298,9 +302,10 @@ export class Engine {
       {
         waits: () => {
           const goOn = running.waits()
-          return async () => goOn()
+          return () => whileAlive(async () => goOn())
         },
         progress: (_, progress) => {
+          if (!this.#isUnderWay(running)) return
           running.heard()
           this.#say(id, progress)
         },
@@ -339,8 +344,7 @@ export class Engine {
 
   #end(running: Running, outcome: Outcome): void {
     const { run, isLate } = running
-    // It was cut: nobody hears of it any more.
-    if (this.#running.get(run.job.seq) !== running) return
+    if (!this.#isUnderWay(running)) return
     this.#leave(running)
     const told: Outcome =
       isLate && outcome.kind === 'threw'
@@ -349,9 +353,20 @@ export class Engine {
     this.#outcomes.report(run, told)
   }
 
+  /** Else it was cut: nobody hears of it any more. */
+  #isUnderWay(running: Running): boolean {
+    return this.#running.get(running.run.job.seq) === running
+  }
+
   #leave(running: Running): void {
     this.#running.delete(running.run.job.seq)
     running.over()
+  }
+
+  /** Its worker is killed, or dies. */
+  #kill(running: Running): void {
+    this.#leave(running)
+    bury(running.current)
   }
 
   #timeOut(running: Running): void {
@@ -362,7 +377,7 @@ export class Engine {
   /** Its signal aborts; where it does not end by that, its worker is killed. */
   #stop(running: Running, reason: 'timeout' | 'cancelled'): void {
     running.stop(GRACE, () => {
-      this.#leave(running)
+      this.#kill(running)
       const { run } = running
       // Of one that is cancelled nothing more is told.
       this.#outcomes.report(run, { kind: 'threw', failure: this.#tooLong(run.job) })
@@ -378,7 +393,7 @@ export class Engine {
   #cut(cause: Failure): void {
     const cut = [...this.#running.values()]
     for (const running of cut) {
-      this.#leave(running)
+      this.#kill(running)
       this.#outcomes.died(running.run, cut.length === 1, cause)
     }
   }

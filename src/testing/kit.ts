@@ -67,7 +67,10 @@ export interface TestKit<T> {
   advance(seconds: number): Promise<void>
   /** The next run of that task throws this in place of being called, a DoNotRetry or RetryAfter too; several add up. */
   fail(task: keyof T & string, error: unknown): void
-  /** The worker dies: what runs there is cut, and where nothing does, the job that begins next. */
+  /**
+   * The worker dies: what runs there is cut, and where nothing does, the job that begins next. The code of what is cut goes on, as
+   * nothing interrupts JavaScript, but its calls of tasks and jobs never settle, and nothing comes of them. A task may call it, too.
+   */
   crash(): void
   /** The daemon is killed and started again: what runs is cut, and what is stored goes on. */
   restart(): Promise<void>

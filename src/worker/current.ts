@@ -159,6 +159,9 @@ const reasonOf = (task: string, reason: StopReason): DOMException => {
   return new DOMException(`${task} ${ABORTED[reason]}`, 'AbortError')
 }
 
+/** @returns the job that the calling code runs in, where it runs in one */
+export const callingJob = (): Current | undefined => STORAGE.getStore()
+
 /**
  * The calling code waits for another job: where it runs in one itself, that gives its slot back meanwhile, and waits no longer
  * than until its signal aborts.

@@ -7,6 +7,7 @@ import { currentJob, DoNotRetry, RetryAfter, task } from 'ztask'
 import { tasks } from './ztask/client.js'
 
 export const letters: string[] = []
+export const world = { crash: () => {}, goOn: Promise.withResolvers<void>() }
 export const counts = { flaky: 0 }
 export const sendEmail = task(async (to: string, subject = 'Hi') => { letters.push(to + ': ' + subject); return letters.length })
 export const remind = task(async (to: string) => { await tasks.sendEmail.async(to, 'a reminder') })
@@ -46,6 +47,25 @@ export const compute = task({ timeout: 30 }, async () => {
   await real(100)
 })
 export const endless = task(async () => { currentJob().progress(0); await new Promise(() => {}) })
+export const ghost = task({ retryAfter: 5 }, async () => {
+  if (currentJob().attempt > 1) return
+  const victim = await tasks.add.after(3600, 1, 1)
+  world.crash()
+  currentJob().progress(0.5, 'from beyond')
+  const calls = [tasks.remind.async('x'), tasks.remind.run('x'), tasks.remind.batch([['x']]), victim.cancel(), victim.status(), victim.result()]
+  await Promise.race(calls.map((call) => (call as Promise<unknown>).finally(() => letters.push('from beyond'))))
+})
+export const waiting = task({ retryCount: 0 }, async () => {
+  await tasks.add.run(1, 2)
+  const job = await tasks.add.after(60, 1, 2)
+  const said = (async () => { for await (const _ of job.progress()); })()
+  await Promise.race([said, job.result({ timeout: 100 })]).finally(() => letters.push('from beyond'))
+})
+export const gated = task({ retryCount: 0 }, async () => {
+  currentJob().progress(0)
+  await world.goOn.promise
+  await tasks.remind.async('x')
+})
 export const kept = task({ keepResult: 100 }, () => new Date(0))
 `
 
@@ -60,7 +80,7 @@ const runs = async (
 import assert from 'node:assert/strict'
 import { DoNotRetry, getJob, RetryAfter } from 'ztask'
 import { testing } from 'ztask/testing'
-import { counts, letters } from './src/deeds.js'
+import { counts, letters, world } from './src/deeds.js'
 import { tasks } from './src/ztask/client.js'
 
 const z = await testing(tasks, { now: new Date('2027-01-01T00:00:00Z') })
@@ -278,6 +298,37 @@ await tasks.deaf.with({ retryCount: 1, retryAfter: 0 }).async()
 await z.drain()
 await z.restart()
 assert.deepEqual(z.jobs.deaf.length, 1)
+`,
+  )
+})
+
+test('of a job whose worker has died nothing follows, though its code goes on', async () => {
+  await runs(
+    await make(),
+    `
+world.crash = () => z.crash()
+const job = await tasks.ghost.async()
+const told = []
+const watching = (async () => { for await (const { message } of job.progress()) told.push(message) })()
+await z.drain()
+assert.equal(z.jobs.ghost.length, 1)
+await z.advance(5)
+await watching
+assert.equal(z.succeeded.ghost.length, 1)
+await tasks.waiting.async()
+await z.drain()
+z.crash()
+await z.advance(60)
+assert.equal(z.failed.waiting[0]?.failure.name, 'WorkerDied')
+assert.deepEqual([letters, told], [[], []])
+assert.deepEqual([z.jobs.remind, z.succeeded.remind, z.jobs.add], [[], [], [[1, 1]]])
+for await (const _ of (await tasks.gated.async()).progress()) break
+await z.close()
+const next = await testing(tasks)
+world.goOn.resolve()
+await next.drain()
+assert.deepEqual([next.jobs.remind, next.succeeded.remind], [[], []])
+await next.close()
 `,
   )
 })
