@@ -394,6 +394,9 @@ test('what Node throws is an error, and fake timers do not stop the kit', async 
   await z.drain()
   expect(z.failed.read[0].failure).toMatchObject({ name: 'Error', message: expect.stringContaining('ENOENT') })
   expect(z.failed.abort[0].failure).toMatchObject({ name: 'AbortError', message: 'This operation was aborted' })
+  await tasks.hang.async()
+  await z.advance(0.1)
+  expect(z.failed.hang[0].failure).toMatchObject({ name: 'TimeoutError' })
   z.crash()
   const job = await tasks.write.async('${name}', new Map())
   await z.drain()
@@ -441,6 +444,7 @@ import { readFile } from 'node:fs/promises'
 import { task } from 'ztask'
 export const letters = []
 export const read = task({ retryCount: 0 }, (path) => readFile(path))
+export const hang = task({ timeout: 0.1, retryCount: 0 }, () => new Promise(() => {}))
 export const abort = task({ retryCount: 0 }, () => { throw AbortSignal.abort().reason })
 export const write = task((to, more) => { letters.push(to); return { sent: more.get('at') ?? new Date(0) } })
 `,
