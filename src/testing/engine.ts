@@ -154,7 +154,7 @@ export class Engine {
         }),
       result: (job, timeout) => this.#await(job, timeout),
       ask: (verb: Verb, params) => whileAlive(() => this.#commands.run(verb, params)),
-      watch: (id) => this.#watch(id),
+      watch: (id, signal) => this.#watch(id, signal),
     }
     return link
   }
@@ -490,7 +490,7 @@ export class Engine {
     for (const watcher of this.#watchers.get(id) ?? []) watcher.say(progress)
   }
 
-  async *#watch(id: string): AsyncGenerator<Progress, void, undefined> {
+  async *#watch(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
     const isLive = [...this.#jobs.values()].some(
       (job) => job.id === id && job.state !== 'done' && job.state !== 'failed',
     )
@@ -502,6 +502,7 @@ export class Engine {
       wake()
     }
     const watcher = { say }
+    signal.addEventListener('abort', () => say(undefined))
     this.#watchers.set(id, [...(this.#watchers.get(id) ?? []), watcher])
     void this.#work()
     try {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { makeProject, type TestProject } from '../harness/project.ts'
 
 const DEEDS = `
-import { currentJob, DoNotRetry, RetryAfter, task } from 'ztask'
+import { currentJob, DoNotRetry, getJob, RetryAfter, task } from 'ztask'
 import { tasks } from './ztask/client.js'
 
 export const letters: string[] = []
@@ -65,6 +65,13 @@ export const gated = task({ retryCount: 0 }, async () => {
   currentJob().progress(0)
   await world.goOn.promise
   await tasks.remind.async('x')
+})
+export const follows = task(async (id: string) => {
+  try {
+    for await (const progress of getJob(id).progress()) letters.push(String(progress.fraction))
+  } finally {
+    letters.push('left')
+  }
 })
 export const kept = task({ keepResult: 100 }, () => new Date(0))
 `
@@ -177,6 +184,21 @@ assert.equal(z.failed.sendEmail[1]?.failure.message, 'no such address')
 assert.deepEqual(z.jobs.sendEmail, [['postponed']])
 await z.advance(90)
 assert.equal(letters.at(-1), 'postponed: Hi')
+`,
+  )
+})
+
+test('within a job a loop over progress ends at its signal', async () => {
+  await runs(
+    await make(),
+    `
+const later = await tasks.add.after(60, 1, 2)
+const follows = await tasks.follows.async(later.id)
+await z.drain()
+assert.deepEqual(letters, [])
+assert.equal(await follows.cancel(), 'signalled')
+await z.drain()
+assert.deepEqual([letters, z.jobs.follows], [['left'], []])
 `,
   )
 })
