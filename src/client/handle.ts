@@ -53,25 +53,38 @@ class JobHandle implements Job {
   }
 
   async cancel(): Promise<Cancelled> {
-    return this.#answers.cancel(this.id)
+    return JobHandle.#answersOf(this).cancel(this.id)
   }
 
   progress(): AsyncIterable<Progress> {
-    return this.#answers.progress(this.id)
+    return JobHandle.#answersOf(this).progress(this.id)
   }
 
   async result(options?: ResultOptions): Promise<unknown> {
-    return this.#answers.result({ id: this.id, task: this.#task }, options)
+    return JobHandle.#answersOf(this).result({ id: this.id, task: this.#task }, options)
   }
 
   async status(): Promise<JobStatus> {
-    return this.#answers.status(this.id)
+    return JobHandle.#answersOf(this).status(this.id)
+  }
+
+  /** @throws TypeError where a method was taken off its handle, or the handle was wrapped or copied */
+  static #answersOf(handle: JobHandle | undefined): Answers {
+    if (typeof handle === 'object' && #answers in handle) return handle.#answers
+    throw new TypeError(
+      'A method of a job was called without its handle: call job.result() and not a result() that was taken off it, and of a copy, or behind a Proxy, getJob(job.id).',
+    )
   }
 
   static {
-    // Whoever passes data on (devalue, React's server functions, lodash) refuses what a class has made, and knows it by its
-    // prototype's prototype: without one it is a plain object, as those of another realm are to them. Ours goes by DATA.
-    const { constructor: _, ...inherited } = Object.getOwnPropertyDescriptors(Object.prototype)
+    // Whoever passes data on (devalue, structuredClone, React's server functions) refuses what a class has made, and knows it
+    // by its prototype's prototype: without one it is a plain object, as those of another realm are to them. (React warns of
+    // it in development all the same.) Ours goes by DATA.
+    const {
+      constructor: _,
+      ['__proto__']: __,
+      ...inherited
+    } = Object.getOwnPropertyDescriptors(Object.prototype) as Record<string, PropertyDescriptor>
     const prototype = Object.setPrototypeOf(JobHandle.prototype, null)
     Object.defineProperties(prototype, { ...inherited, [DATA]: { value: true } })
   }

@@ -64,7 +64,7 @@ export const kindOf = (value: object): string | undefined => {
   if (prototype === Object.prototype) return isPlain(value) ? 'Object' : undefined
   if (prototype === Array.prototype) return Array.isArray(value) ? 'Array' : undefined
   if (prototype === null) return isPlain(value) ? 'null' : undefined
-  if (DATA in prototype) return isPlain(value) ? 'Object' : undefined
+  if (Object.hasOwn(prototype, DATA)) return isPlain(value) ? 'Object' : undefined
   const kind = BY_PROTOTYPE.get(prototype) ?? foreignKind(prototype)
   return kind !== undefined && isReally(value, kind) ? kind : undefined
 }

@@ -331,4 +331,18 @@ test('the handle of a job is data: its id and whether it was only logged', () =>
   expect(structuredClone(job)).toEqual(data)
   expect(inspect(job)).toBe("JobHandle { id: 'the id', disabled: false }")
   expect(String(job)).toBe('[object Object]')
+  // What only looks like one is none.
+  expect(() => encodeArgs([Object.create(job)])).toThrow('an object with a prototype of its own')
+})
+
+test('a method of a handle that is called without it says so', async () => {
+  const job = storedJobs({ ask: async () => {}, result: async () => {}, watch: () => expect.unreachable() })(
+    'the id',
+    't',
+  )
+  const { result, status, progress } = job
+  const message = /without its handle.*getJob\(job\.id\)/
+  for (const call of [() => result(), () => status(), () => new Proxy(job, {}).result()])
+    await expect(call()).rejects.toThrow(message)
+  expect(() => progress()).toThrow(message)
 })

@@ -87,7 +87,7 @@ export class Lane {
 
   /** Suspects wait beside the window, and must not be taken for a full one. */
   get #ordinary(): number {
-    return this.#waiting.size - this.#suspects.length
+    return this.#waiting.size - this.#suspectsById.size
   }
 
   /** @returns whether a suspect is due by `now` */
@@ -216,7 +216,8 @@ export class Lane {
     this.#leave(job)
     this.#buried += weightOf(job)
     const { size, weight } = this.#options
-    if (this.#window.length > 2 * this.#waiting.size + size || this.#buried > weight) this.#rebuild()
+    const entries = this.#window.length + this.#suspects.length
+    if (entries > 2 * this.#waiting.size + size || this.#buried > weight) this.#rebuild()
   }
 
   #queueOf(job: Job): TinyQueue<Job> {
