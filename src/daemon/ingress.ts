@@ -67,9 +67,13 @@ export interface IngressOptions {
     waits: () => void,
   ) => void
   readonly ask: (verb: Verb, params: unknown) => Promise<unknown>
-  /** Who waits for jobs: `wait`, until then (epoch ms), for one that it sends; `ask`, for those that it sent before. */
+  /**
+   * Who waits for jobs: `wait`, until then (epoch ms), for one that it sends, and `withdraw`, where that is not stored;
+   * `ask`, for those that it sent before.
+   */
   readonly results: {
     wait(client: Buffer, id: string, until: number): void
+    withdraw(client: Buffer, ids: readonly string[]): void
     ask(client: Buffer, jobs: readonly Awaited[]): Promise<void>
     seen(client: Buffer, ids: readonly string[]): void
   }
@@ -448,9 +452,14 @@ export class Ingress {
       if (notStored.length === 0) return answer()
       void this.#missing(jobs, notStored).then((missing) => {
         for (const [at, error] of missing) refused.push([indexes[at] ?? 0, error.toJSON()])
+        this.#withdraw(
+          arrived,
+          missing.flatMap(([at]) => jobs[at] ?? []),
+        )
         answer()
       })
     }
+    this.#await(arrived, jobs)
     this.#options.insert(jobs, inserted, false, waits)
   }
 
@@ -480,11 +489,26 @@ export class Ingress {
     const answer = ([failed]: readonly NotStored[]): void => {
       if (failed === undefined) return reply({ kind: 'stored', seq })
       // An earlier message of the same jobs may have stored them: then all of them.
-      void this.#options
-        .isStored(first.id)
-        .then((stored) => (stored ? reply({ kind: 'stored', seq }) : refuse(failed[1].toJSON())))
+      void this.#options.isStored(first.id).then((stored) => {
+        if (stored) return reply({ kind: 'stored', seq })
+        this.#withdraw(arrived, jobs)
+        refuse(failed[1].toJSON())
+      })
     }
+    this.#await(arrived, jobs)
     this.#options.insert(jobs, answer, true, waits)
+  }
+
+  /** Before they are stored: they may end at once. */
+  #await({ client }: Arrived, jobs: readonly NewJob[]): void {
+    for (const { id, awaited } of jobs) if (awaited !== null) this.#options.results.wait(client, id, awaited)
+  }
+
+  #withdraw({ client }: Arrived, jobs: readonly NewJob[]): void {
+    this.#options.results.withdraw(
+      client,
+      jobs.map(({ id }) => id),
+    )
   }
 
   /** @returns of jobs that could not be inserted those that an earlier message has not stored already */
@@ -494,7 +518,7 @@ export class Ingress {
   }
 
   /** @returns the job to store, or why it is refused */
-  #admit(sent: unknown, { client, at: created, options }: Arrived): NewJob | ErrorRecord {
+  #admit(sent: unknown, { at: created, options }: Arrived): NewJob | ErrorRecord {
     const fault = checkJob(sent)
     if (fault !== undefined) return this.#refusal('malformed', fault)
     const [id, task, args, after = null, at = null, wait = null, own] = sent as WireJob
@@ -505,7 +529,6 @@ export class Ingress {
     const due = Math.round(at ?? created + (after ?? 0))
     const reason = verdict?.hold ?? null
     const awaited = wait !== null && wait > 0 ? Math.ceil(created + wait) : null
-    if (awaited !== null) this.#options.results.wait(client, id, awaited)
     const { priority, options: kept } = this.#options.placed(task, own ?? options, due)
     return {
       id,

@@ -30,22 +30,20 @@ export interface ResultsOptions {
 /** Endings of one message, and about how many characters they take. */
 const MOST_TOLD = 1000
 const TOLD_SIZE = 2 ** 18
+/** Endings that are told and may not have arrived, each about 1 KB. A client that lives says so at once. */
+const MOST_UNSEEN = 50_000
 /** How often waits are looked through for those that are over, ms. */
 const SWEEP = 5000
 /** Jobs that are looked up in one turn of the event loop: 20 µs each. */
 const A_TURN = 100
 
-/** What has been told and not been seen. */
-interface Unseen {
-  /** Without its texts. */
-  readonly job: Job
-  readonly clients: Set<string>
-}
-
 export class Results {
   readonly #options: ResultsOptions
   readonly #waits = new Interest()
-  readonly #unseen = new Map<string, Unseen>()
+  /** Who has been told of a job that is done, and has not said that it arrived. */
+  readonly #unseen = new Interest(MOST_UNSEEN)
+  /** Those jobs, without their texts. */
+  readonly #told = new Map<string, Job>()
   /** What goes out in this turn of the event loop. */
   readonly #out = new Map<string, Told[]>()
   #asking = Promise.resolve()
@@ -64,6 +62,12 @@ export class Results {
     // Where there is no room for it the client asks again.
     if (!this.#waits.add(id, key, until)) return
     this.#sweeper.wake()
+  }
+
+  /** What a client has sent is not stored: it waits for none of these. */
+  withdraw(client: Client, ids: readonly string[]): void {
+    const key = client.toString('hex')
+    for (const id of ids) this.#waits.remove(id, key)
   }
 
   /** A client asks how jobs end, whatever has become of them: one such message after the other. */
@@ -106,14 +110,14 @@ export class Results {
 
   /** What a client was told has arrived. */
   seen(client: Client, ids: readonly string[]): void {
+    const key = client.toString('hex')
     for (const id of ids) {
-      const unseen = this.#unseen.get(id)
-      if (unseen === undefined) continue
-      unseen.clients.delete(client.toString('hex'))
-      if (unseen.clients.size > 0 || this.#waits.has(id)) continue
-      this.#unseen.delete(id)
-      const { kept } = unseen.job
-      if (kept === null || kept <= this.#options.clock.now()) this.#options.forget(unseen.job)
+      const job = this.#told.get(id)
+      if (job === undefined) continue
+      this.#unseen.remove(id, key)
+      if (this.#unseen.has(id) || this.#waits.has(id)) continue
+      this.#told.delete(id)
+      if (job.kept === null || job.kept <= this.#options.clock.now()) this.#options.forget(job)
     }
   }
 
@@ -122,10 +126,14 @@ export class Results {
   }
 
   #remember(job: Job, clients: Iterable<string>): void {
-    const slim = { ...job, args: '', result: null, failure: null, failures: [] }
-    const unseen = this.#unseen.get(job.id) ?? { job: slim, clients: new Set() }
-    this.#unseen.set(job.id, unseen)
-    for (const client of clients) unseen.clients.add(client)
+    this.#told.set(job.id, { ...job, args: '', result: null, failure: null, failures: [] })
+    for (const client of clients) {
+      if (this.#unseen.add(job.id, client, job.expires ?? 0)) continue
+      // Too many do not say so: the row stays until it expires.
+      this.#unseen.take(job.id)
+      this.#told.delete(job.id)
+      return
+    }
   }
 
   #end(id: string, ending: Ending): void {
@@ -149,8 +157,9 @@ export class Results {
   #sweep(): boolean {
     const now = this.#options.clock.now()
     this.#waits.sweep(now)
-    for (const [id, { job }] of this.#unseen) if ((job.expires ?? 0) < now) this.#unseen.delete(id)
-    return this.#waits.size > 0 || this.#unseen.size > 0
+    this.#unseen.sweep(now)
+    for (const id of this.#told.keys()) if (!this.#unseen.has(id)) this.#told.delete(id)
+    return this.#waits.size > 0 || this.#told.size > 0
   }
 }
 

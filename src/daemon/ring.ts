@@ -250,7 +250,7 @@ export class Ring {
   }
 
   /** Who waits for which jobs. */
-  get results(): Pick<Results, 'wait' | 'ask' | 'seen'> {
+  get results(): Pick<Results, 'wait' | 'withdraw' | 'ask' | 'seen'> {
     return this.#results
   }
 

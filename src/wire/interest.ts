@@ -4,9 +4,14 @@
 const MOST = 200_000
 
 export class Interest {
+  readonly #most: number
   /** By job, then by client: until when, epoch ms. */
   readonly #clients = new Map<string, Map<string, number>>()
   #count = 0
+
+  constructor(most = MOST) {
+    this.#most = most
+  }
 
   get size(): number {
     return this.#count
@@ -16,7 +21,7 @@ export class Interest {
   add(id: string, client: string, until: number): boolean {
     const clients = this.#clients.get(id) ?? new Map<string, number>()
     if (!clients.has(client)) {
-      if (this.#count >= MOST) return false
+      if (this.#count >= this.#most) return false
       this.#count++
     }
     this.#clients.set(id, clients.set(client, until))

@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Dealer } from 'zeromq'
 import { systemClock } from '../../src/clock.ts'
 import { Ingress, type IngressOptions } from '../../src/daemon/ingress.ts'
+import { StorageError, UnknownTaskError } from '../../src/model/errors.ts'
 import type { Verb } from '../../src/wire/protocol.ts'
 import { freePort } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
@@ -26,7 +27,7 @@ const open = async (options: Partial<IngressOptions>): Promise<Dealer> => {
     insert: () => expect.unreachable(),
     ask: async () => undefined,
     progresses: { watch: async () => {} },
-    results: { wait: () => {}, ask: async () => {}, seen: () => {} },
+    results: { wait: () => {}, withdraw: () => {}, ask: async () => {}, seen: () => {} },
     refused: (_, error) => expect.unreachable(error.message),
     unanswered: (error) => expect.unreachable(error.message),
     boundAgain: () => expect.unreachable(),
@@ -160,7 +161,10 @@ test('an answer beyond any bound is refused with the cure in its place', async (
 test('who asks for very many results is read no further than they are looked up', async () => {
   const waiting: (() => void)[] = []
   const socket = await open({
-    results: { wait: () => {}, ask: () => new Promise((resolve) => waiting.push(resolve)), seen: () => {} },
+    results: {
+      ...{ wait: () => {}, withdraw: () => {}, seen: () => {} },
+      ask: () => new Promise((resolve) => waiting.push(resolve)),
+    },
   })
   const jobs = Array.from({ length: 10_000 }, () => [randomUUID(), 60_000])
   const ASKS = 20
@@ -172,4 +176,46 @@ test('who asks for very many results is read no further than they are looked up'
   await until('it to be behind', () => waiting.length >= 13)
   await answerInTurn(waiting, ASKS, 14)
   await sending
+})
+
+test('nobody waits any more for a call that is refused', async () => {
+  const waits = new Set<string>()
+  let isFull = false
+  const socket = await open({
+    insert: (jobs, answer) => {
+      const full = new StorageError('The disk is full.', { reason: 'full' })
+      answer(isFull ? jobs.map((_, at) => [at, full] as const) : [])
+    },
+    judge: (task) => (task === 'none' ? { refuse: new UnknownTaskError('There is none.') } : undefined),
+    isRecent: (id) => id === RECENT,
+    maxBatch: 100,
+    results: {
+      ...{ ask: async () => {}, seen: () => {} },
+      wait: (_, id) => waits.add(id),
+      withdraw: (_, ids) => {
+        for (const id of ids) waits.delete(id)
+      },
+    },
+    refused: () => {},
+  })
+  const RECENT = randomUUID()
+  const call = (task = 't', args = '[]', id = randomUUID()): unknown[] => [id, task, args, null, null, 60_000]
+  const sent = async (jobs: unknown[], together?: true): Promise<unknown> => {
+    const message = { kind: 'enqueue', project: 'p', seq: 1, jobs, together }
+    await socket.send(['ztask/1', JSON.stringify(message)])
+    return JSON.parse(String((await socket.receive())[1]))
+  }
+  expect(await sent([call('none'), call('t', '[]', RECENT)])).toMatchObject({
+    kind: 'stored',
+    refused: [[0, {}]],
+  })
+  expect(await sent([call(), call('none')], true)).toMatchObject({ kind: 'refused' })
+  expect(await sent([call(), call('t', `["${'x'.repeat(100)}"]`)], true)).toMatchObject({ kind: 'refused' })
+  isFull = true
+  expect(await sent([call(), call()])).toMatchObject({ kind: 'stored', refused: [{}, {}] })
+  expect(await sent([call(), call()], true)).toMatchObject({ kind: 'refused' })
+  expect(waits.size).toBe(0)
+  isFull = false
+  await sent([call(), call()])
+  expect(waits.size).toBe(2)
 })
