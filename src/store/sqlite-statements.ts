@@ -48,7 +48,7 @@ type Row = readonly [
 ]
 
 /** What makes one row larger than another. SQLite tells it by a row's head, without reading what it is that large. */
-const BYTES = sql<number>`octet_length(args) + ifnull(octet_length(failure), 0) + ifnull(octet_length(failures), 0)`
+export const BYTES = sql<number>`octet_length(args) + ifnull(octet_length(failure), 0) + ifnull(octet_length(failures), 0)`
 
 const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 

@@ -4,10 +4,11 @@ import { setTimeout } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Due, Job, StoredState } from '../model/job.ts'
 import { openFile } from './database-file.ts'
+import { sql } from './kysely.ts'
 import { kyselyOver } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { countRows, listJobs, prioritiesOf, resting } from './sqlite-list.ts'
-import { SqliteStatements } from './sqlite-statements.ts'
+import { BYTES, SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
 /** The only row of `nodes`: on SQLite one daemon owns the database. */
@@ -27,6 +28,9 @@ const LOCK_PAUSE = 10
 const LOCK_FORGOTTEN = 1000
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
+
+/** Of a record that has ended. */
+const RECORD_BYTES = sql<number>`${BYTES} + ifnull(octet_length(result), 0)`
 
 export class SqliteStore implements Store {
   /** For migrations, before any verb is used. */
@@ -188,14 +192,31 @@ export class SqliteStore implements Store {
     })
   }
 
-  async removeExpired(now: number, limit: number): Promise<number> {
+  async removeExpired(now: number, limit: number, most: number): Promise<number> {
     return this.#whenFree(async () => {
-      const expired = this.kysely
+      const first = this.kysely
         .selectFrom('jobs')
-        .select('seq')
+        .select(['seq', 'expires', RECORD_BYTES.as('bytes')])
         .where('expires', '<=', now)
         .orderBy('expires')
+        .orderBy('seq')
         .limit(limit)
+        .as('first')
+      const added = this.kysely
+        .selectFrom(first)
+        .select(({ fn }) => [
+          'seq',
+          'bytes',
+          fn
+            .sum<number>('bytes')
+            .over((over) => over.orderBy('expires').orderBy('seq'))
+            .as('total'),
+        ])
+        .as('added')
+      const expired = this.kysely
+        .selectFrom(added)
+        .select('seq')
+        .where(({ eb }) => eb(eb('total', '-', eb.ref('bytes')), '<', most))
       const { numDeletedRows } = await this.kysely
         .deleteFrom('jobs')
         .where('seq', 'in', expired)

@@ -91,8 +91,13 @@ export interface Store {
   deleteFailed(ids?: readonly string[]): Promise<number>
   /** Queues held jobs of these tasks again. @returns how many */
   free(tasks: readonly string[]): Promise<number>
-  /** Removes records that have expired by `now`, at most `limit` of them. @returns how many */
-  removeExpired(now: number, limit: number): Promise<number>
+  /**
+   * Removes records that have expired by `now`, at most `limit` of them.
+   *
+   * @param most bytes, about, that their texts take in all: the record that exceeds them is the last
+   * @returns how many
+   */
+  removeExpired(now: number, limit: number, most: number): Promise<number>
   /** @returns when the next record expires, epoch ms; nothing where none does */
   nextExpiry(): Promise<number | undefined>
   /** Counts one more start of this daemon. @returns its number */

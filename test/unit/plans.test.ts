@@ -83,7 +83,7 @@ const everyVerb = async (store: SqliteStore): Promise<void> => {
   await store.deleteFailed(['job 1'])
   await store.deleteFailed()
   await store.free(['task 3'])
-  await store.removeExpired(5000, 10)
+  await store.removeExpired(5000, 10, 1000)
   await store.nextExpiry()
   await store.boot(1, 'tcp://a:1', 1)
   await store.node()
@@ -121,7 +121,7 @@ test('no statement reads the whole table, and none sorts it', () => {
       .filter((detail) => /^SCAN|TEMP B-TREE/.test(detail))
       .filter(
         (detail) =>
-          !/^SCAN jobs USING COVERING INDEX jobs_at_rest|^SCAN \d+-ROW|^SCAN sizes$|^SCAN json_each/.test(
+          !/^SCAN jobs USING COVERING INDEX jobs_at_rest|^SCAN \d+-ROW|^SCAN (sizes|first|added|\(subquery-\d+\))$|^SCAN json_each/.test(
             detail,
           ),
       )
@@ -162,6 +162,14 @@ test.each([
     ['CO-ROUTINE sizes', 'SEARCH jobs USING INDEX jobs_by_turn (priority=? AND due>?)', 'SCAN sizes'],
   ],
   [
+    'what has expired',
+    /^delete from "jobs" where .*"expires" <= \?/,
+    expect.arrayContaining([
+      'SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)',
+      'SEARCH jobs USING INDEX jobs_expiring (expires<?)',
+    ]),
+  ],
+  [
     'which priorities there are',
     /^select "priority" from/,
     'SEARCH jobs USING COVERING INDEX jobs_by_turn (priority<?)',
@@ -169,5 +177,5 @@ test.each([
   ['what was under way', /"mark" is not null/, 'SEARCH jobs USING INDEX jobs_marked (mark>?)'],
   ['a job by its id', /from "jobs" where "id" =/, 'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)'],
 ])('%s is found by its index', (_, pattern, plan) => {
-  expect(plansOf(named(pattern))).toEqual([plan].flat())
+  expect(plansOf(named(pattern))).toEqual(typeof plan === 'string' ? [plan] : plan)
 })

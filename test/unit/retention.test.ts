@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { Retention } from '../../src/daemon/retention.ts'
 import { until } from '../harness/until.ts'
@@ -46,4 +46,56 @@ test('a database that fails is told, and tried again', async () => {
   retention.start()
   await until('it to be told', () => told.length === 1)
   retention.stop()
+})
+
+/** A record's time and how many expire then. */
+type Expiry = [at: number, count: number]
+
+/**
+ * A retention of which the clock is the test's. Each second so many records expire as `expire` says.
+ *
+ * @returns what passed, ms, between each two of the first statements that remove some
+ */
+const pausesOf = async (
+  statements: number,
+  backlog: number,
+  expire: (second: number) => number,
+): Promise<number[]> => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const begun = Date.now()
+  const expiries: Expiry[] = [[0, backlog]]
+  for (let second = 0; second < 300; second++) expiries.push([begun + second * 1000, expire(second)])
+  const at: number[] = []
+  const retention = new Retention({
+    clock: { now: () => Date.now(), monotonic: () => Date.now() },
+    failed: (error) => expect.unreachable(error.message),
+    store: {
+      removeExpired: async (now, limit) => {
+        const [first] = expiries as [Expiry]
+        if (first[0] > now) return 0
+        at.push(Date.now())
+        const gone = Math.min(limit, first[1])
+        first[1] -= gone
+        if (first[1] === 0) expiries.shift()
+        return gone
+      },
+      nextExpiry: async () => expiries[0]?.[0],
+    },
+  })
+  retention.start()
+  while (at.length < statements) await vi.advanceTimersByTimeAsync(100)
+  retention.stop()
+  return at.slice(1, statements).map((each, index) => each - (at[index] ?? 0))
+}
+
+test('a backlog, however large, goes with long pauses where no more expire than go', async () => {
+  const pauses = await pausesOf(3000, 400_000, () => 5000)
+  expect(Math.min(...pauses)).toBe(20)
+})
+
+test('where more expire than go the pauses are short, and no shorter; and long again when it has caught up', async () => {
+  const pauses = await pausesOf(4500, 1000, (second) => (second < 30 ? 20_000 : 5000))
+  expect(Math.min(...pauses)).toBe(5)
+  expect(pauses.at(-1)).toBeGreaterThanOrEqual(20)
 })

@@ -142,12 +142,34 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       // Sent again it is not stored again.
       expect(await insert(newJob('a'))).toEqual([])
       expect(await store.nextExpiry()).toBe(9040)
-      expect(await store.removeExpired(9039, 10)).toBe(0)
-      expect(await store.removeExpired(9060, 1)).toBe(1)
+      expect(await store.removeExpired(9039, 10, 1000)).toBe(0)
+      expect(await store.removeExpired(9060, 1, 1000)).toBe(1)
       expect(await store.nextExpiry()).toBe(9050)
-      expect(await store.removeExpired(9060, 1)).toBe(1)
+      expect(await store.removeExpired(9060, 1, 1000)).toBe(1)
       expect(await store.nextExpiry()).toBeUndefined()
       expect(await store.find('b')).toEqual(b)
+    })
+
+    test('records that have expired go as many at a time as have so many bytes, results and failures among them', async () => {
+      const [a, b, c, d] = (await insert(
+        ...['a', 'b', 'c', 'd'].map((id) => newJob(id, { awaited: 9000 })),
+      )) as [Job, Job, Job, Job]
+      const done = [a, b].map((job) => {
+        const result = `["${'x'.repeat(1000)}"]`
+        return settle(job, { kind: 'succeeded', result }, 10) as Job
+      })
+      const failure = { ...FAILURE, stack: 'x'.repeat(1000) }
+      const failed = [c, d].map(
+        (job): Job => ({ ...job, state: 'failed', failedAt: 1, failure, expires: 9001 }),
+      )
+      await store.commit({ insert: [], save: [...done, ...failed], remove: [] })
+      // The one that exceeds them is the last.
+      expect(await store.removeExpired(9001, 10, 1500)).toBe(2)
+      expect(ids(await all())).toEqual(['c', 'd'])
+      // Larger than that by itself.
+      expect(await store.removeExpired(9001, 10, 100)).toBe(1)
+      expect(await store.removeExpired(9001, 10, 1e6)).toBe(1)
+      expect(await store.nextExpiry()).toBeUndefined()
     })
 
     test('saves how jobs go on, and removes those that are no more', async () => {
