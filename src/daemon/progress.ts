@@ -44,13 +44,22 @@ export class Progresses {
   async #watch(client: Buffer, jobs: readonly Awaited[]): Promise<void> {
     const key = client.toString('hex')
     const now = this.#options.clock.now()
-    const told: Watched[] = []
+    const over: Watched[] = []
+    const watched: string[] = []
     for (const [at, [id, wait]] of jobs.entries()) {
       if (at % A_TURN === A_TURN - 1) await turn()
       if (wait === 0) this.#watches.remove(id, key)
-      else if (await this.#isOver(id)) told.push([id, null])
-      else if (this.#watches.add(id, key, now + wait)) told.push(watched(id, this.#latest.get(id)))
+      else {
+        // Before it is looked up: it may end meanwhile.
+        const hasRoom = this.#watches.add(id, key, now + wait)
+        if (await this.#isOver(id)) {
+          this.#watches.remove(id, key)
+          over.push([id, null])
+        } else if (hasRoom) watched.push(id)
+      }
     }
+    // How far they are by now: that of some has been told meanwhile.
+    const told = [...over, ...watched.map((id) => watchedOf(id, this.#latest.get(id)))]
     if (told.length > 0) this.#options.tell(client, told)
     if (this.#watches.size > 0) this.#sweeper.wake()
   }
@@ -60,7 +69,7 @@ export class Progresses {
     const told = new Map<string, Watched[]>()
     for (const [{ id }, progress] of said) {
       this.#latest.set(id, progress)
-      for (const client of this.#watches.of(id)) push(told, client, watched(id, progress))
+      for (const client of this.#watches.of(id)) push(told, client, watchedOf(id, progress))
     }
     for (const [client, jobs] of told) this.#options.tell(Buffer.from(client, 'hex'), jobs)
   }
@@ -97,7 +106,7 @@ export class Progresses {
   }
 }
 
-const watched = (id: string, progress: Progress | undefined): Watched =>
+const watchedOf = (id: string, progress: Progress | undefined): Watched =>
   progress === undefined ? [id] : [id, progress]
 
 const push = <T>(lists: Map<string, T[]>, key: string, value: T): void => {
