@@ -4,6 +4,9 @@
  * those that it has, no more than the first `concurrency` can have begun; the others are its stock. It tells of the first
  * that it begins, and with each report how far it is: where it has not told of the first, none has begun.
  *
+ * Of runs that wait a worker has no more than a bound, and what it has in stock: then it is handed only what runs wait for.
+ * So they go on, and what they wait for does, too.
+ *
  * A suspect runs in an isolated worker, alone, and no second one beside it but what it waits for itself: whatever dies then,
  * one job was to blame.
  */
@@ -12,6 +15,7 @@ import type { Job } from '../model/job.ts'
 import type { Run, Worker } from '../model/run.ts'
 import { type Handing, nextPlace } from '../wire/ipc.ts'
 import { Stock } from './dispatcher/stock.ts'
+import { Waits } from './dispatcher/waits.ts'
 
 export interface DispatcherOptions {
   /** Jobs a worker runs at a time. */
@@ -38,6 +42,9 @@ export interface DispatcherOptions {
   /** The first run's number: the boot number in the upper bits, so that no two runs share one. */
   readonly firstRun: number
 }
+
+/** Runs that wait for other jobs in one worker, beyond which it begins no others: each takes 17 KB there, and more in its task. */
+const MOST_WAITING = 1000
 
 interface Slot {
   readonly worker: Worker
@@ -79,6 +86,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #slots = new Map<number, Slot>()
   readonly #runs = new Map<number, Run>()
+  readonly #waits = new Waits()
   #next: number
   /** The suspect that is about to run. */
   #trial: number | undefined
@@ -142,12 +150,40 @@ export class Dispatcher {
   /** A run waits for other jobs, and its slot is another's; with none it goes on. */
   waits(number: number, worker: Worker, awaits: readonly string[]): void {
     const slotless = this.#slots.get(worker.number)?.slotless
-    if (awaits.length === 0) slotless?.delete(number)
-    else if (this.runBy(number, worker) !== undefined) {
+    if (awaits.length === 0) {
+      if (slotless?.delete(number)) this.#waits.remove(number)
+    } else if (this.runBy(number, worker) !== undefined) {
       const known = slotless?.get(number) ?? new Set()
       if (worker.isolated) for (const id of awaits) known.add(id)
       slotless?.set(number, known)
+      this.#waits.add(number, awaits)
     }
+  }
+
+  /** The jobs that runs wait for. */
+  get awaited(): Pick<Waits, 'has' | 'ids'> {
+    return this.#waits
+  }
+
+  /** Where not all that is waited for is known, any job may be what others wait for. */
+  #isFull({ slotless }: Slot): boolean {
+    return slotless.size >= MOST_WAITING && this.#waits.areKnown
+  }
+
+  /** How many jobs workers can be handed that get only what runs wait for; nothing where there is no such worker. */
+  get roomForAwaited(): number | undefined {
+    const full = this.#open().filter((slot) => this.#isFull(slot))
+    return full.length === 0 ? undefined : roomIn(this.#loadsOf(full))
+  }
+
+  /** Hands out jobs that runs wait for, to workers that get no others. @returns those for which there is no room */
+  handAwaited(jobs: readonly Job[]): readonly Job[] {
+    const loads = this.#loadsOf(this.#open().filter((slot) => this.#isFull(slot)))
+    const fit = jobs.filter((job) => !this.#holdUnfit(job))
+    const room = roomIn(loads)
+    for (const job of fit.slice(0, room)) idlest(loads).jobs.push(job)
+    for (const { slot, jobs } of loads) this.#hand(slot, jobs)
+    return fit.slice(room)
   }
 
   /** How many of a worker's runs can have begun. */
@@ -261,7 +297,7 @@ export class Dispatcher {
     this.#runs.delete(number)
     const slot = this.#slots.get(worker.number)
     slot?.runs.delete(number)
-    slot?.slotless.delete(number)
+    if (slot?.slotless.delete(number)) this.#waits.remove(number)
     slot?.stock.weigh(-run.job.args.length)
     return run
   }
@@ -274,11 +310,8 @@ export class Dispatcher {
   /** Hands out what is due, to the workers that have the least to do. */
   dispatch(): void {
     this.#dispatchSuspect()
-    const open = [...this.#slots.values()].filter(
-      ({ closed, stuck, worker }) => !closed && !stuck && !worker.isolated,
-    )
-    const loads: Load[] = open.map((slot) => ({ slot, room: this.#roomOf(slot), jobs: [] }))
-    let room = loads.reduce((sum, load) => sum + load.room, 0)
+    const loads = this.#loadsOf(this.#open().filter((slot) => !this.#isFull(slot)))
+    let room = roomIn(loads)
     while (room > 0) {
       const jobs = this.#options.take(room)
       if (jobs.length === 0) break
@@ -289,6 +322,17 @@ export class Dispatcher {
       }
     }
     for (const { slot, jobs } of loads) this.#hand(slot, jobs)
+  }
+
+  /** The workers that may be handed jobs. */
+  #open(): Slot[] {
+    return [...this.#slots.values()].filter(
+      ({ closed, stuck, worker }) => !closed && !stuck && !worker.isolated,
+    )
+  }
+
+  #loadsOf(slots: readonly Slot[]): Load[] {
+    return slots.map((slot) => ({ slot, room: this.#roomOf(slot), jobs: [] }))
   }
 
   #dispatchSuspect(): void {
@@ -363,6 +407,8 @@ export class Dispatcher {
     return [run.number, id, task, args, attempts + 1, created, this.#options.asked(job)]
   }
 }
+
+const roomIn = (loads: readonly Load[]): number => loads.reduce((sum, { room }) => sum + room, 0)
 
 /** @returns of those that have room, the one that has the least to do: a free worker comes before another's stock */
 const idlest = (loads: readonly Load[]): Load => {

@@ -20,6 +20,7 @@ import type { TaskSpec } from '../model/task-spec.ts'
 import type { Store } from '../store/store.ts'
 import { BEGINNING, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
 import type { Watched } from '../wire/protocol.ts'
+import { Awaited } from './awaited.ts'
 import { Catalogue, type Defaults } from './catalogue.ts'
 import type { LiveQueue } from './commands.ts'
 import { Commits, type NotStored } from './commits.ts'
@@ -96,6 +97,7 @@ export class Ring {
   readonly #results: Results
   readonly #progresses: Progresses
   readonly #retention: Retention
+  readonly #awaited: Awaited
   /** Of jobs that are neither waiting nor running: until when somebody wants their results. */
   readonly #wishes = new Map<number, number>()
   readonly #stopJumps: () => void
@@ -155,7 +157,7 @@ export class Ring {
       postponed: (run, seconds) => journal.postponed(run, seconds),
       expired: (job) => journal.expired(job),
       settled: (job, next) => this.#commits.settle(job, next),
-      back: (job) => this.#scheduler.add([job]),
+      back: (job) => this.#queue([job]),
       succeeded: (run) => journal.succeeded(run),
       failed: (run, failure, next, now) => journal.failed(run, failure, next, now),
       held: (job, reason) => journal.held(job, reason),
@@ -221,6 +223,18 @@ export class Ring {
       },
       hand: (worker, first, jobs) => options.send(worker, { kind: 'jobs', first, jobs }),
     })
+    this.#awaited = new Awaited({
+      clock,
+      find: (id) => store.find(id),
+      ids: () => this.#dispatcher.awaited.ids(),
+      has: (id) => this.#dispatcher.awaited.has(id),
+      room: () => (this.#isPaused ? 0 : this.#dispatcher.roomForAwaited),
+      withdraw: (job) => this.#scheduler.withdraw(job),
+      back: (job) => this.#queue([job]),
+      forget: (job) => this.#scheduler.forget(job),
+      hand: (jobs) => (this.#isPaused ? jobs : this.#dispatcher.handAwaited(jobs)),
+      unreadable: (error) => journal.unreadable(error),
+    })
   }
 
   get catalogue(): Catalogue {
@@ -242,7 +256,7 @@ export class Ring {
       progressOf: (id) => this.#progresses.of(id),
       removed: (job) => this.#ended({ ...job, mark: 'cancelled' }, undefined),
       restored: (job) => {
-        scheduler.add([job])
+        this.#queue([job])
         this.#fulfil(job, job)
       },
       changed: () => scheduler.refill(),
@@ -362,6 +376,7 @@ export class Ring {
     this.#results.stop()
     this.#progresses.stop()
     this.#retention.stop()
+    this.#awaited.stop()
   }
 
   /**
@@ -400,6 +415,7 @@ export class Ring {
     }
     if (message.kind === 'waits') {
       this.#dispatcher.waits(message.run, worker, message.awaits)
+      this.#awaited.add(message.awaits)
       const run = this.#dispatcher.runBy(message.run, worker)
       if (run?.job.mark === 'suspect' && message.awaits.length === 0) this.#mark(run)
       return this.#pump()
@@ -628,7 +644,7 @@ export class Ring {
       return void this.#wishes.set(job.seq, Math.max(this.#wishes.get(job.seq) ?? 0, until))
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
-      this.#scheduler.add([job])
+      this.#queue([job])
       throw error
     })
     if (still?.state === 'queued' || still?.state === 'held')
@@ -692,9 +708,20 @@ export class Ring {
     this.#commits.mark(marked, { stored, refused })
   }
 
+  /** Nothing is handed out. */
+  get #isPaused(): boolean {
+    return this.#stopped || this.#commits.isBehind
+  }
+
+  /** Jobs are queued, and stored as they are. */
+  #queue(jobs: readonly Job[]): void {
+    this.#awaited.queued(jobs)
+    this.#scheduler.add(jobs)
+  }
+
   /** Anything may call it: arrival, due time, a freed slot. It hands out what it can, and sleeps to the next due time. */
   #pump(): void {
-    if (this.#stopped || this.#commits.isBehind) return
+    if (this.#isPaused) return
     // Read before the scheduler reads it: a job that becomes due in between rings at once, instead of never.
     const now = this.#options.clock.now()
     const { onTrial } = this.#dispatcher
@@ -703,6 +730,7 @@ export class Ring {
     if (tried?.job.mark === 'suspect') this.#mark(tried)
     this.#options.isolate(onTrial || this.#scheduler.hasSuspect())
     this.#dispatcher.dispatch()
+    this.#awaited.feed()
     this.#alarm.set(this.#scheduler.nextDue(now))
   }
 
@@ -728,7 +756,7 @@ export class Ring {
   }
 
   #stored(jobs: readonly Job[]): void {
-    this.#scheduler.add(jobs)
+    this.#queue(jobs)
     for (const job of jobs) this.#freeLate(job)
   }
 
@@ -741,7 +769,7 @@ export class Ring {
     this.#results.ended(job, next)
     if (next?.state !== 'queued' && next?.state !== 'held') this.#progresses.ended(job)
     if (next?.expires != null) this.#retention.expires(next.expires)
-    if (next?.state === 'queued') return this.#scheduler.add([next])
+    if (next?.state === 'queued') return this.#queue([next])
     if (next !== undefined && this.#freeLate(next)) return
     this.#missing.delete(job.seq)
     this.#scheduler.forget(job)
