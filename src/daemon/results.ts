@@ -20,6 +20,8 @@ export interface ResultsOptions {
   readonly clock: Clock
   readonly tell: (client: Client, jobs: readonly Told[]) => void
   readonly find: (id: string) => Promise<Job | undefined>
+  /** Whether a job that is gone was cancelled, as far as that is known. */
+  readonly wasCancelled: (id: string) => boolean
   /** Writes down that a job is awaited until then, epoch ms, where it has not ended. */
   readonly keep: (job: Job, until: number) => void
   /** Nobody waits any more for a job that is done. */
@@ -95,7 +97,7 @@ export class Results {
     const job = await this.#options.find(id)
     // It may have been told meanwhile.
     if (!this.#waits.has(id)) return
-    if (job === undefined) this.#end(id, { kind: 'gone' })
+    if (job === undefined) this.#end(id, { kind: this.#options.wasCancelled(id) ? 'cancelled' : 'gone' })
     else if (job.state === 'done' || job.state === 'failed') this.ended(job, job)
     else if ((job.awaited ?? 0) < until) this.#options.keep(job, until)
   }

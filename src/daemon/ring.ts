@@ -94,6 +94,8 @@ export class Ring {
   readonly #pulse: Pulse
   readonly #alarm: Alarm
   readonly #recent: RecentIds
+  /** Of those that the daemon before this one could not tell: whoever waited asks again. */
+  readonly #cancelled: RecentIds
   readonly #results: Results
   readonly #progresses: Progresses
   readonly #retention: Retention
@@ -112,11 +114,13 @@ export class Ring {
     const { store, clock, journal } = options
     this.#catalogue = new Catalogue([], NO_CODE)
     this.#recent = new RecentIds(clock, options.remember)
+    this.#cancelled = new RecentIds(clock, options.remember)
     this.#retention = new Retention({ store, clock, failed: (error) => journal.notCleaned(error) })
     this.#results = new Results({
       clock,
       tell: options.tell,
       find: (id) => store.find(id),
+      wasCancelled: (id) => this.#cancelled.has(id),
       keep: (job, until) => this.#wantOf(job, until),
       forget: (job) => this.#commits.settle(job, undefined),
       unreadable: (error) => journal.unreadable(error),
@@ -346,6 +350,7 @@ export class Ring {
     const endings: [Job, Job | undefined][] = []
     for (const job of marked) {
       if (job.mark === 'suspect') continue
+      if (job.mark === 'cancelled') this.#cancelled.add(job.id)
       const policy = this.#catalogue.policyOf(job)
       const next =
         job === culprit

@@ -75,6 +75,20 @@ test('a result stays on disk until all who wait for it have said that it has arr
   await isEmpty(project)
 })
 
+test('who waits for a job that was cancelled is told so by the next daemon, where the first died before its run had ended', async () => {
+  const project = await make()
+  const { wait } = project.calls(NAMES)
+  const daemon = await project.daemon()
+  const job = await wait.async('never')
+  const result = job.result()
+  await project.hasRun('wait:never')
+  await until('it to be awaited', () => project.rows()[0]?.awaited !== null)
+  expect(await job.cancel()).toBe('signalled')
+  await daemon.kill()
+  await Promise.all([expect(result).rejects.toMatchObject({ name: 'JobCancelledError' }), project.daemon()])
+  await isEmpty(project)
+})
+
 test('a result that is on disk when the daemon dies stays until the time of those who wait is over', async () => {
   const project = await make()
   const daemon = await project.daemon()
