@@ -7,13 +7,14 @@
  * Of runs that wait a worker has no more than a bound, and what it has in stock: then it is handed only what runs wait for.
  * So they go on, and what they wait for does, too.
  *
- * A suspect runs in an isolated worker, alone, and no second one beside it but what it waits for itself: whatever dies then,
- * one job was to blame.
+ * A suspect runs in an isolated worker, alone, and no second one beside it but what it waits for itself. Who dies alone is to
+ * blame; where two die, nobody is, and they are tried again without each other.
  */
 import type { Clock } from '../clock.ts'
-import type { Job } from '../model/job.ts'
+import type { Job, SuspectChoice } from '../model/job.ts'
 import type { Run, Worker } from '../model/run.ts'
 import { type Handing, nextPlace } from '../wire/ipc.ts'
+import { Apart } from './dispatcher/apart.ts'
 import { Stock } from './dispatcher/stock.ts'
 import { Waits } from './dispatcher/waits.ts'
 
@@ -24,7 +25,9 @@ export interface DispatcherOptions {
   /** Takes from the scheduler. */
   readonly take: (limit: number) => readonly Job[]
   /** Of all, or of those of these ids. */
-  readonly takeSuspect: (only?: ReadonlySet<string>) => Job | undefined
+  readonly takeSuspect: (choice: SuspectChoice) => Job | undefined
+  /** Whether a job of that id is a suspect that waits for its turn. */
+  readonly isSuspect: (id: string) => boolean
   /** A suspect is about to run: writes that down, then calls `tried` with the job as it is now, or with none: it does not run. */
   readonly trial: (job: Job, tried: (job: Job | undefined) => void) => void
   /** The worker for it has gone meanwhile. */
@@ -43,14 +46,14 @@ export interface DispatcherOptions {
   readonly firstRun: number
 }
 
-/** Runs that wait for other jobs in one worker, beyond which it begins no others: each takes 17 KB there, and more in its task. */
-const MOST_WAITING = 1000
+/** Runs for each of its slots that wait in a worker for other jobs, beyond which it begins no others: each takes 17 KB there, and more in its task. */
+const WAITING_A_SLOT = 100
 
 interface Slot {
   readonly worker: Worker
   readonly runs: Set<number>
-  /** Of them those that wait for other jobs, and in an isolated worker for which: they hold no slot meanwhile. */
-  readonly slotless: Map<number, Set<string>>
+  /** Of them those that wait for other jobs: they hold no slot meanwhile. */
+  readonly slotless: Set<number>
   readonly stock: Stock
   /** Of the next job. */
   place: number
@@ -77,7 +80,7 @@ interface Load {
 export interface Dismissed {
   /** The first of them has begun, and the others can have. */
   readonly begun: readonly Run[]
-  /** The one to blame, where it can be no other: what waits for another in an isolated worker does nothing meanwhile. */
+  /** The one to blame, where it can be no other. */
   readonly culprit: Run | undefined
   readonly stock: readonly Run[]
 }
@@ -87,6 +90,7 @@ export class Dispatcher {
   readonly #slots = new Map<number, Slot>()
   readonly #runs = new Map<number, Run>()
   readonly #waits = new Waits()
+  readonly #apart = new Apart()
   #next: number
   /** The suspect that is about to run. */
   #trial: number | undefined
@@ -153,9 +157,7 @@ export class Dispatcher {
     if (awaits.length === 0) {
       if (slotless?.delete(number)) this.#waits.remove(number)
     } else if (this.runBy(number, worker) !== undefined) {
-      const known = slotless?.get(number) ?? new Set()
-      if (worker.isolated) for (const id of awaits) known.add(id)
-      slotless?.set(number, known)
+      slotless?.add(number)
       this.#waits.add(number, awaits)
     }
   }
@@ -167,7 +169,7 @@ export class Dispatcher {
 
   /** Where not all that is waited for is known, any job may be what others wait for. */
   #isFull({ slotless }: Slot): boolean {
-    return slotless.size >= MOST_WAITING && this.#waits.areKnown
+    return slotless.size >= WAITING_A_SLOT * this.#options.concurrency && this.#waits.areKnown
   }
 
   /** How many jobs workers can be handed that get only what runs wait for; nothing where there is no such worker. */
@@ -259,7 +261,7 @@ export class Dispatcher {
     const closed = others.some((slot) => slot.worker.generation > worker.generation)
     const fresh = {
       runs: new Set<number>(),
-      slotless: new Map<number, Set<string>>(),
+      slotless: new Set<number>(),
       stock: new Stock(),
       place: 1,
       latest: 0,
@@ -273,17 +275,14 @@ export class Dispatcher {
   /** A worker is gone. @returns the runs that were cut */
   dismiss(worker: Worker): Dismissed {
     const slot = this.#slots.get(worker.number)
-    const begun = slot !== undefined && this.hasBegun(worker) ? this.#slotsOf(slot) : 0
+    const count = slot !== undefined && this.hasBegun(worker) ? this.#slotsOf(slot) : 0
     const runs = this.runsOn(worker)
-    const active = runs.slice(0, begun).filter(({ number }) => !slot?.slotless.has(number))
-    const [only, ...others] = worker.isolated && active.length > 0 ? active : runs.slice(0, begun)
+    const begun = runs.slice(0, count)
+    if (worker.isolated && begun.length > 1)
+      for (const { number, job } of begun) this.#apart.add(job.id, this.#awaitedBy([number]))
     for (const { number } of runs) this.end(number, worker)
     this.#slots.delete(worker.number)
-    return {
-      begun: runs.slice(0, begun),
-      culprit: others.length === 0 ? only : undefined,
-      stock: runs.slice(begun),
-    }
+    return { begun, culprit: begun.length === 1 ? begun[0] : undefined, stock: runs.slice(count) }
   }
 
   /**
@@ -337,8 +336,8 @@ export class Dispatcher {
 
   #dispatchSuspect(): void {
     while (this.#trial === undefined && this.#ward() !== undefined) {
-      const awaited = this.#awaited()
-      const job = awaited === undefined ? undefined : this.#options.takeSuspect(awaited.only)
+      const choice = this.#choice()
+      const job = choice && this.#options.takeSuspect(choice)
       if (job === undefined) return
       if (this.#holdUnfit(job)) continue
       this.#trial = job.seq
@@ -348,15 +347,30 @@ export class Dispatcher {
 
   /**
    * @returns which suspects may be tried now: none while one runs; those that others wait for, where all wait that are in
-   *   their workers: else those would wait for ever; any where there are none
+   *   their workers: else those would wait for ever; any where there are none, but for those that are to be tried after others
    */
-  #awaited(): { readonly only?: ReadonlySet<string> } | undefined {
+  #choice(): SuspectChoice | undefined {
     const slots = [...this.#slots.values()].filter(({ worker, runs }) => worker.isolated && runs.size > 0)
-    if (slots.length === 0) return {}
     if (slots.some(({ runs, slotless }) => runs.size > slotless.size)) return undefined
-    return {
-      only: new Set(slots.flatMap(({ slotless }) => [...slotless.values()].flatMap((ids) => [...ids]))),
+    if (slots.length === 0) {
+      if (this.#apart.size === 0) return {}
+      return { fits: ({ id }) => !this.#apart.isLater(id, this.#options.isSuspect) }
     }
+    const waiting = slots.flatMap(({ worker }) => this.runsOn(worker))
+    const awaited = this.#awaitedBy(waiting.map(({ number }) => number))
+    return { only: [...awaited].filter((id) => !waiting.some(({ job }) => this.#apart.keeps(id, job.id))) }
+  }
+
+  /** @returns the jobs that runs wait for, and those that these wait for, wherever they run, and so on */
+  #awaitedBy(runs: readonly number[]): ReadonlySet<string> {
+    const found = new Set(runs.flatMap((run) => [...this.#waits.of(run)]))
+    const others = new Map(this.#waits.runs().map((run) => [this.#runs.get(run)?.job.id, run]))
+    // What is added while it is gone through is gone through, too.
+    for (const id of found) {
+      const run = others.get(id)
+      if (run !== undefined) for (const next of this.#waits.of(run)) found.add(next)
+    }
+    return found
   }
 
   #ward(): Slot | undefined {

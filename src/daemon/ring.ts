@@ -105,6 +105,7 @@ export class Ring {
   readonly #stopJumps: () => void
   #catalogue: Catalogue
   #generation = 0
+  #willPump = false
   /** Jobs that are held for want of their code, and the generation that lacked it. */
   readonly #missing = new Map<number, number>()
   #stopped = false
@@ -136,7 +137,7 @@ export class Ring {
     this.#scheduler = new Scheduler({
       store,
       clock,
-      wake: () => this.#pump(),
+      wake: () => this.#pumpSoon(),
       unreadable: (error) => journal.unreadable(error),
     })
     this.#commits = new Commits({
@@ -208,7 +209,8 @@ export class Ring {
       concurrency: options.concurrency,
       firstRun: options.boot * RUNS_A_BOOT,
       take: (limit) => this.#scheduler.take(limit),
-      takeSuspect: (only) => this.#scheduler.takeSuspect(only),
+      takeSuspect: (choice) => this.#scheduler.takeSuspect(choice),
+      isSuspect: (id) => this.#scheduler.isSuspect(id),
       trial: (job, tried) => this.#try(job, tried),
       back: (job) => this.#outcomes.back(job),
       asked: (job) =>
@@ -737,6 +739,16 @@ export class Ring {
     this.#dispatcher.dispatch()
     this.#awaited.feed()
     this.#alarm.set(this.#scheduler.nextDue(now))
+  }
+
+  /** When all that one commit has changed is in the queue: whose turn it is may depend on another. */
+  #pumpSoon(): void {
+    if (this.#willPump) return
+    this.#willPump = true
+    queueMicrotask(() => {
+      this.#willPump = false
+      this.#pump()
+    })
   }
 
   #jumped(by: number): void {

@@ -3,7 +3,7 @@
  * that a million rows are rows and not objects. Busy are the jobs that are running or whose ending is not yet stored.
  */
 import type { Clock } from '../clock.ts'
-import type { Job } from '../model/job.ts'
+import type { Job, SuspectChoice } from '../model/job.ts'
 import type { Store } from '../store/store.ts'
 import { Lane } from './scheduler/lane.ts'
 
@@ -82,11 +82,16 @@ export class Scheduler {
     return this.#lanes.some((lane) => lane.hasSuspect(now))
   }
 
-  /** @returns the suspect whose turn it is, of all or of those of some ids, where one is due; it is busy from now on */
-  takeSuspect(only?: ReadonlySet<string>): Job | undefined {
+  /** Whether a job of that id is a suspect, due or not. */
+  isSuspect(id: string): boolean {
+    return this.#lanes.some((lane) => lane.isSuspect(id))
+  }
+
+  /** @returns the suspect whose turn it is of those that may run, where one is due; it is busy from now on */
+  takeSuspect(choice: SuspectChoice = {}): Job | undefined {
     const now = this.#options.clock.now()
     for (const lane of this.#lanes) {
-      const job = lane.takeSuspect(now, only)
+      const job = lane.takeSuspect(now, choice)
       if (job === undefined) continue
       this.#busy.add(job.seq)
       return job

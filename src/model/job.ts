@@ -172,6 +172,12 @@ export const settle = (job: Job, event: JobEvent, now: number): Job | undefined 
 /** @returns whether it must run alone. */
 export const isSuspect = ({ mark }: Job): boolean => mark === 'suspect' || mark === 'trial'
 
+/** Which suspects may run: all, or those of some ids, or those that fit. */
+export interface SuspectChoice {
+  readonly only?: readonly string[]
+  readonly fits?: (job: Job) => boolean
+}
+
 /** @returns how many characters its texts have, about: what makes one job larger than another */
 export const weightOf = ({ args, failures }: Job): number =>
   failures.reduce((sum, { failure }) => sum + lengthOf(failure), args.length)

@@ -55,20 +55,20 @@ const allEnd = async (project: TestProject): Promise<void> => {
 
 test('of jobs that wait no more have begun than a bound, and those come to an end', async () => {
   const { project, tasks } = await make()
-  const COUNT = 4000
+  const COUNT = 1500
   await project.daemon(['--workers', '1', '--concurrency', '2'])
   await tasks.outer.batch(Array.from({ length: COUNT }, (_, n) => [n]))
   await allEnd(project)
   const [most] = mostIn(project)
-  expect(most).toBeGreaterThanOrEqual(1000)
+  expect(most).toBeGreaterThanOrEqual(200)
   // And what it had in stock.
-  expect(most).toBeLessThanOrEqual(1000 + 512 + 2)
+  expect(most).toBeLessThanOrEqual(200 + 512 + 2)
 })
 
 test('what they wait for may be anywhere in the queue, wait itself, fail, or be due later', async () => {
   const { project, tasks } = await make()
   await project.daemon(['--workers', '2', '--concurrency', '2'])
-  await tasks.deep.batch(Array.from({ length: 5000 }, (_, n) => [n]))
+  await tasks.deep.batch(Array.from({ length: 700 }, (_, n) => [n]))
   await allEnd(project)
-  expect(Math.max(...mostIn(project))).toBeGreaterThanOrEqual(1000)
+  expect(Math.max(...mostIn(project))).toBeGreaterThanOrEqual(200)
 })

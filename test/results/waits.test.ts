@@ -47,13 +47,18 @@ export const waitsFor = task({ retryCount: 0 }, async (id: string, timeout: numb
   say('waitsFor')
   return getJob(id).result({ timeout }).catch((error: Error) => error.name)
 })
+export const asksAndDies = task({ retryCount: 0 }, async (id: string) => {
+  say('asksAndDies')
+  void until('now').then(() => process.exit(3))
+  return getJob(id).result({ timeout: 25 })
+})
 export const dies = task({ retryCount: 0 }, () => process.exit(3))
 export const named = task({ name: 'named' }, (n: number) => n)
 export const urgent = named.with({ retryCount: 0 })
 `
 const NAMES = [
   ...['add', 'wait', 'kept', 'brief', 'forgotten', 'flaky', 'polite', 'long', 'failsOnce', 'spoilt'],
-  ...['outer', 'waiter', 'watcher', 'asks', 'waitsFor', 'dies', 'named'],
+  ...['outer', 'waiter', 'watcher', 'asks', 'waitsFor', 'asksAndDies', 'dies', 'named'],
 ] as const
 
 const make = async () => {
@@ -375,4 +380,63 @@ test('many suspects that wait are tried one after the other, in the one worker b
   expect(project.ran().filter((what) => what === 'asks')).toHaveLength(COUNT + 2)
   expect(most).toBeLessThanOrEqual(3)
   expect(daemon.hasEnded).toBe(false)
+})
+
+/** What a daemon that died has left, all of it suspect but for one task's. */
+const suspected = async (project: TestProject, but = ''): Promise<void> => {
+  project.sql(`update jobs set mark = 'suspect' where task != '${but}'`)
+  await project.daemon(['--workers', '1'])
+}
+
+test('of two suspects whose worker dies neither pays: what was waited for runs first, then who waited, who alone is to blame', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const waited = await tasks.wait?.with({ retryCount: 0, keepResult: 30 }).after(1.2, 'go')
+  const killer = await tasks.asksAndDies?.after(1.1, waited?.id)
+  await first.kill()
+  await suspected(project)
+  await project.hasRun('wait:go')
+  project.write('now', '')
+  await project.hasRun('wait:go', 2)
+  project.write('go', '')
+  await project.job(killer?.id ?? '', 'failed')
+  expect(project.rows()).toMatchObject([
+    { task: 'wait', state: 'done', attempts: 0 },
+    { task: 'asksAndDies', state: 'failed', attempts: 1 },
+  ])
+  expect(project.ran()).toEqual(['asksAndDies', 'wait:go', 'wait:go', 'asksAndDies'])
+})
+
+test('a suspect that kills while it waits is to blame, whoever waits for it', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const never = await tasks.add?.after(3600, 1, 2)
+  const killer = await tasks.asksAndDies?.after(1.2, never?.id)
+  const asking = await tasks.asks?.after(1.1, killer?.id)
+  await first.kill()
+  project.write('now', '')
+  await suspected(project, 'add')
+  await project.job(asking?.id ?? '', 'failed')
+  expect(project.rows()).toMatchObject([
+    { task: 'add', state: 'queued' },
+    { task: 'asksAndDies', state: 'failed', attempts: 1 },
+    { task: 'asks', state: 'failed', attempts: 1, failure: expect.stringContaining('JobFailedError') },
+  ])
+  expect(project.ran()).toEqual(['asks', 'asksAndDies', 'asksAndDies', 'asks'])
+})
+
+test('a suspect that is waited for by way of another job, wherever that runs, is tried meanwhile', async () => {
+  const { project, tasks } = await make()
+  const first = await project.daemon()
+  const waited = await tasks.wait?.with({ keepResult: 30 }).after(1.2, 'go')
+  const between = await tasks.waitsFor?.with({ keepResult: 30 }).after(1, waited?.id, 25)
+  const asking = await tasks.asks?.after(1.1, between?.id)
+  const heard = asking?.result({ timeout: 28 })
+  await until('it to be awaited', () => project.rows().some(({ awaited }) => awaited !== null))
+  await first.kill()
+  await suspected(project, 'waitsFor')
+  await project.hasRun('waitsFor')
+  await project.hasRun('wait:go')
+  project.write('go', '')
+  expect(await heard).toBe('heard: go')
 })

@@ -34,6 +34,7 @@ const over = (count: number, concurrency: number, more: { gone?: (job: Job) => b
     obstacle: (job) => (more.gone?.(job) ? 'the task is gone' : undefined),
     held: (job, reason) => held.push(`${job.id}: ${reason}`),
     takeSuspect: () => undefined,
+    isSuspect: () => false,
     trial: () => {},
     back: () => {},
     asked: () => 0,

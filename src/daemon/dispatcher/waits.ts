@@ -26,6 +26,16 @@ export class Waits {
     return [...this.#byRun.values()].flatMap((ids) => [...ids])
   }
 
+  /** @returns the jobs that a run waits for */
+  of(run: number): Iterable<string> {
+    return this.#byRun.get(run) ?? []
+  }
+
+  /** @returns the runs that wait */
+  runs(): number[] {
+    return [...this.#byRun.keys()]
+  }
+
   add(run: number, ids: readonly string[]): void {
     const known = this.#byRun.get(run) ?? new Set()
     this.#byRun.set(run, known)

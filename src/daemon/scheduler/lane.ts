@@ -3,7 +3,7 @@
  * in a queue of their own: they hold up nobody.
  */
 import TinyQueue from 'tinyqueue'
-import { byDue, type Due, isSuspect, type Job, weightOf } from '../../model/job.ts'
+import { byDue, type Due, isSuspect, type Job, type SuspectChoice, weightOf } from '../../model/job.ts'
 import type { Stretch } from '../../store/store.ts'
 
 /** How long a failed read waits before the next, ms. */
@@ -96,15 +96,20 @@ export class Lane {
     return job !== undefined && job.due <= now
   }
 
-  /** @returns the suspect whose turn it is, of all or of those of some ids, where one is due by `now` */
-  takeSuspect(now: number, only?: ReadonlySet<string>): Job | undefined {
+  isSuspect(id: string): boolean {
+    return this.#suspectsById.has(id)
+  }
+
+  /** @returns the suspect whose turn it is of those that may run, where one is due by `now` */
+  takeSuspect(now: number, { only, fits }: SuspectChoice): Job | undefined {
     if (!this.hasSuspect(now)) return undefined
-    if (only === undefined) {
+    if (only === undefined && fits === undefined) {
       const job = this.#suspects.pop() as Job
       this.#leave(job)
       return job
     }
-    const found = [...only].flatMap((id) => this.#suspectsById.get(id) ?? []).filter(({ due }) => due <= now)
+    const all = only?.flatMap((id) => this.#suspectsById.get(id) ?? []) ?? [...this.#suspectsById.values()]
+    const found = all.filter((job) => job.due <= now && (fits === undefined || fits(job)))
     const job = found.length === 0 ? undefined : found.reduce((a, b) => (byDue(b, a) < 0 ? b : a))
     this.#bury(job)
     return job
