@@ -7,8 +7,10 @@
  * nothing comes, it says hello again. A welcome with another link means that what was sent on the old one may be lost:
  * it is sent again, with the same ids.
  */
+
 import Denque from 'denque'
 import { type Clock, systemClock } from '../clock.ts'
+import type { JobSignal } from '../model/current-job.ts'
 import {
   ClientClosedError,
   DaemonUnavailableError,
@@ -194,7 +196,7 @@ export class Connection implements Link {
    *
    * @throws ClientClosedError; the iteration, too, or DaemonUnavailableError where none has answered for a minute
    */
-  watch(id: string, signal: AbortSignal): AsyncIterable<Progress> {
+  watch(id: string, signal: JobSignal): AsyncIterable<Progress> {
     if (this.#closed) throw new ClientClosedError('The client is closed.')
     return this.#watches.watch(id, signal)
   }

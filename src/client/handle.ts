@@ -1,4 +1,5 @@
 /** What a call returns: the handle of its job. */
+import type { JobSignal } from '../model/current-job.ts'
 import { InvalidDelayError, ResultGoneError, UnknownJobError } from '../model/errors.ts'
 import type { Progress } from '../model/progress.ts'
 import { type Cancelled, DATA, type Job, type JobStatus, type ResultOptions } from '../model/task.ts'
@@ -12,7 +13,7 @@ export interface Asker {
   /** @param timeout ms */
   result(job: AwaitedJob, timeout: number): Promise<unknown>
   /** Until the signal aborts, or the job is over. */
-  watch(id: string, signal: AbortSignal): AsyncIterable<Progress>
+  watch(id: string, signal: JobSignal): AsyncIterable<Progress>
 }
 
 /** How long a result is waited for where nobody says, seconds. */

@@ -1,4 +1,5 @@
 /** How calls reach whoever stores and runs them: a daemon, or in tests the kit in their place. */
+import type { JobSignal } from '../model/current-job.ts'
 import type { Progress } from '../model/progress.ts'
 import type { RunOptions } from '../model/run-options.ts'
 import type { Job } from '../model/task.ts'
@@ -31,5 +32,5 @@ export interface Link {
   result(job: AwaitedJob, timeout: number): Promise<unknown>
   ask(verb: Verb, params: unknown): Promise<unknown>
   /** How far a job is, until it is over, or the signal aborts. */
-  watch(id: string, signal: AbortSignal): AsyncIterable<Progress>
+  watch(id: string, signal: JobSignal): AsyncIterable<Progress>
 }

@@ -1,5 +1,7 @@
 /** The jobs that this process watches: how far they are, as the daemon tells. */
+
 import type { Clock } from '../clock.ts'
+import type { JobSignal } from '../model/current-job.ts'
 import { DaemonUnavailableError } from '../model/errors.ts'
 import type { Progress } from '../model/progress.ts'
 import { type Awaited, MOST_JOBS, type Watched } from '../wire/protocol.ts'
@@ -68,7 +70,7 @@ export class Watches {
   }
 
   /** @throws DaemonUnavailableError where none has answered for a minute */
-  async *watch(id: string, signal: AbortSignal): AsyncGenerator<Progress, void, undefined> {
+  async *watch(id: string, signal: JobSignal): AsyncGenerator<Progress, void, undefined> {
     const loop = new Loop()
     this.#begin(id, loop)
     signal.addEventListener('abort', () => loop.wake())
