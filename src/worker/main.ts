@@ -1,4 +1,5 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import Denque from 'denque'
 import { failureOf, type Outcome, SUCCEEDED } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
@@ -420,9 +421,11 @@ const end = (code: number): void => {
 
 /** What does not depend on the code, before it comes; of what takes long no more is begun once it has. */
 const prepare = async ({ typescript }: WorkerBrief, hasCode: () => boolean): Promise<void> => {
+  // What every task imports; before tsx, which would parse each of its modules.
+  await import(new URL('../index.js', import.meta.url).href)
   if (typescript) await installTsx()
-  // What every task imports.
-  if (!hasCode()) await import(new URL('../index.js', import.meta.url).href)
+  // The code may have come meanwhile: it is known when the event loop has turned.
+  await nextTurn()
   if (typescript && !hasCode()) startCompiler()
 }
 
