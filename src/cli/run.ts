@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { v7 } from 'uuid'
+import { newId } from '../client/id.ts'
 import { close, connectionTo } from '../client/process.ts'
 import { encodeArgs } from '../wire/codec.ts'
 import { type ProjectFlags, projectOf, reachOf, withProjectFlags } from './flags.ts'
@@ -22,7 +22,7 @@ export const addRun = (program: Command): void => {
     .argument('[args]', 'its arguments, a JSON list', list, [])
     .action(async (task: string, args: unknown[], flags: ProjectFlags) => {
       const project = await projectOf(flags)
-      const id = v7()
+      const id = newId()
       const job = { id, task, args: encodeArgs(args) }
       await connectionTo(reachOf(project)).enqueue(job)
       close()

@@ -1,6 +1,6 @@
 /** Ids of jobs: UUIDs of version 7 (RFC 9562), which sort by time, and by the order of the calls of this process. */
 import { randomFillSync } from 'node:crypto'
-import { v7 } from 'uuid'
+import { v7 } from './uuid.ts'
 
 const BYTES_AN_ID = 16
 /**
