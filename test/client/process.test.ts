@@ -1,7 +1,7 @@
 /** What a client does to the process that it lives in. */
 import { readFileSync } from 'node:fs'
-import { expect, test } from 'vitest'
-import { makeProject } from '../harness/project.ts'
+import { beforeAll, expect, test } from 'vitest'
+import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 
 /** Prints how many sockets the process has to the daemon's port. */
 const SOCKETS = `
@@ -13,9 +13,13 @@ export const sockets = (url) => {
 }
 `
 
-test('a script that has awaited its calls ends by itself', async () => {
-  const project = await makeProject()
+let project: TestProject
+beforeAll(async () => {
+  project = await shareProject({ files: { 'sockets.mjs': SOCKETS } })
   await project.daemon()
+})
+
+test('a script that has awaited its calls ends by itself', async () => {
   const ended = await project.script(`
     import { tasks } from './src/ztask/client.js'
     await tasks.note.async('one')
@@ -27,8 +31,8 @@ test('a script that has awaited its calls ends by itself', async () => {
 })
 
 test('a script whose call failed for want of a daemon ends by itself', async () => {
-  const project = await makeProject()
-  const ended = await project.script(
+  const lonely = await makeProject()
+  const ended = await lonely.script(
     `
     import { tasks } from './src/ztask/client.js'
     await tasks.note.async('one').catch((error) => console.log(error.code))
@@ -39,8 +43,6 @@ test('a script whose call failed for want of a daemon ends by itself', async () 
 })
 
 test('time in which the process itself is blocked is not held against the daemon', async () => {
-  const project = await makeProject()
-  await project.daemon()
   const ended = await project.script(
     `
     import { tasks } from './src/ztask/client.js'
@@ -59,7 +61,6 @@ test('time in which the process itself is blocked is not held against the daemon
 })
 
 test('importing the client does not even load the socket library', async () => {
-  const project = await makeProject()
   const script = project.script(`
     import './src/ztask/client.js'
     console.log('imported')
@@ -69,11 +70,10 @@ test('importing the client does not even load the socket library', async () => {
   const maps = readFileSync(`/proc/${script.pid}/maps`, 'utf8')
   expect(maps).toContain('node')
   expect(maps).not.toContain('zeromq')
+  await script.kill()
 })
 
 test('a fork after the first call has a client of its own', async () => {
-  const project = await makeProject()
-  await project.daemon()
   project.write(
     'child.mts',
     `import { tasks } from './src/ztask/client.js'
@@ -94,8 +94,6 @@ test('a fork after the first call has a client of its own', async () => {
 })
 
 test('a worker thread enqueues and ends, and the main thread goes on', async () => {
-  const project = await makeProject()
-  await project.daemon()
   project.write(
     'thread.mts',
     `import { tasks } from './src/ztask/client.js'\nawait tasks.note.async('thread')`,
@@ -114,8 +112,6 @@ test('a worker thread enqueues and ends, and the main thread goes on', async () 
 })
 
 test('B22: a development server that reloads modules 50 times holds one socket', async () => {
-  const project = await makeProject({ files: { 'sockets.mjs': SOCKETS } })
-  await project.daemon()
   const ended = await project.script(`
     import { sockets } from './sockets.mjs'
     for (let i = 0; i < 50; i++) {
@@ -132,8 +128,6 @@ test('B22: a development server that reloads modules 50 times holds one socket',
 const CALLS = Number(process.env.ZTASK_CALLS ?? 100_000)
 
 test(`${CALLS} calls under one Promise.all resolve`, async () => {
-  const project = await makeProject()
-  await project.daemon()
   const script = project.script(`
     import { tasks } from './src/ztask/client.js'
     const due = new Date(Date.now() + 3_600_000)
