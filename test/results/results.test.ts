@@ -1,8 +1,8 @@
 /** What a task returns reaches whoever waits for it, through deaths and reloads; nothing hangs. */
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { getJob, JobFailedError } from '../../dist/src/index.js'
 import type { UntypedCalls } from '../../src/client/client.ts'
-import { makeProject, type TestProject } from '../harness/project.ts'
+import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
 const DEEDS = `
@@ -36,25 +36,31 @@ const make = async (config = ''): Promise<{ project: TestProject; tasks: Calls }
 const isEmpty = (project: TestProject): Promise<true> =>
   until('no row to be left', () => project.rows().length === 0 || undefined)
 
+/** Of the tests that leave its daemon as it was, and no row behind. */
+let shared: TestProject
+beforeAll(async () => {
+  shared = await shareProject({ files: { 'src/deeds.ts': DEEDS } })
+  await shared.daemon()
+})
+const share = (): { project: TestProject; tasks: Calls } => ({ project: shared, tasks: shared.calls(NAMES) })
+
 test('run and result give what the task returns, of its own types, and leave nothing behind', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
+  const { project, tasks } = share()
   expect(await tasks.add.run(1, 2)).toBe(3)
   expect(await tasks.nothing.run()).toBeUndefined()
   const value = { when: new Date(5), all: new Set([1, 2]), none: undefined }
   expect(await tasks.echo.run(value)).toEqual(value)
-  const job = await tasks.afterFile.async('go', 'late')
+  const job = await tasks.afterFile.async('go, late', 'late')
   const [one, other] = [job.result(), job.result({ timeout: 30 })]
   await until('it to be awaited', () => project.rows()[0]?.awaited !== null)
-  project.write('go', '')
+  project.write('go, late', '')
   expect(await one).toEqual({ value: 'late', at: new Date(0) })
   expect(await other).toEqual(await one)
   await isEmpty(project)
 })
 
 test('the error of a task arrives with its name, message, stack and cause', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
+  const { project, tasks } = share()
   const error = await tasks.fails.run('no good').catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(JobFailedError)
   expect(error).toMatchObject({ code: 'ZTASK_JOB_FAILED', data: { task: 'fails', attempts: 2 } })
@@ -70,6 +76,7 @@ test('the error of a task arrives with its name, message, stack and cause', asyn
     cause: { message: 'no good' },
   })
   expect(project.rows()).toMatchObject([{ state: 'failed', attempts: 2 }])
+  project.sql('delete from jobs')
 })
 
 test('what a task returns and cannot be sent is told to who waits; its job has succeeded', async () => {
@@ -89,15 +96,14 @@ test('what a task returns and cannot be sent is told to who waits; its job has s
 })
 
 test('a result that nobody had asked for is gone; one that is asked in time is pushed; a cancelled job has none', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
+  const { project, tasks } = share()
   const early = await tasks.add.async(1, 2)
   await isEmpty(project)
   const gone = { name: 'ResultGoneError', data: { id: early.id, task: 'add' } }
   await expect(early.result()).rejects.toMatchObject(gone)
   await expect(getJob(early.id).result()).rejects.toMatchObject({ name: 'ResultGoneError' })
   expect(await early.status()).toBe('gone')
-  const running = await tasks.afterFile.async('go', 'never')
+  const running = await tasks.afterFile.async('go, cancelled', 'never')
   const later = await tasks.add.after(60, 1, 2)
   expect([await running.status(), await later.status()]).toEqual(['running', 'scheduled'])
   const cancelled = [running, later].map((job) =>
@@ -106,15 +112,14 @@ test('a result that nobody had asked for is gone; one that is asked in time is p
   await until('both to be awaited', () => project.rows().every((row) => row.awaited !== null))
   expect(await later.cancel()).toBe('removed')
   expect(await running.cancel()).toBe('signalled')
-  project.write('go', '')
+  project.write('go, cancelled', '')
   await Promise.all(cancelled)
   await isEmpty(project)
 })
 
 test('whatever is given for an id harms no other call; of an id the letters may be of either case', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
-  const other = tasks.afterFile.run('go', 'of another')
+  const { project, tasks } = share()
+  const other = tasks.afterFile.run('go, another', 'of another')
   for (const id of ['nonsense', '', undefined as unknown as string]) {
     const none = getJob(id)
     const heard: unknown[] = []
@@ -124,8 +129,9 @@ test('whatever is given for an id harms no other call; of an id the letters may 
   }
   await until('it to be awaited', () => (project.rows()[0]?.awaited ?? null) !== null)
   const same = getJob(String(project.rows()[0]?.id).toUpperCase()).result()
-  project.write('go', '')
+  project.write('go, another', '')
   expect(await Promise.all([other, same])).toMatchObject([{ value: 'of another' }, { value: 'of another' }])
+  await isEmpty(project)
 })
 
 test('nobody waits for longer than he said, with and without a daemon; the job goes on', async () => {
@@ -226,8 +232,7 @@ for (const project of ['fixture', 'another']) {
 })
 
 test('a script that has awaited its results ends by itself, and leaves nothing behind', async () => {
-  const { project } = await make()
-  await project.daemon()
+  const { project } = share()
   const script = project.script(`
 import { tasks } from './src/ztask/client.js'
 const sums = await Promise.all([1, 2, 3].map((n) => tasks.add.run(n, 1)))

@@ -1,9 +1,9 @@
 /** Who waits is told, whenever he asks; and what waits holds up nobody. */
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { getJob } from '../../dist/src/index.js'
-import { makeProject, type TestProject } from '../harness/project.ts'
+import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 import { RawClient } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
@@ -61,16 +61,24 @@ const NAMES = [
   ...['outer', 'waiter', 'watcher', 'asks', 'waitsFor', 'asksAndDies', 'dies', 'named'],
 ] as const
 
-const make = async () => {
-  const project = await makeProject({ files: { 'src/deeds.ts': DEEDS } })
-  return { project, tasks: project.calls(NAMES) as Record<string, ReturnType<TestProject['calls']>[string]> }
-}
+const withTasks = (project: TestProject) => ({
+  project,
+  tasks: project.calls(NAMES) as Record<string, ReturnType<TestProject['calls']>[string]>,
+})
+
+const make = async () => withTasks(await makeProject({ files: { 'src/deeds.ts': DEEDS } }))
+
+/** Of the tests that leave its daemon as it was. */
+let shared: TestProject
+beforeAll(async () => {
+  shared = await shareProject({ files: { 'src/deeds.ts': DEEDS } })
+  await shared.daemon()
+})
 
 const ID = '01939f5e-7a3c-7c52-b0a7-2f6d3c1e9a10'
 
 test('a result that is asked for while a retry is being written is not lost', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
+  const { tasks } = withTasks(shared)
   const results = Array.from({ length: 300 }, async (_, n) => (await tasks.flaky?.async(n))?.result())
   expect(await Promise.all(results)).toEqual(results.map((_, n) => n))
 })
@@ -85,7 +93,10 @@ test('of two who wait for one job each gets its result, also the one who waits f
     one.say({ kind: 'await', jobs: [[ID, 200]] }),
     other.say({ kind: 'await', jobs: [[ID, 60_000]] }),
   ])
-  expect(await other.hear()).toEqual({ kind: 'ended', jobs: [[ID, { kind: 'succeeded', result: '[3]' }]] })
+  expect(await other.hear()).toEqual({
+    kind: 'ended',
+    jobs: [[ID, { kind: 'succeeded', result: '[3]' }]],
+  })
 })
 
 test('a job that has begun in time is finished, and one that is retried begins anew', async () => {
@@ -110,9 +121,7 @@ test('a job that has begun in time is finished, and one that is retried begins a
 })
 
 test('a job whose record has expired is not stored again where its client sends it again', async () => {
-  const { project } = await make()
-  await project.daemon()
-  const client = new RawClient(project.url)
+  const client = new RawClient(shared.url)
   const jobs = [
     [ID, 'brief', '[]'],
     [ID.replace('10', '11'), 'forgotten', '[]'],
@@ -120,9 +129,9 @@ test('a job whose record has expired is not stored again where its client sends 
   for (let times = 1; times <= 2; times++) {
     await client.say({ kind: 'enqueue', seq: times, jobs })
     expect(await client.hear()).toEqual({ kind: 'stored', seq: times })
-    await until('their records to be gone', () => project.rows().length === 0)
+    await until('their records to be gone', () => shared.rows().length === 0)
   }
-  expect(project.ran().toSorted()).toEqual(['brief', 'forgotten'])
+  expect(shared.ran().toSorted()).toEqual(['brief', 'forgotten'])
 })
 
 test('a result is asked for again at another daemon, whatever calls are answered meanwhile', async () => {
@@ -145,8 +154,7 @@ test('a result is asked for again at another daemon, whatever calls are answered
 })
 
 test('a result that is to be kept stays when it has been read, by run, too', async () => {
-  const { project, tasks } = await make()
-  await project.daemon()
+  const { project, tasks } = withTasks(shared)
   expect(await tasks.kept?.run(4)).toBe(8)
   const [row] = project.rows()
   expect(row).toMatchObject({ task: 'kept', state: 'done' })
@@ -217,7 +225,8 @@ test('a job that waits for its slot ends at its signal, and its worker with the 
   await tasks.wait?.async('never')
   await project.hasRun('wait:never')
   // Told after the job, which has its answer by then.
-  const result = awaited?.result()
+  const result = awaited?.result({ timeout: 300 })
+  await until('it to be asked', () => (project.rows()[0]?.awaited ?? 0) > Date.now() + 200_000)
   project.write('go', '')
   expect(await result).toBe('go')
   expect(await waits?.cancel()).toBe('signalled')
@@ -235,9 +244,7 @@ test('a pause that is none fails its job, and costs no slot', async () => {
 })
 
 test('calls with options that a module has written down go where its client says, which is loaded later', async () => {
-  const { project } = await make()
-  await project.daemon()
-  const script = project.script(`
+  const script = shared.script(`
 import { urgent } from './src/deeds.js'
 await import('./src/ztask/client.js')
 console.log('it is', await urgent.run(5), await urgent.with({ timeout: 5 }).run(6))
