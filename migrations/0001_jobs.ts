@@ -1,4 +1,17 @@
-import type { Kysely } from 'kysely'
+import type { CreateTableBuilder, Kysely } from 'kysely'
+
+type Table = CreateTableBuilder<'jobs'>
+
+/** SQLite finds rows by a number that it counts; PostgreSQL by their ids, and a key more would cost each insert. */
+const embedded = (table: Table): Table =>
+  table
+    .addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
+    .addColumn('id', 'text', (column) => column.notNull().unique())
+
+const onServer = (table: Table): Table =>
+  table
+    .addColumn('seq', 'bigint', (column) => column.notNull().generatedAlwaysAsIdentity())
+    .addColumn('id', 'text', (column) => column.primaryKey())
 
 /**
  * One row a job, deleted when the job has succeeded. Times are epoch milliseconds (B24: the ancestor mixed naive UTC
@@ -7,15 +20,16 @@ import type { Kysely } from 'kysely'
 export const up = async (db: Kysely<unknown>): Promise<void> => {
   await db.schema
     .createTable('jobs')
-    .addColumn('seq', 'integer', (column) => column.primaryKey().autoIncrement())
-    .addColumn('id', 'text', (column) => column.notNull().unique())
+    .$call((table) =>
+      db.getExecutor().adapter.supportsMultipleConnections ? onServer(table) : embedded(table),
+    )
     .addColumn('task', 'text', (column) => column.notNull())
     .addColumn('args', 'text', (column) => column.notNull())
     .addColumn('state', 'text', (column) => column.notNull())
-    .addColumn('due', 'integer', (column) => column.notNull())
-    .addColumn('created', 'integer', (column) => column.notNull())
+    .addColumn('due', 'bigint', (column) => column.notNull())
+    .addColumn('created', 'bigint', (column) => column.notNull())
     .addColumn('attempts', 'integer', (column) => column.notNull())
-    .addColumn('failed_at', 'integer')
+    .addColumn('failed_at', 'bigint')
     .addColumn('failure', 'text')
     .addColumn('reason', 'text')
     .execute()

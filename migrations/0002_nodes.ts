@@ -1,13 +1,25 @@
 import type { Kysely } from 'kysely'
 
-/** One row a daemon: how often it started (the boot number begins its runs' numbers) and where it can be found. */
+/**
+ * Where daemons can be found. In a file one row: how often its daemon started (the boot number begins its runs' numbers). On a
+ * server one row a start, whose number is its id: it has claimed what carries that, for as long as it says that it lives.
+ */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
-  await db.schema
+  const onServer = db.getExecutor().adapter.supportsMultipleConnections
+  const place = db.schema
     .createTable('nodes')
-    .addColumn('id', 'integer', (column) => column.primaryKey())
-    .addColumn('boot', 'integer', (column) => column.notNull())
     .addColumn('pid', 'integer', (column) => column.notNull())
     .addColumn('url', 'text', (column) => column.notNull())
-    .addColumn('started', 'integer', (column) => column.notNull())
-    .execute()
+    .addColumn('started', 'bigint', (column) => column.notNull())
+  if (onServer)
+    await place
+      .addColumn('id', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity())
+      .addColumn('host', 'text', (column) => column.notNull())
+      .addColumn('seen', 'timestamptz', (column) => column.notNull())
+      .execute()
+  else
+    await place
+      .addColumn('id', 'integer', (column) => column.primaryKey())
+      .addColumn('boot', 'integer', (column) => column.notNull())
+      .execute()
 }

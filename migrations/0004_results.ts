@@ -5,10 +5,10 @@ import type { Kysely } from 'kysely'
  * `expires`, when the row of a job that is done or has failed goes; `kept`, until when a result is kept whoever has it. `options`, as JSON, is what a call says of its job.
  */
 export const up = async (db: Kysely<unknown>): Promise<void> => {
-  await db.schema.alterTable('jobs').addColumn('awaited', 'integer').execute()
+  await db.schema.alterTable('jobs').addColumn('awaited', 'bigint').execute()
   await db.schema.alterTable('jobs').addColumn('result', 'text').execute()
-  await db.schema.alterTable('jobs').addColumn('expires', 'integer').execute()
-  await db.schema.alterTable('jobs').addColumn('kept', 'integer').execute()
+  await db.schema.alterTable('jobs').addColumn('expires', 'bigint').execute()
+  await db.schema.alterTable('jobs').addColumn('kept', 'bigint').execute()
   await db.schema.alterTable('jobs').addColumn('options', 'text').execute()
   // What is to go next is looked up without reading the rows that stay.
   await db.schema

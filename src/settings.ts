@@ -16,8 +16,10 @@ export interface Settings {
   readonly bind: string
   /** The folder that `ztask keys` made, or for a client elsewhere its own file: only clients that are listed get in. */
   readonly keys: string | undefined
-  /** `sqlite:PATH`, relative to the project's folder. */
+  /** `sqlite:PATH`, relative to the project's folder, or `postgres://…`. */
   readonly database: string
+  /** On PostgreSQL, that of the tables: made where it is not there. */
+  readonly schema: string
   /** Clients say it with each message; a daemon of another project refuses them. */
   readonly project: string
   readonly alwaysEager: boolean
@@ -141,9 +143,17 @@ const SETTINGS: {
   bind: { check: address, env: 'ZTASKD_BIND' },
   keys: { check: text(/./, "a path, such as '.ztask/keys'"), env: 'ZTASKD_KEYS' },
   database: {
-    check: text(/^sqlite:.+/, "'sqlite:PATH', such as 'sqlite:.ztask/ztask.db'"),
+    check: text(
+      /^(sqlite:.+|postgres(ql)?:\/\/.+)/,
+      "'sqlite:PATH', such as 'sqlite:.ztask/ztask.db', or 'postgres://…'",
+    ),
     default: 'sqlite:.ztask/ztask.db',
     env: 'ZTASKD_DATABASE',
+  },
+  schema: {
+    check: text(/^[^\0]{1,63}$/, 'a name of 1 to 63 characters'),
+    default: 'ztask',
+    env: 'ZTASKD_SCHEMA',
   },
   project: { check: text(/^.{1,200}$/, 'a name of 1 to 200 characters'), env: 'ZTASKD_PROJECT' },
   alwaysEager: { check: boolean, default: false, env: 'ZTASKD_ALWAYS_EAGER' },

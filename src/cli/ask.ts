@@ -2,12 +2,10 @@
  * How a command reaches the jobs: through the daemon where one runs, else in the database itself. The database's lock
  * tells which: whoever gets it knows that no daemon runs.
  */
-import { existsSync } from 'node:fs'
 import { close, connectionTo } from '../client/process.ts'
 import type { Project } from '../config.ts'
 import { DaemonUnavailableError } from '../model/errors.ts'
-import { databaseFile } from '../store/database-file.ts'
-import { takeLock } from '../store/lock.ts'
+import { databaseOf } from '../store/database.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { reachOf } from './flags.ts'
 import type * as Offline from './offline.ts'
@@ -27,14 +25,14 @@ const askDatabase: typeof Offline.askDatabase = async (...question) =>
  */
 export const ask = async (project: Project, verb: Verb, params: unknown): Promise<unknown> => {
   const { settings, root } = project
-  const file = databaseFile(settings.database, root)
+  const database = databaseOf(settings, root)
   const reading = READING.includes(verb)
-  const lock = existsSync(file)
-    ? takeLock(file, reading ? 0 : LOCK_WAIT, reading ? 'shared' : 'exclusive')
+  const lock = database.exists()
+    ? await database.takeLock(reading ? 0 : LOCK_WAIT, reading ? 'shared' : 'exclusive')
     : undefined
   if (lock !== undefined) {
     try {
-      return await askDatabase(file, project, { verb, params, reading })
+      return await askDatabase(database, project, { verb, params, reading })
     } finally {
       lock.release()
     }
@@ -42,9 +40,9 @@ export const ask = async (project: Project, verb: Verb, params: unknown): Promis
   try {
     return await askDaemon(project, verb, params)
   } catch (error) {
-    const readable = error instanceof DaemonUnavailableError && reading && existsSync(file)
+    const readable = error instanceof DaemonUnavailableError && reading && database.exists()
     if (!readable) throw error
-    return await askDatabase(file, project, { verb, params, reading })
+    return await askDatabase(database, project, { verb, params, reading })
   }
 }
 

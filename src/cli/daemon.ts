@@ -35,6 +35,7 @@ interface DaemonFlags extends ProjectFlags, EnvFileFlags {
   readonly readyTimeout: number
   readonly killGrace: number
   readonly hangTimeout: number
+  readonly lease: number
   readonly inspect?: InspectAddress | true
 }
 
@@ -65,6 +66,7 @@ export const addDaemon = (program: Command): void => {
     .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
     .option('--kill-grace <seconds>', 'what a job that timed out, or is cancelled, gets to end', seconds, 5)
     .option('--hang-timeout <seconds>', 'when a worker that does not answer is reported', positiveSeconds, 60)
+    .option('--lease <seconds>', 'when a daemon that shares a database counts as dead', positiveSeconds, 15)
     .option(
       '--inspect [[host:]port]',
       'let a debugger attach to the workers, each on a port of its own from 9229; one worker, unless --workers says more',
@@ -128,6 +130,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     shutdownTimeout: flags.shutdownTimeout * 1000,
     killGrace: flags.killGrace * 1000,
     hangTimeout: flags.hangTimeout * 1000,
+    lease: flags.lease * 1000,
     workerLog: logOptions,
     inspect: inspected(flags.inspect),
     version,

@@ -16,7 +16,7 @@ export interface ProjectFlags {
 export const withProjectFlags = (command: Command): Command =>
   command
     .option('--url <address>', 'where the daemon is (ZTASKD_URL)')
-    .option('--database <database>', "where jobs are kept, 'sqlite:PATH' (ZTASKD_DATABASE)")
+    .option('--database <database>', "where jobs are kept, 'sqlite:PATH' or 'postgres://…' (ZTASKD_DATABASE)")
 
 /** @returns the settings that flags give: `url` moves the daemon and its clients together; `bind` in the file is for a daemon behind another address. */
 export const settingsOf = ({

@@ -1,9 +1,6 @@
-import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { DatabaseLockedError } from '../model/errors.ts'
-import { masked } from '../model/masked.ts'
-import { databaseFile } from '../store/database-file.ts'
-import { takeLock } from '../store/lock.ts'
+import { databaseOf } from '../store/database.ts'
 import type { MigrationState } from '../store/store.ts'
 import { type ProjectFlags, projectOf, withProjectFlags } from './flags.ts'
 import { printJson, printTable } from './print.ts'
@@ -18,27 +15,29 @@ export const addMigrate = (program: Command): void => {
     .option('--fake <name>', 'mark one as applied without running it')
     .option('--json', 'with --list: as JSON')
     .action(async (flags: Flags) => {
-      const [{ settings, root }, { fakeMigration, listMigrations, migrate, NONE_APPLIED }, { openStore }] =
-        await Promise.all([projectOf(flags), import('../store/migrate.ts'), import('../store/open.ts')])
-      const file = databaseFile(settings.database, root)
+      const [{ settings, root }, { fakeMigration, listMigrations, migrate, NONE_APPLIED }] =
+        await Promise.all([projectOf(flags), import('../store/migrate.ts')])
+      const database = databaseOf(settings, root)
       // A look must not make the database.
-      if (flags.list && !existsSync(file)) return show(NONE_APPLIED, flags.json === true)
-      const lock = flags.list ? undefined : takeLock(file, 1000)
+      if (flags.list && !database.exists()) return show(NONE_APPLIED, flags.json === true)
+      const lock = flags.list ? undefined : await database.takeLock(1000)
       if (lock === undefined && !flags.list)
-        throw new DatabaseLockedError(`${masked(file)} is held by a daemon. Stop it first.`, {
-          file: masked(file),
+        throw new DatabaseLockedError(`${database.name} is held by a daemon. Stop it first.`, {
+          file: database.name,
         })
-      const store = openStore(file)
+      const store = await database.open()
       try {
-        if (flags.list) show(await listMigrations(store.kysely), flags.json === true)
+        if (flags.list) show(await listMigrations(store), flags.json === true)
         else if (flags.fake !== undefined)
-          process.stdout.write(`marked as applied: ${await fakeMigration(store.kysely, flags.fake)}\n`)
+          process.stdout.write(`marked as applied: ${await fakeMigration(store, flags.fake)}\n`)
         else {
-          const applied = await migrate(store.kysely)
+          const applied = await migrate(store)
           process.stdout.write(
             applied.length === 0 ? 'nothing to apply\n' : `applied: ${applied.join(', ')}\n`,
           )
         }
+      } catch (error) {
+        throw database.explained(error as Error)
       } finally {
         await store.close()
         lock?.release()

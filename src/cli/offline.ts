@@ -3,9 +3,8 @@ import { systemClock } from '../clock.ts'
 import type { Project } from '../config.ts'
 import { Commands, idleQueue } from '../daemon/commands.ts'
 import { DaemonError } from '../model/errors.ts'
-import { masked } from '../model/masked.ts'
+import type { Database } from '../store/database.ts'
 import { migrate, refuseOlder } from '../store/migrate.ts'
-import { openStore } from '../store/open.ts'
 import type { Verb } from '../wire/protocol.ts'
 import { version } from './version.ts'
 
@@ -21,17 +20,17 @@ interface Question {
 
 /** @returns what the database says; throws what the command throws */
 export const askDatabase = async (
-  file: string,
+  database: Database,
   { settings }: Project,
   { verb, params, reading }: Question,
 ): Promise<unknown> => {
-  if (!told) process.stderr.write(`No daemon answers: this is what ${masked(file)} holds.\n`)
+  if (!told) process.stderr.write(`No daemon answers: this is what ${database.name} holds.\n`)
   told = true
-  const store = openStore(file)
+  const store = await database.open()
   try {
     // A look changes nothing: an older ztask, whose daemon is to start again, would refuse what has been migrated.
-    if (reading) await refuseOlder(store.kysely, file)
-    else await migrate(store.kysely)
+    if (reading) await refuseOlder(store, database.name)
+    else await migrate(store)
     const facts = {
       workers: [],
       generation: 0,
@@ -39,7 +38,7 @@ export const askDatabase = async (
       notReloaded: null,
       version,
       project: settings.project,
-      database: masked(file),
+      database: database.name,
     }
     const commands = new Commands({
       store,
@@ -49,6 +48,8 @@ export const askDatabase = async (
       reload: () => Promise.reject(new DaemonError('No daemon runs here: there is no code to reload.')),
     })
     return await commands.run(verb, params)
+  } catch (error) {
+    throw database.explained(error as Error)
   } finally {
     await store.close()
   }

@@ -17,7 +17,7 @@ export interface AwaitedOptions {
   /** How many of them can be handed to workers that get no others; nothing where there is no such worker. */
   readonly room: () => number | undefined
   /** Makes a job busy. @returns false where it is busy already */
-  readonly withdraw: (job: Job) => boolean
+  readonly acquire: (job: Job) => Promise<boolean>
   /** It is queued as before. */
   readonly back: (job: Job) => void
   /** It is not queued any more. */
@@ -98,10 +98,10 @@ export class Awaited {
 
   /** @returns a job that may begin now; it is busy from now on */
   async #claim(id: string): Promise<Job | undefined> {
-    const { find, withdraw, back, forget, unreadable } = this.#options
+    const { find, acquire, back, forget, unreadable } = this.#options
     try {
       const job = await find(id)
-      if (job === undefined || !this.#mayBegin(job) || !withdraw(job)) return undefined
+      if (job === undefined || !this.#mayBegin(job) || !(await acquire(job))) return undefined
       // Read once more, now that nobody else can change it.
       const still = await find(id).catch((error: unknown) => {
         back(job)

@@ -28,11 +28,13 @@ export interface LiveQueue {
   readonly busy: () => number
   readonly isBusy: (seq: number) => boolean
   /** Keeps a job from being handed out. @returns false where it is too late */
-  readonly withdraw: (job: Job) => boolean
-  /** Calls back a job that was handed to a worker and has not begun. @returns whether it is the caller's, as by `withdraw` */
+  readonly acquire: (job: Job) => Promise<boolean>
+  /** Calls back a job that was handed to a worker and has not begun. @returns whether it is the caller's, as by `acquire` */
   readonly recall: (job: Job) => Promise<boolean>
   /** Stops a job that runs. @returns whether it runs; resolves when it is on disk that it shall not run again */
   readonly cancel: (job: Job) => Promise<boolean>
+  /** Stops a job that another daemon has. @returns whether another has it */
+  readonly cancelElsewhere: (job: Job) => Promise<boolean>
   /** Resolves when what is on its way to the database has been written, or could not be; rejects where the job's never will. */
   readonly settled: (job: Job) => Promise<void>
   /** Whether a job of this id ended a short while ago. */
@@ -51,9 +53,10 @@ export const idleQueue: LiveQueue = {
   running: () => [],
   busy: () => 0,
   isBusy: () => false,
-  withdraw: () => true,
+  acquire: async () => true,
   recall: async () => false,
   cancel: async () => false,
+  cancelElsewhere: async () => false,
   settled: async () => {},
   hasEnded: () => false,
   progressOf: () => undefined,
@@ -276,7 +279,7 @@ export class Commands {
       if (job.state === 'failed' || job.state === 'done') return 'finished'
       const mine = await queue.recall(job)
       if (!mine && (await queue.cancel(job))) return 'signalled'
-      if (mine || queue.withdraw(job)) {
+      if (mine || (await queue.acquire(job))) {
         // Read once more, now that nobody else can change it: since it was found it may have run, or been cancelled.
         const still = await store.find(id).catch((error: unknown) => {
           queue.restored(job)
@@ -287,6 +290,7 @@ export class Commands {
         else queue.restored(still)
         continue
       }
+      if (await queue.cancelElsewhere(job)) return 'signalled'
       // Its ending is on the way to the database, and wins; or it is about to run.
       await queue.settled(job)
     }

@@ -29,6 +29,8 @@ export interface CommitsOptions {
   readonly unstorable: (job: Job, next: Job | undefined, error: Error) => Job
   /** Nor does it take that: the row stays what it was, and the job does not run again before its end is written. */
   readonly stuck: (job: Job, error: Error) => void
+  /** How many new jobs can begin at once. */
+  readonly credit: () => number
   /** Whether a job of this id ended a short while ago. */
   readonly hasEnded: (id: string) => boolean
   /** The database fails, or works again. */
@@ -200,11 +202,22 @@ export class Commits {
     const insert =
       arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
     const save: Job[] = []
+    const mark: Job[] = []
     const remove: Job[] = []
-    for (const { job, next } of changes) next === undefined ? remove.push(job) : save.push(next)
+    for (const { job, next, marking } of changes) {
+      if (next === undefined) remove.push(job)
+      else if (marking === undefined) save.push(next)
+      else mark.push(next)
+    }
     let inserted: readonly Job[]
     try {
-      inserted = await this.#options.store.commit({ insert, save, remove })
+      inserted = await this.#options.store.commit({
+        insert,
+        save,
+        mark,
+        remove,
+        claims: this.#options.credit(),
+      })
     } catch (error) {
       if (this.#options.store.isJobsFault(error as Error))
         await this.#divide(unitsOf(arrivals, changes), error as Error)

@@ -10,11 +10,9 @@ import type { LogOptions } from '../model/log-options.ts'
 import { masked } from '../model/masked.ts'
 import type { Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import { databaseFile, explained } from '../store/database-file.ts'
-import { type DatabaseLock, takeLock } from '../store/lock.ts'
+import { type Database, databaseOf, type OpenStore } from '../store/database.ts'
+import type { DatabaseLock } from '../store/lock.ts'
 import { migrate } from '../store/migrate.ts'
-import { openStore } from '../store/open.ts'
-import type { SqliteStore } from '../store/sqlite.ts'
 import { isAbstract, isLocal } from '../wire/address.ts'
 import type { WorkerBrief } from '../wire/ipc.ts'
 import { readServerKeys, type ServerKeys } from '../wire/keys.ts'
@@ -55,6 +53,8 @@ export interface DaemonOptions {
   readonly killGrace: number
   /** How long a worker's event loop may stand still before that is reported, ms. */
   readonly hangTimeout: number
+  /** After how long without a word a daemon that shares a database counts as dead, ms. */
+  readonly lease: number
   /** Where the workers write what tasks log. */
   readonly workerLog: LogOptions
   /** Where the first worker waits for a debugger; the others follow on the next ports. */
@@ -74,29 +74,30 @@ export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   const { settings, root } = options.project
   const keys = settings.keys === undefined ? undefined : readServerKeys(resolve(root, settings.keys))
   if (keys === undefined && !isLocal(settings.bind)) throw unguarded(settings.bind)
-  const file = databaseFile(settings.database, root)
-  const lock = takeLock(file, LOCK_WAIT)
-  if (lock === undefined) throw await alreadyHeld(file)
-  let store: SqliteStore | undefined
+  const database = databaseOf(settings, root)
+  const lock = await database.takeLock(LOCK_WAIT, 'daemon')
+  if (lock === undefined) throw await alreadyHeld(database)
+  let store: OpenStore | undefined
   try {
-    store = openStore(file)
-    await migrate(store.kysely)
+    store = await database.open()
+    await migrate(store)
     const boot = await store.boot(process.pid, settings.bind, systemClock.now())
-    const daemon = new Daemon(options, { lock, store, boot, keys })
+    const daemon = new Daemon(options, { database, lock, store, boot, keys })
     await daemon.open()
     return daemon
   } catch (error) {
     await store?.close()
     lock.release()
     // What the last daemon left is written before this one serves: the disk may be full just then.
-    throw explained(file, error as Error)
+    throw database.explained(error as Error)
   }
 }
 
 /** What a daemon has when it begins. */
 interface Belongings {
+  readonly database: Database
   readonly lock: DatabaseLock
-  readonly store: SqliteStore
+  readonly store: OpenStore
   readonly boot: number
   readonly keys: ServerKeys | undefined
 }
@@ -104,8 +105,9 @@ interface Belongings {
 export class Daemon {
   readonly #options: DaemonOptions
   readonly #journal: Journal
+  readonly #database: Database
   readonly #lock: DatabaseLock
-  readonly #store: SqliteStore
+  readonly #store: OpenStore
   readonly #ring: Ring
   readonly #pool: Pool
   readonly #ingress: Ingress
@@ -113,12 +115,13 @@ export class Daemon {
   readonly #code: Code
   readonly #reloads = new Tickets()
 
-  constructor(options: DaemonOptions, { lock, store, boot, keys }: Belongings) {
+  constructor(options: DaemonOptions, { database, lock, store, boot, keys }: Belongings) {
     this.#options = options
+    this.#database = database
     this.#lock = lock
     this.#store = store
     const { root, settings } = options.project
-    this.#journal = new Journal(options.log, masked(databaseFile(settings.database, root)))
+    this.#journal = new Journal(options.log, database.name)
     this.#refusals = new Refusals((report) => this.#journal.refused(report))
     const ring = new Ring({
       store,
@@ -128,6 +131,8 @@ export class Daemon {
       // Clients resend within their timeout; twice ours covers those whose own is a little longer.
       remember: 2 * settings.callTimeout * 1000,
       boot,
+      lease: options.lease,
+      register: async () => void (await store.boot(process.pid, settings.bind, systemClock.now())),
       killGrace: options.killGrace,
       hangTimeout: options.hangTimeout,
       send: (worker, message) => this.#pool.send(worker, message),
@@ -143,7 +148,7 @@ export class Daemon {
     this.#code = new Code({
       ...options,
       journal: this.#journal,
-      database: databaseFile(settings.database, root),
+      database: database.beside,
       prepare: () => this.#pool.prepare(),
       discard: () => this.#pool.discard(),
       renew: (loading, signal) => this.#pool.renew(loading, signal),
@@ -160,7 +165,7 @@ export class Daemon {
         ...(settings.keys !== undefined && { ZTASKD_KEYS: resolve(root, settings.keys) }),
       },
       root,
-      reports: dirname(databaseFile(settings.database, root)),
+      reports: dirname(database.beside),
       readyTimeout: options.readyTimeout,
       drainTimeout: options.drainTimeout,
       killGrace: options.killGrace,
@@ -285,7 +290,7 @@ export class Daemon {
 
   async #open(): Promise<void> {
     const { project, workers, concurrency, replayFailed } = this.#options
-    const { settings, root } = project
+    const { settings } = project
     await this.#code.open()
     await this.#ring.recover()
     await this.#ring.freeHeld()
@@ -293,7 +298,7 @@ export class Daemon {
     await this.#ingress.open(settings.bind)
     this.#journal.started({
       url: masked(settings.bind),
-      database: masked(databaseFile(settings.database, root)),
+      database: this.#database.name,
       workers,
       concurrency,
       project: settings.project,
@@ -341,7 +346,7 @@ export class Daemon {
       pid: process.pid,
       url: masked(project.settings.bind),
       project: project.settings.project,
-      database: masked(databaseFile(project.settings.database, project.root)),
+      database: this.#database.name,
     }
   }
 
@@ -374,8 +379,8 @@ const unguarded = (bind: string): ConfigError => {
   )
 }
 
-const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {
-  const store = openStore(file)
+const alreadyHeld = async (database: Database): Promise<DatabaseLockedError> => {
+  const store = await database.open()
   const holder = await store.node().catch(() => undefined)
   await store.close()
   // Where a command holds it, the row is of a daemon that is gone.
@@ -383,8 +388,8 @@ const alreadyHeld = async (file: string): Promise<DatabaseLockedError> => {
   const url = daemon && masked(daemon.url)
   const who = daemon === undefined ? 'another process' : `another daemon (pid ${daemon.pid}, ${url})`
   return new DatabaseLockedError(
-    `${masked(file)} is held by ${who}. Stop it, or give this one another database (--database, ZTASKD_DATABASE).`,
-    { file: masked(file), pid: daemon?.pid, url },
+    `${database.name} is held by ${who}. Stop it, or give this one another database (--database, ZTASKD_DATABASE).`,
+    { file: database.name, pid: daemon?.pid, url },
   )
 }
 

@@ -172,6 +172,11 @@ export class Dispatcher {
     return slotless.size >= WAITING_A_SLOT * this.#options.concurrency && this.#waits.areKnown
   }
 
+  /** How many jobs workers can be handed. */
+  get room(): number {
+    return roomIn(this.#loadsOf(this.#open().filter((slot) => !this.#isFull(slot))))
+  }
+
   /** How many jobs workers can be handed that get only what runs wait for; nothing where there is no such worker. */
   get roomForAwaited(): number | undefined {
     const full = this.#open().filter((slot) => this.#isFull(slot))

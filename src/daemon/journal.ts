@@ -330,6 +330,18 @@ export class Journal {
     this.#log.error({ err: error }, `No worker can be brought up: ${error.message}. Trying again`)
   }
 
+  /** Of other daemons of the database. */
+  takenOver(dead: number, underWay: number): void {
+    this.#log.warn(
+      { dead, underWay },
+      `Took over from ${dead} dead daemons, where ${underWay} jobs were under way`,
+    )
+  }
+
+  leaseLost(): void {
+    this.#log.warn('This daemon was taken for dead: what ran here is run by others. Its workers are replaced')
+  }
+
   databaseHealth(error: Error | undefined): void {
     if (error === undefined) this.#log.info('The database works again')
     else

@@ -93,6 +93,16 @@ export class Results {
     }
   }
 
+  /** Whether somebody waits for a job. */
+  has(id: string): boolean {
+    return this.#waits.has(id)
+  }
+
+  /** A job may have ended. */
+  look(id: string): void {
+    if (this.has(id)) this.#look(id, 0).catch((error: Error) => this.#options.unreadable(error))
+  }
+
   async #look(id: string, until: number): Promise<void> {
     const job = await this.#options.find(id)
     // It may have been told meanwhile.

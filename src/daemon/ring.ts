@@ -17,7 +17,7 @@ import {
   type Worker,
 } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import type { Store } from '../store/store.ts'
+import type { SharedStore, Store, Word } from '../store/store.ts'
 import { BEGINNING, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
 import type { Watched } from '../wire/protocol.ts'
 import { Awaited } from './awaited.ts'
@@ -26,6 +26,7 @@ import type { LiveQueue } from './commands.ts'
 import { Commits, type NotStored } from './commits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
+import { Lease } from './lease.ts'
 import { Marks } from './marks.ts'
 import { Outcomes } from './outcomes.ts'
 import { Progresses } from './progress.ts'
@@ -35,10 +36,11 @@ import { RecentIds } from './recent.ts'
 import { type Client, Results, type Told } from './results.ts'
 import { Retention } from './retention.ts'
 import { Scheduler } from './scheduler.ts'
+import { SharedScheduler } from './shared-scheduler.ts'
 import { Stops } from './stops.ts'
 
 export interface RingOptions {
-  readonly store: Store
+  readonly store: Store | SharedStore
   readonly clock: Clock
   readonly journal: Journal
   /** Jobs a worker runs at a time. */
@@ -47,6 +49,10 @@ export interface RingOptions {
   readonly remember: number
   /** The number of this start. */
   readonly boot: number
+  /** After how long without a word a daemon that shares the database counts as dead, ms. */
+  readonly lease: number
+  /** Begins anew, where it was taken for dead. */
+  readonly register: () => Promise<void>
   /** What a run gets after its signal, ms. */
   readonly killGrace: number
   /** How long a worker's event loop may stand still before that is reported, ms. */
@@ -84,7 +90,7 @@ const RECALL = 1000
 
 export class Ring {
   readonly #options: RingOptions
-  readonly #scheduler: Scheduler
+  readonly #scheduler: Scheduler | SharedScheduler
   readonly #dispatcher: Dispatcher
   readonly #commits: Commits
   readonly #outcomes: Outcomes
@@ -99,6 +105,9 @@ export class Ring {
   readonly #results: Results
   readonly #progresses: Progresses
   readonly #retention: Retention
+  readonly #lease: Lease | undefined
+  /** Jobs of which it was written in vain what became of them. */
+  readonly #lost = new Set<number>()
   readonly #awaited: Awaited
   /** Of jobs that are neither waiting nor running: until when somebody wants their results. */
   readonly #wishes = new Map<number, number>()
@@ -134,12 +143,35 @@ export class Ring {
     })
     this.#alarm = new Alarm(clock, () => this.#pump())
     this.#stopJumps = watchJumps(clock, (by) => this.#jumped(by))
-    this.#scheduler = new Scheduler({
-      store,
+    const turns = {
       clock,
       wake: () => this.#pumpSoon(),
-      unreadable: (error) => journal.unreadable(error),
-    })
+      unreadable: (error: Error) => journal.unreadable(error),
+    }
+    const shared = 'claim' in store ? new SharedScheduler({ store, ...turns }) : undefined
+    this.#scheduler = shared ?? new Scheduler({ store, ...turns })
+    if ('claim' in store) {
+      store.listen((word) => this.#hearOther(word))
+      store.onLost = (jobs) => {
+        for (const { seq } of jobs) this.#lost.add(seq)
+      }
+      this.#lease = new Lease({
+        store,
+        lease: options.lease,
+        lost: async () => {
+          journal.leaseLost()
+          await options.register()
+          for (const run of this.#dispatcher.runs()) options.kill(run.worker)
+        },
+        takenOver: async ({ dead, underWay }) => {
+          journal.takenOver(dead, underWay.length)
+          await this.#settle(underWay)
+          this.#scheduler.refill()
+        },
+        look: () => this.#scheduler.refill(),
+        unreadable: (error) => journal.unreadable(error),
+      })
+    }
     this.#commits = new Commits({
       store,
       stored: (jobs) => this.#stored(jobs),
@@ -150,6 +182,7 @@ export class Ring {
       },
       stuck: (job, error) => journal.stuck(job, error),
       hasEnded: (id) => this.#recent.has(id),
+      credit: () => (shared?.isIdle === true ? this.#dispatcher.room : 0),
       health: (error) => {
         journal.databaseHealth(error)
         if (error === undefined) this.#pump()
@@ -235,7 +268,7 @@ export class Ring {
       ids: () => this.#dispatcher.awaited.ids(),
       has: (id) => this.#dispatcher.awaited.has(id),
       room: () => (this.#isPaused ? 0 : this.#dispatcher.roomForAwaited),
-      withdraw: (job) => this.#scheduler.withdraw(job),
+      acquire: (job) => this.#scheduler.acquire(job),
       back: (job) => this.#queue([job]),
       forget: (job) => this.#scheduler.forget(job),
       hand: (jobs) => (this.#isPaused ? jobs : this.#dispatcher.handAwaited(jobs)),
@@ -254,9 +287,11 @@ export class Ring {
       running: () => [...this.#dispatcher.runs()].map(({ job }) => job),
       busy: () => scheduler.busy,
       isBusy: (seq) => scheduler.isBusy(seq),
-      withdraw: (job) => scheduler.withdraw(job),
+      acquire: (job) => scheduler.acquire(job),
       recall: (job) => this.#recall(job.seq),
       cancel: (job) => this.#cancel(job.seq),
+      cancelElsewhere: async (job) =>
+        'say' in this.#options.store && !scheduler.isBusy(job.seq) && (await this.#options.store.cancel(job)),
       settled: (job) => this.#settled(job),
       hasEnded: (id) => this.#recent.has(id),
       progressOf: (id) => this.#progresses.of(id),
@@ -342,8 +377,12 @@ export class Ring {
    * the one suspect that was being tried; several others are suspects now. What was cancelled goes.
    */
   async recover(): Promise<void> {
-    const { store, clock, journal, boot } = this.#options
-    const marked = await store.marked()
+    const { store, lease } = this.#options
+    await this.#settle('renew' in store ? (await store.renew(lease)).underWay : await store.marked())
+  }
+
+  async #settle(marked: readonly Job[]): Promise<void> {
+    const { clock, journal, boot } = this.#options
     const underWay = marked.filter(({ mark }) => mark === 'started' || mark === 'trial')
     const tried = underWay.filter(({ mark }) => mark === 'trial')
     // What is cancelled was under way, too.
@@ -370,6 +409,7 @@ export class Ring {
   start(): void {
     this.#scheduler.refill()
     this.#retention.start()
+    this.#lease?.start()
   }
 
   /** Hands nothing more out. What runs may still end. */
@@ -383,6 +423,7 @@ export class Ring {
     this.#results.stop()
     this.#progresses.stop()
     this.#retention.stop()
+    this.#lease?.stop()
     this.#awaited.stop()
   }
 
@@ -647,8 +688,10 @@ export class Ring {
       return this.#commits.mark(awaited, { stored: () => {}, refused })
     }
     // What becomes of it is on its way to the database: it may go on.
-    if (!this.#scheduler.withdraw(job))
+    if (!(await this.#scheduler.acquire(job))) {
+      if ('want' in store && !this.#scheduler.isBusy(job.seq)) return store.want(job.id, until)
       return void this.#wishes.set(job.seq, Math.max(this.#wishes.get(job.seq) ?? 0, until))
+    }
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
       this.#queue([job])
@@ -777,12 +820,36 @@ export class Ring {
     for (const job of jobs) this.#freeLate(job)
   }
 
+  /** Another daemon of the database says something. */
+  #hearOther(word: Word): void {
+    if (word.kind === 'free') return this.#scheduler.refill()
+    if (word.kind === 'ended') return this.#results.look(word.id)
+    const run = [...this.#dispatcher.runs()].find(({ job }) => job.id === word.id)
+    if (word.kind === 'want') return run && this.#wantOf(run.job, word.until)
+    const cancelled = run === undefined ? this.#removeOther(word.id) : this.#cancel(run.job.seq)
+    cancelled.catch((error: Error) => this.#options.journal.unreadable(error))
+  }
+
+  /** A job is cancelled by another daemon's word, that waits here. */
+  async #removeOther(id: string): Promise<void> {
+    const { store } = this.#options
+    const job = await store.find(id)
+    if (job?.state !== 'queued' || !('has' in store) || !store.has(job.seq)) return
+    if (this.#scheduler.withdraw(job)) this.#commits.settle(job, undefined)
+  }
+
   #ended(job: Job, next: Job | undefined): void {
+    // Another daemon has it: nothing has become of it here.
+    if (this.#lost.delete(job.seq)) return this.#scheduler.forget(job)
     this.#went(job, next)
     this.#fulfil(job, next)
   }
 
   #went(job: Job, next: Job | undefined): void {
+    const { store } = this.#options
+    const isOver = next?.state !== 'queued' && next?.state !== 'held'
+    if ('say' in store && isOver && job.awaited !== null && !this.#results.has(job.id))
+      store.say({ kind: 'ended', id: job.id })
     this.#results.ended(job, next)
     if (next?.state !== 'queued' && next?.state !== 'held') this.#progresses.ended(job)
     if (next?.expires != null) this.#retention.expires(next.expires)

@@ -107,6 +107,11 @@ export class Scheduler {
     return true
   }
 
+  /** As `withdraw`, of a job that was found in the table: all of them are this daemon's. */
+  async acquire(job: Pick<Job, 'seq' | 'priority'>): Promise<boolean> {
+    return this.withdraw(job)
+  }
+
   /** A busy job's row is gone, or rests. */
   forget({ seq, priority }: Pick<Job, 'seq' | 'priority'>): void {
     this.#busy.delete(seq)

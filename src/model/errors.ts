@@ -477,12 +477,12 @@ export class UnknownJobError extends ZtaskError {
 }
 
 /**
- * The database cannot be used: its path, its rights, what the file is, another process that writes to it and does not end,
- * or that an older ztask made it.
+ * The database cannot be used: its path, its rights, what the file is, another process that writes to it and does not end;
+ * of a server, its address or a role's rights; or that an older ztask made it.
  *
  * Raised: the start of a daemon, and commands that read the database.
  *
- * Data: `file`. The reason is the error's `cause`, where it has one.
+ * Data: `file`, or the server's address. The reason is the error's `cause`, where it has one.
  *
  * Cure: correct the path or its rights, or name another (`--database`, `ZTASKD_DATABASE`); run `ztask migrate` where it is
  * older than this ztask.

@@ -1,54 +1,11 @@
 /** The statements of the hot path on SQLite: written with Kysely, compiled and prepared once, run without it. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Compilable, Kysely, SelectQueryBuilder } from 'kysely'
-import type { Due, Job, JobOptions, Mark, NewJob, RowState } from '../model/job.ts'
-import type { FailedAttempt, Failure } from '../model/outcome.ts'
+import type { Due, Job, Mark, NewJob } from '../model/job.ts'
 import { sql } from './kysely.ts'
+import { BYTES, COLUMNS, jobOf, type Row, textOf } from './row.ts'
 import { NONE, type Schema } from './schema.ts'
 import type { Stretch } from './store.ts'
-
-/** As `jobOf` takes them. */
-const COLUMNS = [
-  'seq',
-  'id',
-  'task',
-  'args',
-  'state',
-  'due',
-  'created',
-  'attempts',
-  'failed_at',
-  'failure',
-  'reason',
-  'mark',
-  'failures',
-  'awaited',
-  'options',
-  'priority',
-] as const
-
-/** Read as a list: of 5,000 rows node:sqlite makes lists in 3.3 ms, objects in 6.3 (Node 24.21). */
-type Row = readonly [
-  seq: number,
-  id: string,
-  task: string,
-  args: string,
-  state: RowState,
-  due: number,
-  created: number,
-  attempts: number,
-  failedAt: number | null,
-  failure: string | null,
-  reason: string | null,
-  mark: Mark | null,
-  failures: string | null,
-  awaited: number | null,
-  options: string | null,
-  priority: number,
-]
-
-/** What makes one row larger than another. SQLite tells it by a row's head, without reading what it is that large. */
-export const BYTES = sql<number>`octet_length(args) + ifnull(octet_length(failure), 0) + ifnull(octet_length(failures), 0)`
 
 const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 
@@ -251,7 +208,7 @@ class Stretches {
   readonly #rows: StatementSync
 
   constructor(db: DatabaseSync, kysely: Kysely<Schema>, query: SelectQueryBuilder<Schema, 'jobs', object>) {
-    const sizes = query.select(BYTES.as('bytes')).as('sizes')
+    const sizes = query.select(sql<number>`${sql.raw(BYTES)}`.as('bytes')).as('sizes')
     this.#bytes = prepare(
       db,
       kysely
@@ -279,49 +236,3 @@ class Stretches {
 
 const bytesOf = ([, , , args, , , , , , failure, , , failures]: Row): number =>
   Buffer.byteLength(args) + Buffer.byteLength(failure ?? '') + Buffer.byteLength(failures ?? '')
-
-/** A queued job. Spelt out, and at once what it is to be: by way of an object of columns it took twice as long. */
-const jobOf = (row: Row): Job => {
-  const [
-    seq,
-    id,
-    task,
-    args,
-    state,
-    due,
-    created,
-    attempts,
-    failedAt,
-    failure,
-    reason,
-    mark,
-    failures,
-    awaited,
-    options,
-    priority,
-  ] = row
-  return {
-    seq,
-    id,
-    task,
-    args,
-    state,
-    due,
-    created,
-    priority,
-    attempts,
-    reason,
-    mark,
-    failedAt,
-    failure: failure === null ? null : (JSON.parse(failure) as Failure),
-    failures: failures === null ? NONE : (JSON.parse(failures) as FailedAttempt[]),
-    awaited,
-    result: null,
-    expires: null,
-    kept: null,
-    options: options === null ? null : (JSON.parse(options) as JobOptions),
-  }
-}
-
-const textOf = (options: JobOptions | null): string | null =>
-  options === null ? null : JSON.stringify(options)

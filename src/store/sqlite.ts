@@ -4,14 +4,14 @@ import { setTimeout } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Due, Job, StoredState } from '../model/job.ts'
 import { openFile } from './database-file.ts'
-import { sql } from './kysely.ts'
+import { KyselyStore } from './kysely-store.ts'
 import { kyselyOver } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { countRows, listJobs, prioritiesOf, resting } from './sqlite-list.ts'
-import { BYTES, SqliteStatements } from './sqlite-statements.ts'
+import { SqliteStatements } from './sqlite-statements.ts'
 import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
-/** The only row of `nodes`: on SQLite one daemon owns the database. */
+/** The only row of `nodes`: one daemon owns the database. */
 const NODE = 1
 /** SQLITE_TOOBIG, SQLITE_CONSTRAINT (a trigger's RAISE too), SQLITE_MISMATCH */
 const JOBS_FAULTS = [18, 19, 20]
@@ -29,11 +29,7 @@ const LOCK_FORGOTTEN = 1000
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
 
-/** Of a record that has ended. */
-const RECORD_BYTES = sql<number>`${BYTES} + ifnull(octet_length(result), 0)`
-
-export class SqliteStore implements Store {
-  /** For migrations, before any verb is used. */
+export class SqliteStore extends KyselyStore implements Store {
   readonly kysely: Kysely<Schema>
   readonly #db: DatabaseSync
   #prepared: SqliteStatements | undefined
@@ -43,6 +39,7 @@ export class SqliteStore implements Store {
   #locked: { readonly since: number; readonly last: number } | undefined
 
   constructor(file: string, db = openFile(file)) {
+    super()
     this.#db = db
     this.kysely = kyselyOver(this.#db, file)
   }
@@ -72,6 +69,7 @@ export class SqliteStore implements Store {
         const stored = statements.insert(job)
         if (stored !== undefined) inserted.push(stored)
       }
+      for (const job of batch.mark ?? []) statements.save(job)
       for (const job of batch.save) statements.save(job)
       statements.remove(batch.remove)
       this.#db.exec('commit')
@@ -127,11 +125,6 @@ export class SqliteStore implements Store {
 
   async priorities(): Promise<readonly number[]> {
     return prioritiesOf(this.kysely)
-  }
-
-  async marked(): Promise<readonly Job[]> {
-    const rows = await this.kysely.selectFrom('jobs').selectAll().where('mark', 'is not', null).execute()
-    return rows.map(toJob)
   }
 
   async find(id: string): Promise<Job | undefined> {
@@ -194,46 +187,12 @@ export class SqliteStore implements Store {
 
   async removeExpired(now: number, limit: number, most: number): Promise<number> {
     return this.#whenFree(async () => {
-      const first = this.kysely
-        .selectFrom('jobs')
-        .select(['seq', 'expires', RECORD_BYTES.as('bytes')])
-        .where('expires', '<=', now)
-        .orderBy('expires')
-        .orderBy('seq')
-        .limit(limit)
-        .as('first')
-      const added = this.kysely
-        .selectFrom(first)
-        .select(({ fn }) => [
-          'seq',
-          'bytes',
-          fn
-            .sum<number>('bytes')
-            .over((over) => over.orderBy('expires').orderBy('seq'))
-            .as('total'),
-        ])
-        .as('added')
-      const expired = this.kysely
-        .selectFrom(added)
-        .select('seq')
-        .where(({ eb }) => eb(eb('total', '-', eb.ref('bytes')), '<', most))
       const { numDeletedRows } = await this.kysely
         .deleteFrom('jobs')
-        .where('seq', 'in', expired)
+        .where('seq', 'in', this.expired(now, limit, most).select('seq'))
         .executeTakeFirst()
       return Number(numDeletedRows)
     })
-  }
-
-  async nextExpiry(): Promise<number | undefined> {
-    const first = await this.kysely
-      .selectFrom('jobs')
-      .select('expires')
-      .where('expires', 'is not', null)
-      .orderBy('expires')
-      .limit(1)
-      .executeTakeFirst()
-    return first?.expires ?? undefined
   }
 
   async boot(pid: number, url: string, now: number): Promise<number> {

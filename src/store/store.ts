@@ -7,10 +7,14 @@ import type { Due, Job, NewJob, StoredState, Turn } from '../model/job.ts'
 /** What happened since the last commit; it becomes durable as one. */
 export interface Batch {
   readonly insert: readonly NewJob[]
-  /** Jobs that go on in another state. */
+  /** Jobs that go on in another state, and are in nobody's hands then. */
   readonly save: readonly Job[]
+  /** Jobs of which something is noted, and that go on as they do; where they are among the others, these are later. */
+  readonly mark?: readonly Job[]
   /** Jobs that are no more. */
   readonly remove: readonly Job[]
+  /** How many of the new jobs that are due are this daemon's to run: those that its workers can begin at once. */
+  readonly claims?: number
 }
 
 /** Jobs by where they stand in their life, the running ones among the waiting: only the master knows those. */
@@ -54,6 +58,52 @@ export interface NodeRecord {
 export interface MigrationState {
   readonly name: string
   readonly applied: boolean
+}
+
+/** What a daemon finds that says that it lives. */
+export interface Renewal {
+  /** False where it was taken for dead: what it had is another's. */
+  readonly isAlive: boolean
+  /** How many daemons are dead: what waited there is free. */
+  readonly dead: number
+  /** Their jobs that were under way, which are this daemon's now. */
+  readonly underWay: readonly Job[]
+}
+
+/** What daemons say to each other. */
+export type Word =
+  | { readonly kind: 'free' }
+  /** Somebody waits for a job. */
+  | { readonly kind: 'want'; readonly id: string; readonly until: number }
+  | { readonly kind: 'cancel'; readonly id: string }
+  /** A job has ended that somebody waits for elsewhere. */
+  | { readonly kind: 'ended'; readonly id: string }
+
+/**
+ * A store that several daemons have. A job is in the hands of one of them, or free: then whoever claims it first has it. What is
+ * written of a job that is another's by then changes nothing.
+ */
+export interface SharedStore extends Store {
+  /** Called with jobs of which something was written in vain: another daemon has them, or has ended them. */
+  onLost: (jobs: readonly Job[]) => void
+  /** @returns whether this daemon has a job in hand */
+  has(seq: number): boolean
+  /** Claims free jobs of that priority that are due by `now`, in the order of their turn, at most `limit`. */
+  claim(priority: number, limit: number, now: number): Promise<readonly Job[]>
+  /** Claims a free job. @returns whether it is this daemon's now, or was before */
+  acquire(job: Job): Promise<boolean>
+  /** @returns when the next free job is due, epoch ms; nothing where there is none */
+  nextFree(): Promise<number | undefined>
+  /** From now on `hear` is called with what other daemons say. */
+  listen(hear: (word: Word) => void): void
+  /** Says something to the other daemons, soon: that there are free jobs it says by itself. What they do not hear is lost. */
+  say(word: Word): void
+  /** Writes down, of a job that another daemon has, that somebody here waits for it until then, epoch ms. */
+  want(id: string, until: number): Promise<void>
+  /** Writes down, of a job that another daemon has, that it is cancelled. @returns whether another has it */
+  cancel(job: Job): Promise<boolean>
+  /** Says that this daemon lives, and takes over what others had that have said nothing for `lease` ms. */
+  renew(lease: number): Promise<Renewal>
 }
 
 export interface Store {

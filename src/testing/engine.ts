@@ -76,7 +76,7 @@ export class Engine {
 
   static async open(settings: Settings, now: number): Promise<Engine> {
     const store = SqliteStore.inMemory()
-    await migrate(store.kysely)
+    await migrate(store)
     return new Engine(store, settings, now)
   }
 
@@ -106,9 +106,10 @@ export class Engine {
         running: () => [...this.#running.values()].map(({ run }) => run.job),
         busy: () => this.#running.size,
         isBusy: (seq) => this.#running.has(seq),
-        withdraw: ({ seq }) => !this.#running.has(seq),
+        acquire: async ({ seq }) => !this.#running.has(seq),
         recall: async () => false,
         cancel: async (job) => this.#cancel(job),
+        cancelElsewhere: async () => false,
         settled: async () => {},
         hasEnded: () => true,
         progressOf: () => undefined,

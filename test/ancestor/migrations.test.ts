@@ -8,7 +8,7 @@ const UNDO_PRIORITY =
 const UNDO_RESULTS = `${UNDO_PRIORITY}; drop index jobs_expiring; alter table jobs drop column awaited; alter table jobs drop column result; alter table jobs drop column expires; alter table jobs drop column kept; alter table jobs drop column options`
 const UNDO_RUNS = `${UNDO_RESULTS}; drop index jobs_marked; alter table jobs drop column mark; alter table jobs drop column failures`
 
-const ALL = ['0001_jobs', '0002_nodes', '0003_runs', '0004_results', '0005_priority']
+const ALL = ['0001_jobs', '0002_nodes', '0003_runs', '0004_results', '0005_priority', '0006_claims']
 
 test('K17: migrate --list shows what has been applied, migrate applies the rest, once', async () => {
   const project = await makeProject()
@@ -29,16 +29,16 @@ test('migrate --list where there is no database makes none', async () => {
 test('a command that only looks leaves a database of an older ztask as it is, and says how to migrate it', async () => {
   const project = await makeProject()
   await project.ztask('migrate')
-  project.sql(`delete from ztask_migrations where name = '0005_priority'`)
+  project.sql(`delete from ztask_migrations where name in ('0005_priority', '0006_claims')`)
   project.sql(UNDO_PRIORITY)
   for (const argv of [['status'], ['list'], ['show', 'id']]) {
     const { code, stderr } = await project.ztask(...argv)
     expect(code).toBe(1)
     expect(stderr).toContain(
-      'lacks 0005_priority: it was made by an older ztask. Copy it, then run npx ztask migrate',
+      'lacks 0005_priority, 0006_claims: it was made by an older ztask. Copy it, then run npx ztask migrate',
     )
   }
-  expect((await project.ztask('migrate')).stdout).toBe('applied: 0005_priority\n')
+  expect((await project.ztask('migrate')).stdout).toBe('applied: 0005_priority, 0006_claims\n')
   expect((await project.ztask('status')).code).toBe(0)
 })
 
@@ -61,7 +61,7 @@ test('K17: migrate --fake 0001 marks it as applied without running it, for a dat
   expect((await project.ztask('migrate', '--fake', '7')).stderr).toContain(`No migration '7'`)
   expect(await project.ztask('migrate')).toMatchObject({
     code: 0,
-    stdout: 'applied: 0002_nodes, 0003_runs, 0004_results, 0005_priority\n',
+    stdout: 'applied: 0002_nodes, 0003_runs, 0004_results, 0005_priority, 0006_claims\n',
   })
   await project.daemon()
   await project.client().note.async('works')

@@ -1,7 +1,7 @@
 /** The table: what a row holds, in which units, and what finds it. */
 import { DatabaseSync, type SQLInputValue, StatementSync } from 'node:sqlite'
 import { beforeAll, expect, test, vi } from 'vitest'
-import { openStore } from '../../dist/src/store/open.js'
+import { SqliteStore } from '../../dist/src/store/sqlite.js'
 import { makeProject, shareProject, type TestProject } from '../harness/project.ts'
 
 let project: TestProject
@@ -49,7 +49,7 @@ const statementsOfTheStore = async (file: string): Promise<[sql: string, values:
   const run = vi.spyOn(StatementSync.prototype, 'run')
   const sqlOf = (statement: unknown) =>
     prepare.mock.calls[prepare.mock.results.findIndex(({ value }) => value === statement)]?.[0] ?? ''
-  const store = openStore(file)
+  const store = new SqliteStore(file)
   try {
     await store.nearest(0, 10, 2 ** 20)
     await store.counts(Date.now())

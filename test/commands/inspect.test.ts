@@ -1,6 +1,7 @@
 /** `ztask daemon --inspect`: a debugger finds the workers. */
 import { expect, test } from 'vitest'
-import { freePorts, makeProject, type TestProject } from '../harness/project.ts'
+import { freePorts } from '../harness/ports.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
 import { until } from '../harness/until.ts'
 
 interface Status {

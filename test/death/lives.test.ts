@@ -88,7 +88,7 @@ class World {
     const ring = new Ring({
       ...{ store: this.#store, clock, concurrency: CONCURRENCY, remember: 1e9, boot: ++this.#boot },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
-      ...{ killGrace: GRACE, hangTimeout: 1e6 },
+      ...{ killGrace: GRACE, hangTimeout: 1e6, lease: 15_000, register: async () => {} },
       send: (worker, message) => ring === this.#ring && this.#receive(worker, message),
       recall: (worker, places, told) => queueMicrotask(() => this.#recalled(worker, places, told)),
       isolate: (wanted) => ring === this.#ring && queueMicrotask(() => this.#isolate(wanted)),
@@ -412,7 +412,7 @@ test(`no job is lost, none is in two places, each pays for its own (${RUNS} live
   await fc.assert(
     fc.asyncProperty(fc.array(EVENTS, { minLength: 5, maxLength: 60 }), async (events) => {
       const store = new SqliteStore(join(folder, `${++count}.db`))
-      await migrate(store.kysely)
+      await migrate(store)
       const world = new World(store)
       try {
         await world.start()

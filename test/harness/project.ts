@@ -13,7 +13,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -24,6 +23,7 @@ import type { UntypedCalls } from '../../src/client/client.ts'
 import type { JobView } from '../../src/daemon/commands.ts'
 import type { ClientSettings } from '../../src/settings.ts'
 import { PROTOCOL, type Verb } from '../../src/wire/protocol.ts'
+import { freePort } from './ports.ts'
 import { type Ended, EXECUTABLE, processesIn, REPOSITORY, RunningProcess, TSX } from './process.ts'
 import { TASKS } from './tasks.ts'
 import { until } from './until.ts'
@@ -33,36 +33,6 @@ export interface ProjectOptions {
   readonly config?: string
   /** Files beside src/tasks.ts, by path. */
   readonly files?: Readonly<Record<string, string>>
-}
-
-/** @returns a port of this host that nobody listens on */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-
-/**
- * @returns neighbouring ports that nobody listens on, below those that the system itself gives out (from 32768 on Linux):
- *   so that no other test gets one of them meanwhile
- */
-export const freePorts = async (count: number): Promise<number[]> => {
-  for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 12_000)
-    const ports = Array.from({ length: count }, (_, index) => first + index)
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return ports
-  }
 }
 
 /** A row of the table of jobs. */

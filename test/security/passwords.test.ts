@@ -3,11 +3,11 @@ import { expect, test } from 'vitest'
 import { EXECUTABLE } from '../harness/process.ts'
 import { makeProject } from '../harness/project.ts'
 
-const REFUSED = "is 'postgres://bob:***@db/x': it must be 'sqlite:PATH'"
+const REFUSED = "is 'mysql://bob:***@db/x': it must be 'sqlite:PATH'"
 
 test('of a database that cannot be: wherever it is set, and in a flag that is misspelt', async () => {
   const project = await makeProject()
-  const database = 'postgres://bob:hunter2@db/x'
+  const database = 'mysql://bob:hunter2@db/x'
   const env = { ZTASKD_DATABASE: database }
   const [daemon, status, flag, misspelt] = await Promise.all([
     project.launch([], env).ended,
@@ -19,7 +19,7 @@ test('of a database that cannot be: wherever it is set, and in a flag that is mi
     [daemon, `ZTASKD_DATABASE ${REFUSED}`],
     [status, `ZTASKD_DATABASE ${REFUSED}`],
     [flag, `--database ${REFUSED}`],
-    [misspelt, "unknown option '--databse=postgres://bob:***@db/x'"],
+    [misspelt, "unknown option '--databse=mysql://bob:***@db/x'"],
   ] as const) {
     expect(stderr).toContain(said)
     expect(stdout + stderr).not.toContain('hunter2')

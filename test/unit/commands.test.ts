@@ -23,7 +23,7 @@ let running: readonly Job[]
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ztask-commands-'))
   store = new SqliteStore(join(folder, 'ztask.db'))
-  await migrate(store.kysely)
+  await migrate(store)
   running = []
   const queue = { ...idleQueue, running: () => running }
   commands = new Commands({ store, clock: systemClock, queue, ...OTHERS })

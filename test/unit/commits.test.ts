@@ -58,7 +58,7 @@ beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
   folder = mkdtempSync(join(tmpdir(), 'ztask-commits-'))
   sqlite = new SqliteStore(join(folder, 'ztask.db'))
-  await migrate(sqlite.kysely)
+  await migrate(sqlite)
   asked = []
   // What a failed test left behind must not reach the next one's list, or its database.
   const mine: string[] = []
@@ -71,6 +71,7 @@ beforeEach(async () => {
       isJobsFault: (error) => sqlite.isJobsFault(error),
       mayBeStored: (error) => sqlite.mayBeStored(error),
     },
+    credit: () => 0,
     stored: (jobs) => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },

@@ -87,6 +87,7 @@ describe('the settings of a project', () => {
         url: 'tcp://127.0.0.1:5555',
         bind: 'tcp://127.0.0.1:5555',
         database: 'sqlite:.ztask/ztask.db',
+        schema: 'ztask',
         project: '@shop/web',
         alwaysEager: false,
         disabled: false,
@@ -354,6 +355,7 @@ describe('a value that cannot be', () => {
     ['onUnavailable', 'retry', /'throw' or 'inline'/],
     ['maxPayload', 2 ** 31, /1 to 1 GiB/],
     ['maxBatch', 0, /1 to 1 GiB/],
+    ['schema', '', /1 to 63 characters/],
     ['unknownTask', true, /'refuse' or 'hold'/],
     ['include', {}, /a list of globs/],
     ['output', '', /a folder/],
@@ -385,15 +387,15 @@ describe('a value that cannot be', () => {
       }
       return 'accepted'
     }
-    const database = 'postgres://bob:hunter2@db/x'
-    expect(shown({ database })).toBe("database in x.ts is 'postgres://bob:***@db/x'")
-    expect(shown({ database: [database] })).toBe("database in x.ts is [ 'postgres://bob:***@db/x' ]")
+    const database = 'mysql://bob:hunter2@db/x'
+    expect(shown({ database })).toBe("database in x.ts is 'mysql://bob:***@db/x'")
+    expect(shown({ database: [database] })).toBe("database in x.ts is [ 'mysql://bob:***@db/x' ]")
     expect(shown({ database: 'redis://:hun@t/er2@db' })).toBe("database in x.ts is 'redis://:***@db'")
-    expect(shown({ onLoad: ['./a.ts#x', database] })).toBe("onLoad[1] in x.ts is 'postgres://bob:***@db/x'")
+    expect(shown({ onLoad: ['./a.ts#x', database] })).toBe("onLoad[1] in x.ts is 'mysql://bob:***@db/x'")
     for (const value of [new URL(database), { password: 'hunter2' }])
       for (const wrong of [value, [value]]) expect(shown({ database: wrong })).not.toContain('hunter2')
     const { message } = await refusal({ ZTASKD_ON_EXIT: database })
-    expect(message).toContain("ZTASKD_ON_EXIT[0] is 'postgres://bob:***@db/x'")
+    expect(message).toContain("ZTASKD_ON_EXIT[0] is 'mysql://bob:***@db/x'")
     // What has none is shown as it is.
     expect(shown({ url: 'tcp://bob@127.0.0.1' })).toBe("url in x.ts is 'tcp://bob@127.0.0.1'")
   })

@@ -5,7 +5,8 @@ import { systemClock } from '../../src/clock.ts'
 import { Ingress, type IngressOptions } from '../../src/daemon/ingress.ts'
 import { StorageError, UnknownTaskError } from '../../src/model/errors.ts'
 import type { Verb } from '../../src/wire/protocol.ts'
-import { freePort } from '../harness/project.ts'
+import { freePort } from '../harness/ports.ts'
+
 import { until } from '../harness/until.ts'
 
 /** An open door with a client before it. */

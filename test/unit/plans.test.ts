@@ -31,7 +31,7 @@ const jobOf = (index: number): NewJob => ({
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'ztask-plans-'))
   store = new SqliteStore(join(folder, 'ztask.db'))
-  await migrate(store.kysely)
+  await migrate(store)
   const original = DatabaseSync.prototype.prepare
   vi.spyOn(DatabaseSync.prototype, 'prepare').mockImplementation(function (this: DatabaseSync, text: string) {
     prepared.add(text)

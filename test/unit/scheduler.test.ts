@@ -743,14 +743,14 @@ describe('in the ring', () => {
     const store = new SqliteStore(join(folder, 'ztask.db'))
     const rings: Ring[] = []
     places.push({ folder, store, rings })
-    await migrate(store.kysely)
+    await migrate(store)
     await store.commit({ insert: before, save: [], remove: [] })
     const handed: string[] = []
     const ring = new Ring({
       recall: () => {},
       ...{ store, clock, concurrency: 10, remember: 1000, boot: 1 },
       journal: new Journal(pino({ level: 'silent' }), 'ztask.db'),
-      ...{ killGrace: 1000, hangTimeout: 60_000 },
+      ...{ killGrace: 1000, hangTimeout: 60_000, lease: 15_000, register: async () => {} },
       send: (_, message) => {
         if (message.kind === 'jobs') handed.push(...message.jobs.map(([, id]) => id))
       },

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,19 +8,19 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
-import { type Kysely, sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type RawBuilder, sql } from 'kysely'
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { migrations } from '../../migrations/index.ts'
 import { ConfigError, DatabaseTooNewError } from '../../src/model/errors.ts'
 import { byDue, byTurn, type Job, type NewJob, settle, sizeOf } from '../../src/model/job.ts'
 import { takeLock } from '../../src/store/lock.ts'
-import { fakeMigration, listMigrations, migrate } from '../../src/store/migrate.ts'
-import type { Schema } from '../../src/store/schema.ts'
+import { fakeMigration, listMigrations, type Migrated, migrate } from '../../src/store/migrate.ts'
+import { PostgresStore } from '../../src/store/postgres.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
 import type { Selection, Store } from '../../src/store/store.ts'
 import { newJobOf } from '../harness/jobs.ts'
 
-type AnyStore = Store & { readonly kysely: Kysely<Schema> }
+type AnyStore = Store & Migrated
 
 /** A database of one kind that is there for one test, and may be opened again. */
 interface Database {
@@ -30,6 +31,8 @@ interface Database {
 interface Kind {
   readonly name: string
   readonly make: () => Promise<Database>
+  /** What a user may have put there, that refuses the job 'bad'. */
+  readonly trigger: (table: RawBuilder<unknown>) => readonly RawBuilder<unknown>[]
 }
 
 const sqlite: Kind = {
@@ -41,10 +44,29 @@ const sqlite: Kind = {
       remove: async () => rmSync(folder, { recursive: true }),
     }
   },
+  trigger: (table) => [
+    sql`create trigger mine before insert on ${table} when new.id = 'bad' begin select raise(abort, 'no'); end`,
+  ],
+}
+
+const postgres: Kind = {
+  name: 'PostgreSQL',
+  make: async () => {
+    const options = { url: inject('postgres'), schema: `ztask_test_${randomUUID()}` }
+    return {
+      open: () => new PostgresStore(options),
+      // A schema that is dropped disturbs others' look at the catalog: it goes with the server.
+      remove: async () => {},
+    }
+  },
+  trigger: (table) => [
+    sql`create function pg_temp.refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
+    sql`create trigger mine before insert on ${table} for each row when (new.id = 'bad') execute function pg_temp.refuse()`,
+  ],
 }
 
 /** Every implementation of the store runs the same suite. */
-const KINDS: readonly Kind[] = [sqlite]
+const KINDS: readonly Kind[] = [sqlite, postgres]
 
 const FAILURE = {
   name: 'TypeError',
@@ -58,14 +80,14 @@ const newJob = (id: string, more: Partial<NewJob> = {}): NewJob =>
 
 const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
 
-describe.each(KINDS)('a store on $name', ({ make }) => {
+describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
   let database: Database
   let store: AnyStore
 
   beforeEach(async () => {
     database = await make()
     store = database.open()
-    await migrate(store.kysely)
+    await migrate(store)
   })
 
   afterEach(async () => {
@@ -212,17 +234,13 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         )
       const faultOf = async (jobs: readonly NewJob[]): Promise<boolean> =>
         store.isJobsFault(await fault(jobs))
-      // What no column takes, what may not be null, and what a trigger of the user's refuses.
-      expect(await faultOf([newJob('bad', { task: {} as unknown as string })])).toBe(true)
+      // What may not be null, and what a trigger of the user's refuses.
       expect(await faultOf([newJob('bad', { task: null as unknown as string })])).toBe(true)
-      await sql`create trigger mine before insert on jobs when new.id = 'bad' begin select raise(abort, 'no'); end`.execute(
-        store.kysely,
-      )
-      expect(await faultOf([newJob('good'), newJob('bad')])).toBe(true)
-      await sql`drop trigger mine`.execute(store.kysely)
-      // No room, and no database.
-      await sql`pragma max_page_count = 1`.execute(store.kysely)
-      expect(await faultOf([newJob('large', { args: 'x'.repeat(1_000_000) })])).toBe(false)
+      const table = store.schema === undefined ? sql.id('jobs') : sql.id(store.schema, 'jobs')
+      await store.kysely.connection().execute(async (one) => {
+        for (const statement of trigger(table)) await statement.execute(one)
+        expect(await faultOf([newJob('good'), newJob('bad')])).toBe(true)
+      })
       await store.close()
       expect(await faultOf([newJob('good')])).toBe(false)
       store = database.open()
@@ -353,32 +371,6 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         expect(ids(await listed({ after: inTime[at] }))).toEqual(ids(inTime.slice(at + 1)))
       }
       expect((await store.counts(503)).waiting).toBe(jobs.length - later.length)
-    })
-
-    test('of several priorities a few at a time, and each where it stands when it is read', async () => {
-      const jobs = await insert(
-        ...Array.from({ length: 200 }, (_, at) =>
-          newJob(`job ${at}`, { due: 1, priority: at % 2, task: 'x' }),
-        ),
-      )
-      let turns = 0
-      let isOver = false
-      const listing = store.list({ state: 'queued', task: 'x', limit: 10_000 }).finally(() => {
-        isOver = true
-      })
-      for (; !isOver; turns++) {
-        await setImmediate()
-        // When the first are read: the last have gone, failed, and been put off.
-        if (turns !== 2) continue
-        const [gone, failed, later] = jobs.slice(-3) as [Job, Job, Job]
-        const saved: Job[] = [
-          { ...failed, state: 'failed' },
-          { ...later, due: 9 },
-        ]
-        await store.commit({ insert: [], save: saved, remove: [gone] })
-      }
-      expect(turns).toBeGreaterThan(10)
-      expect(ids(await listing)).toEqual(ids(jobs.slice(0, -3)))
     })
 
     test('those at rest in the order of their arrival', async () => {
@@ -541,9 +533,12 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     expect(await store.node()).toBeUndefined()
     expect(await store.boot(11, 'tcp://a:1', 100)).toBe(1)
     expect(await store.boot(12, 'tcp://b:2', 200)).toBe(2)
+    expect(await store.node()).toEqual({ boot: 2, pid: 12, url: 'tcp://b:2', started: 200 })
     await store.close()
     store = database.open()
-    expect(await store.node()).toEqual({ boot: 2, pid: 12, url: 'tcp://b:2', started: 200 })
+    // On a server what has ended is nowhere.
+    if (store.schema === undefined) expect(await store.node()).toMatchObject({ boot: 2, pid: 12 })
+    else expect(await store.node()).not.toMatchObject({ boot: 2 })
     expect(await store.boot(13, 'tcp://c:3', 300)).toBe(3)
   })
 
@@ -551,7 +546,7 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
     const before = await mixed()
     await store.close()
     store = database.open()
-    expect(await migrate(store.kysely)).toEqual([])
+    expect(await migrate(store)).toEqual([])
     expect(await all()).toEqual(before)
   })
 
@@ -571,27 +566,34 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       await empty.remove()
     })
 
+    const makeSchema = async (): Promise<void> => {
+      if (fresh.schema !== undefined) await fresh.kysely.schema.createSchema(fresh.schema).execute()
+    }
+
     const applied = async (): Promise<string[]> =>
-      (await listMigrations(fresh.kysely)).flatMap(({ name, applied }) => (applied ? [name] : []))
+      (await listMigrations(fresh)).flatMap(({ name, applied }) => (applied ? [name] : []))
 
     test('are applied in order, each once; a look applies none', async () => {
-      expect(await listMigrations(fresh.kysely)).toEqual(names.map((name) => ({ name, applied: false })))
+      expect(await listMigrations(fresh)).toEqual(names.map((name) => ({ name, applied: false })))
       expect(await applied()).toEqual([])
-      expect(await migrate(fresh.kysely)).toEqual(names)
-      expect(await migrate(fresh.kysely)).toEqual([])
+      expect(await migrate(fresh)).toEqual(names)
+      expect(await migrate(fresh)).toEqual([])
       expect(await applied()).toEqual(names)
     })
 
     test('one that is faked is not run, and counts as applied; the others follow', async () => {
+      await makeSchema()
       let table = fresh.kysely.schema.createTable('jobs').addColumn('mine', 'text')
-      for (const column of ['seq', 'state', 'due']) table = table.addColumn(column, 'integer')
+      for (const column of ['seq', 'due']) table = table.addColumn(column, 'integer')
+      table = table.addColumn('state', 'text')
       await table.execute()
-      expect(await fakeMigration(fresh.kysely, first.split('_')[0] ?? '')).toBe(first)
+      expect(await fakeMigration(fresh, first.split('_')[0] ?? '')).toBe(first)
       expect(await applied()).toEqual([first])
-      expect(await migrate(fresh.kysely)).toEqual(names.slice(1))
+      expect(await migrate(fresh)).toEqual(names.slice(1))
       const tables = await fresh.kysely.introspection.getTables()
-      expect(tables.find(({ name }) => name === 'jobs')?.columns.map(({ name }) => name)).toEqual([
-        ...['mine', 'seq', 'state', 'due'],
+      const jobs = tables.find(({ name, schema }) => name === 'jobs' && schema === fresh.schema)
+      expect(jobs?.columns.map(({ name }) => name)).toEqual([
+        ...['mine', 'seq', 'due', 'state'],
         'mark',
         'failures',
         'awaited',
@@ -600,21 +602,23 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
         'kept',
         'options',
         'priority',
+        ...(fresh.schema === undefined ? [] : ['claim']),
       ])
     })
 
     test('that fails in its middle leaves nothing of itself, and is applied when nothing hinders it', async () => {
       // It adds columns, then an index of that name.
+      await makeSchema()
       await fresh.kysely.schema.createTable('jobs_expiring').addColumn('mine', 'text').execute()
-      await expect(migrate(fresh.kysely)).rejects.toThrow('already a table named jobs_expiring')
+      await expect(migrate(fresh)).rejects.toThrow(/already.*jobs_expiring|jobs_expiring.*already/)
       await fresh.kysely.schema.dropTable('jobs_expiring').execute()
-      await migrate(fresh.kysely)
+      await migrate(fresh)
       expect(await applied()).toEqual(names)
     })
 
     test('all can be faked, one after the other, by their names', async () => {
-      for (const name of names) expect(await fakeMigration(fresh.kysely, name)).toBe(name)
-      expect(await migrate(fresh.kysely)).toEqual([])
+      for (const name of names) expect(await fakeMigration(fresh, name)).toBe(name)
+      expect(await migrate(fresh)).toEqual([])
     })
 
     test.each([
@@ -622,23 +626,23 @@ describe.each(KINDS)('a store on $name', ({ make }) => {
       ['none by half a name', first.slice(0, 6), /No migration/],
       ['one whose forerunner is missing', second, new RegExp(`${first} comes before ${second}`)],
     ])('does not fake %s', async (_, wanted, message) => {
-      await expect(fakeMigration(fresh.kysely, wanted)).rejects.toThrow(ConfigError)
-      await expect(fakeMigration(fresh.kysely, wanted)).rejects.toThrow(message)
+      await expect(fakeMigration(fresh, wanted)).rejects.toThrow(ConfigError)
+      await expect(fakeMigration(fresh, wanted)).rejects.toThrow(message)
       expect(await applied()).toEqual([])
     })
 
     test('does not fake one that has been applied', async () => {
-      await migrate(fresh.kysely)
-      await expect(fakeMigration(fresh.kysely, first)).rejects.toThrow(`${first} has been applied already`)
+      await migrate(fresh)
+      await expect(fakeMigration(fresh, first)).rejects.toThrow(`${first} has been applied already`)
     })
 
     test('of a newer ztask are refused by every one of them, and left as they are', async () => {
-      await migrate(fresh.kysely)
+      await migrate(fresh)
       const table = 'ztask_migrations' as never
       const row = { name: '9999_future', timestamp: 'then' } as never
       await fresh.kysely.insertInto(table).values(row).execute()
-      for (const verb of [migrate, listMigrations, (db: Kysely<Schema>) => fakeMigration(db, first)]) {
-        const error = await verb(fresh.kysely).catch((reason: unknown) => reason)
+      for (const verb of [migrate, listMigrations, (db: AnyStore) => fakeMigration(db, first)]) {
+        const error = await verb(fresh).catch((reason: unknown) => reason)
         expect(error).toBeInstanceOf(DatabaseTooNewError)
         expect(error).toMatchObject({ data: { unknown: ['9999_future'] } })
         expect((error as Error).message).toMatch(/newer ztask \(9999_future\).*Update ztask/)
@@ -673,7 +677,7 @@ describe('SQLite', () => {
 
   test('a lock is waited for, though a commit has waited in vain for an earlier one', async () => {
     const store = new SqliteStore(file)
-    await migrate(store.kysely)
+    await migrate(store)
     const other = new DatabaseSync(file, { timeout: 5000 })
     const commit = (id: string) => store.commit({ insert: [newJob(id)], save: [], remove: [] })
     let now = 0
@@ -697,9 +701,58 @@ describe('SQLite', () => {
     await store.close()
   })
 
+  test('what no column takes is its job’s fault, and a disk without room nobody’s', async () => {
+    const store = new SqliteStore(file)
+    await migrate(store)
+    const faultOf = async (job: NewJob): Promise<boolean> => {
+      const error = await store.commit({ insert: [job], save: [], remove: [] }).then(
+        () => Promise.reject(new Error('it was stored')),
+        (thrown: Error) => thrown,
+      )
+      return store.isJobsFault(error)
+    }
+    expect(await faultOf(newJob('bad', { task: {} as unknown as string }))).toBe(true)
+    await sql`pragma max_page_count = 1`.execute(store.kysely)
+    expect(await faultOf(newJob('large', { args: 'x'.repeat(1_000_000) }))).toBe(false)
+    await store.close()
+  })
+
+  test('a list of several priorities is read a few at a time, and each where it stands when it is read', async () => {
+    const store = new SqliteStore(file)
+    await migrate(store)
+    const jobs = await store.commit({
+      insert: [
+        ...Array.from({ length: 200 }, (_, at) =>
+          newJob(`job ${at}`, { due: 1, priority: at % 2, task: 'x' }),
+        ),
+      ],
+      save: [],
+      remove: [],
+    })
+    let turns = 0
+    let isOver = false
+    const listing = store.list({ state: 'queued', task: 'x', limit: 10_000 }).finally(() => {
+      isOver = true
+    })
+    for (; !isOver; turns++) {
+      await setImmediate()
+      // When the first are read: the last have gone, failed, and been put off.
+      if (turns !== 2) continue
+      const [gone, failed, later] = jobs.slice(-3) as [Job, Job, Job]
+      const saved: Job[] = [
+        { ...failed, state: 'failed' },
+        { ...later, due: 9 },
+      ]
+      await store.commit({ insert: [], save: saved, remove: [gone] })
+    }
+    expect(turns).toBeGreaterThan(10)
+    expect(ids(await listing)).toEqual(ids(jobs.slice(0, -3)))
+    await store.close()
+  })
+
   test('what is read often is read by an index', async () => {
     const store = new SqliteStore(file)
-    await migrate(store.kysely)
+    await migrate(store)
     await store.close()
     const db = new DatabaseSync(file)
     const plan = (sql: string): string =>
@@ -786,7 +839,7 @@ describe('SQLite', () => {
     test('does not shut out who reads or writes the database itself', async () => {
       await start()
       const store = new SqliteStore(file)
-      await migrate(store.kysely)
+      await migrate(store)
       expect(await store.counts(0)).toMatchObject({ waiting: 0 })
       await store.close()
       expect(existsSync(join(folder, 'ztask.lock'))).toBe(true)

@@ -56,7 +56,12 @@ export const unitsOf = (arrivals: readonly Arrival[], changes: readonly Change[]
 
 export const batchOf = (units: readonly Unit[]): Batch => ({
   insert: units.flatMap((unit) => (unit.kind === 'new' ? unit.jobs : [])),
-  save: units.flatMap((unit) => (unit.kind === 'change' ? (unit.change.next ?? []) : [])),
+  save: units.flatMap((unit) =>
+    unit.kind === 'change' && unit.change.marking === undefined ? (unit.change.next ?? []) : [],
+  ),
+  mark: units.flatMap((unit) =>
+    unit.kind === 'change' && unit.change.marking !== undefined ? (unit.change.next ?? []) : [],
+  ),
   remove: units.flatMap((unit) =>
     unit.kind === 'change' && unit.change.next === undefined ? [unit.change.job] : [],
   ),

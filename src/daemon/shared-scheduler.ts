@@ -1,0 +1,201 @@
+/**
+ * Whose turn it is, where several daemons share a database: here are the jobs that this one has in hand, no more than its workers
+ * can begin soon; the others are free, and whoever has room claims those whose turn it is.
+ */
+import TinyQueue from 'tinyqueue'
+import type { Clock } from '../clock.ts'
+import { byDue, byTurn, isSuspect, type Job, type SuspectChoice } from '../model/job.ts'
+import type { SharedStore } from '../store/store.ts'
+
+export interface SharedSchedulerOptions {
+  readonly store: Pick<SharedStore, 'priorities' | 'claim' | 'nextFree' | 'has' | 'acquire'>
+  readonly clock: Clock
+  readonly wake: () => void
+  /** The database could not be read; it is tried again each second. */
+  readonly unreadable: (error: Error) => void
+}
+
+/** Jobs that are claimed at once at most. */
+const MOST = 1000
+/** How long a failed claim waits before the next, ms. */
+const AGAIN = 1000
+
+export class SharedScheduler {
+  readonly #options: SharedSchedulerOptions
+  /** By sequence number: in hand, and with no worker. */
+  readonly #waiting = new Map<number, Job>()
+  readonly #suspects = new Map<string, Job>()
+  #ready = new TinyQueue<Job>([], byTurn)
+  #later = new TinyQueue<Job>([], byDue)
+  readonly #busy = new Set<number>()
+  /** When the next free job is due, epoch ms, as far as this daemon knows; in the past where there may be more. */
+  #nextFree: number | undefined = 0
+  /** For how many more jobs there was room. */
+  #wanted = 0
+  #claiming = false
+
+  constructor(options: SharedSchedulerOptions) {
+    this.#options = options
+  }
+
+  get busy(): number {
+    return this.#busy.size
+  }
+
+  isBusy(seq: number): boolean {
+    return this.#busy.has(seq)
+  }
+
+  /** Whether a new job that is due may begin before any that waits. */
+  get isIdle(): boolean {
+    const now = this.#options.clock.now()
+    return (
+      this.#ready.length === 0 && !this.#claiming && (this.#nextFree === undefined || this.#nextFree > now)
+    )
+  }
+
+  /** Jobs that are stored: those that are in hand wait here, the others are free. */
+  add(jobs: readonly Job[]): void {
+    for (const job of jobs) {
+      this.#busy.delete(job.seq)
+      if (job.state !== 'queued') continue
+      if (this.#options.store.has(job.seq)) this.#enter(job)
+      else this.#nextFree = Math.min(job.due, this.#nextFree ?? job.due)
+    }
+    this.#options.wake()
+  }
+
+  take(limit: number): Job[] {
+    const now = this.#options.clock.now()
+    for (
+      let job = this.#first(this.#later);
+      job !== undefined && job.due <= now;
+      job = this.#first(this.#later)
+    ) {
+      this.#later.pop()
+      this.#ready.push(job)
+    }
+    const taken: Job[] = []
+    while (taken.length < limit) {
+      const job = this.#first(this.#ready)
+      if (job === undefined) break
+      this.#ready.pop()
+      this.#waiting.delete(job.seq)
+      this.#busy.add(job.seq)
+      taken.push(job)
+    }
+    // As many again: while those are claimed the workers come to an end with these.
+    this.#wanted = limit - taken.length + (taken.length === limit ? taken.length - this.#ready.length : 0)
+    this.#claimMore(now)
+    return taken
+  }
+
+  hasSuspect(): boolean {
+    const now = this.#options.clock.now()
+    return [...this.#suspects.values()].some(({ due }) => due <= now)
+  }
+
+  isSuspect(id: string): boolean {
+    return this.#suspects.has(id)
+  }
+
+  takeSuspect({ only, fits }: SuspectChoice = {}): Job | undefined {
+    const now = this.#options.clock.now()
+    const all = only?.flatMap((id) => this.#suspects.get(id) ?? []) ?? [...this.#suspects.values()]
+    const found = all.filter((job) => job.due <= now && (fits === undefined || fits(job)))
+    if (found.length === 0) return undefined
+    const job = found.reduce((a, b) => (byTurn(b, a) < 0 ? b : a))
+    this.#leave(job.seq)
+    this.#busy.add(job.seq)
+    return job
+  }
+
+  /** Makes a job busy that is in hand and not running, to be removed or changed. @returns false where it is busy already */
+  withdraw({ seq }: Pick<Job, 'seq'>): boolean {
+    if (this.#busy.has(seq)) return false
+    this.#leave(seq)
+    this.#busy.add(seq)
+    return true
+  }
+
+  /** As `withdraw`, of a job that was found in the table: it may be free, or another daemon's. */
+  async acquire(job: Job): Promise<boolean> {
+    if (job.state === 'queued' && !(await this.#options.store.acquire(job))) return false
+    return this.withdraw(job)
+  }
+
+  forget({ seq }: Pick<Job, 'seq'>): void {
+    this.#busy.delete(seq)
+    this.#leave(seq)
+  }
+
+  nextDue(now: number): number | undefined {
+    const dues = [
+      this.#first(this.#later)?.due,
+      this.#nextFree,
+      ...[...this.#suspects.values()].map(({ due }) => due),
+    ].filter((due) => due !== undefined && due > now) as number[]
+    return dues.length === 0 ? undefined : Math.min(...dues)
+  }
+
+  /** There may be free jobs that are due. */
+  refill(): void {
+    this.#nextFree = 0
+    this.#options.wake()
+  }
+
+  #claimMore(now: number): void {
+    if (this.#claiming || this.#wanted <= 0 || this.#nextFree === undefined || this.#nextFree > now) return
+    this.#claiming = true
+    void this.#claim(Math.min(this.#wanted, MOST)).finally(() => {
+      this.#claiming = false
+      this.#options.wake()
+    })
+  }
+
+  async #claim(limit: number): Promise<void> {
+    const { store, clock, unreadable } = this.#options
+    try {
+      let left = limit
+      for (const priority of await store.priorities()) {
+        for (const job of await store.claim(priority, left, clock.now())) {
+          this.#enter(job)
+          left--
+        }
+        if (left === 0) return
+      }
+      // Where some come meanwhile, `add` says so, or their daemon does.
+      this.#nextFree = undefined
+      const next = await store.nextFree()
+      if (next !== undefined) this.#nextFree = Math.min(next, this.#nextFree ?? next)
+    } catch (error) {
+      unreadable(error as Error)
+      await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      this.#nextFree = 0
+    }
+  }
+
+  #enter(job: Job): void {
+    this.#leave(job.seq)
+    this.#waiting.set(job.seq, job)
+    if (isSuspect(job)) this.#suspects.set(job.id, job)
+    else if (job.due <= this.#options.clock.now()) this.#ready.push(job)
+    else this.#later.push(job)
+  }
+
+  #leave(seq: number): void {
+    const job = this.#waiting.get(seq)
+    if (job === undefined) return
+    this.#waiting.delete(seq)
+    this.#suspects.delete(job.id)
+  }
+
+  /** Entries that have left are passed over. */
+  #first(queue: TinyQueue<Job>): Job | undefined {
+    for (;;) {
+      const job = queue.peek()
+      if (job === undefined || this.#waiting.get(job.seq) === job) return job
+      queue.pop()
+    }
+  }
+}

@@ -1,0 +1,292 @@
+/** The statements of the hot path on PostgreSQL: their texts, and what goes into them and comes out. */
+import type { Due, Job, NewJob } from '../model/job.ts'
+import { BYTES, COLUMNS, jobOf, type Row, textOf } from './row.ts'
+import { NONE } from './schema.ts'
+import type { Stretch } from './store.ts'
+
+/** A statement that the server plans once for each connection, by its name. */
+export interface Prepared {
+  readonly name: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
+
+/** A new job, and who is to have it. */
+export type Inserted = NewJob & { readonly claim: number | null }
+/** A job as it goes on, where it is still in the hands of this claim. */
+export type Fenced = Job & { readonly fence: number | null }
+
+export interface FencedBatch {
+  readonly insert: readonly Inserted[]
+  readonly save: readonly Fenced[]
+  readonly mark: readonly Fenced[]
+  readonly remove: readonly Fenced[]
+}
+
+/** Claims of one start: 2^32, so that both fit a number of JavaScript's. */
+export const CLAIMS_A_NODE = 2 ** 32
+const IS_OF = (node: string): string =>
+  `jobs.claim >= ${node} * ${CLAIMS_A_NODE} and jobs.claim < (${node} + 1) * ${CLAIMS_A_NODE}`
+
+type Column<T> = readonly [name: string, type: string, read: (job: T) => unknown]
+
+const INSERTED: readonly Column<Inserted>[] = [
+  ['id', 'text', ({ id }) => id],
+  ['task', 'text', ({ task }) => task],
+  ['args', 'text', ({ args }) => args],
+  ['state', 'text', ({ state }) => state],
+  ['due', 'bigint', ({ due }) => due],
+  ['created', 'bigint', ({ created }) => created],
+  ['reason', 'text', ({ reason }) => reason],
+  ['claim', 'bigint', ({ claim }) => claim],
+]
+/** Of jobs of which more is to be kept; most have none of it. */
+const OPTIONED: readonly Column<Inserted>[] = [
+  ...INSERTED,
+  ['awaited', 'bigint', ({ awaited }) => awaited],
+  ['options', 'text', ({ options }) => textOf(options)],
+  ['priority', 'integer', ({ priority }) => priority],
+]
+/** By which a row is found: its number too, as an id may be another job's by now. */
+const KEY: readonly Column<Fenced>[] = [
+  ['id', 'text', ({ id }) => id],
+  ['seq', 'bigint', ({ seq }) => seq],
+  ['fence', 'bigint', ({ fence }) => fence],
+]
+const SAVED: readonly Column<Fenced>[] = [
+  ['state', 'text', ({ state }) => state],
+  ['due', 'bigint', ({ due }) => due],
+  ['attempts', 'integer', ({ attempts }) => attempts],
+  ['failed_at', 'bigint', ({ failedAt }) => failedAt],
+  ['failure', 'text', ({ failure }) => (failure === null ? null : JSON.stringify(failure))],
+  ['reason', 'text', ({ reason }) => reason],
+  ['mark', 'text', ({ mark }) => mark],
+  ['failures', 'text', ({ failures }) => (failures.length === 0 ? null : JSON.stringify(failures))],
+  ['awaited', 'bigint', ({ awaited }) => awaited],
+  ['result', 'text', ({ result }) => result],
+  ['expires', 'bigint', ({ expires }) => expires],
+  ['kept', 'bigint', ({ kept }) => kept],
+  ['options', 'text', ({ options }) => textOf(options)],
+]
+
+const namesOf = <T>(columns: readonly Column<T>[], prefix = ''): string =>
+  columns.map(([name]) => `${prefix}${name}`).join(', ')
+
+/** A list a column: of a list of rows the server would have to be told the type. */
+const listsOf = <T>(columns: readonly Column<T>[], jobs: readonly T[]): unknown[] =>
+  columns.map(([, , read]) => jobs.map(read))
+
+export class PostgresStatements {
+  readonly #jobs: string
+  readonly #nodes: string
+
+  /** @param schema its name, quoted */
+  constructor(schema: string) {
+    this.#jobs = `${schema}.jobs`
+    this.#nodes = `${schema}.nodes`
+  }
+
+  /**
+   * One statement a commit, whatever it holds: one journey to the server and back. Its parts see the table as it was before
+   * all of them. It gives the ids and numbers of the new jobs, and the numbers of those that it has changed.
+   */
+  commit({ insert, save, mark, remove }: FencedBatch): Prepared | undefined {
+    const values: unknown[] = []
+    const names: string[] = []
+    const parts: string[] = []
+    const unnest = <T>(columns: readonly Column<T>[], jobs: readonly T[]): string => {
+      const places = columns.map(([, type], at) => `$${values.length + at + 1}::${type}[]`)
+      values.push(...listsOf(columns, jobs))
+      return `unnest(${places.join(', ')}) as given(${namesOf(columns)})`
+    }
+    const isStill =
+      'jobs.id = given.id and jobs.seq = given.seq and jobs.claim is not distinct from given.fence'
+    const add = (name: string, text: string): void => {
+      names.push(name)
+      parts.push(text)
+    }
+    const sets = SAVED.map(([name]) => `${name} = given.${name}`).join(', ')
+    if (save.length > 0)
+      add(
+        'save',
+        `update ${this.#jobs} as jobs set ${sets}, claim = null from ${unnest([...KEY, ...SAVED], save)} where ${isStill} returning null as id, jobs.seq`,
+      )
+    if (mark.length > 0)
+      add(
+        'mark',
+        `update ${this.#jobs} as jobs set ${sets} from ${unnest([...KEY, ...SAVED], mark)} where ${isStill} returning null as id, jobs.seq`,
+      )
+    if (remove.length > 0)
+      add(
+        'remove',
+        `delete from ${this.#jobs} as jobs using ${unnest(KEY, remove)} where ${isStill} returning null as id, jobs.seq`,
+      )
+    if (insert.length > 0) {
+      const isPlain = insert.every(
+        ({ awaited, options, priority }) => awaited === null && options === null && priority === 0,
+      )
+      const columns = isPlain ? INSERTED : OPTIONED
+      add(
+        isPlain ? 'insert' : 'insert with options',
+        `insert into ${this.#jobs} (${namesOf(columns)}, attempts) select ${namesOf(columns)}, 0 from ${unnest(columns, insert)} on conflict (id) do nothing returning id, seq`,
+      )
+    }
+    const [first] = parts
+    if (first === undefined) return undefined
+    const name = `ztask ${names.join(', ')}`
+    if (parts.length === 1) return { name, text: first, values }
+    const withs = parts.map((part, at) => `part${at} as (${part})`).join(', ')
+    const all = parts.map((_, at) => `select id, seq from part${at}`).join(' union all ')
+    return { name, text: `with ${withs} ${all}`, values }
+  }
+
+  claim(claim: number, priority: number, limit: number, now: number): Prepared {
+    return {
+      name: 'ztask claim',
+      // An array: a list of rows to be joined became a scan of the whole table.
+      text: `update ${this.#jobs} set claim = $1 where id = any(array(select id from ${this.#jobs}
+        where state = 'queued' and claim is null and priority = $2 and due <= $3 order by due, seq limit $4 for update skip locked))
+        returning ${COLUMNS.join(', ')}`,
+      values: [claim, priority, now, limit],
+    }
+  }
+
+  acquire(claim: number, { id, seq }: Job): Prepared {
+    return {
+      name: 'ztask acquire',
+      text: `update ${this.#jobs} set claim = $1 where id = $2 and seq = $3 and claim is null returning seq`,
+      values: [claim, id, seq],
+    }
+  }
+
+  /** Of each priority the next. */
+  nextFree(): Prepared {
+    const first = (of: string): string =>
+      `(select due from ${this.#jobs} where state = 'queued' and claim is null and priority = ${of} order by due, seq limit 1)`
+    const { text } = this.priorities()
+    return {
+      name: 'ztask next free',
+      text: `select min(due) from (select ${first('used.priority')} as due from (${text}) as used) as dues`,
+      values: [],
+    }
+  }
+
+  /**
+   * This node lives; others that have not said so for `lease` ms are dead: what was under way there goes to who asks, the rest
+   * is free. One statement: nobody takes over half of it, and no node renews its lease meanwhile.
+   */
+  renew(node: number, claim: number, lease: number): Prepared {
+    return {
+      name: 'ztask renew',
+      text: `with mine as (update ${this.#nodes} set seen = clock_timestamp() where id = $1 returning id),
+        dead as (delete from ${this.#nodes} where id != $1 and seen < clock_timestamp() - $3 * interval '1 millisecond' returning id),
+        taken as (update ${this.#jobs} as jobs set claim = case when mark is null then null else $2::bigint end from dead
+          where ${IS_OF('dead.id')} returning jobs.*)
+        select ${COLUMNS.map((name) => `taken.${name}`).join(', ')}, taken.claim, (select count(*) from mine), (select count(*) from dead)
+        from (select 1) as one left join taken on true`,
+      values: [node, claim, lease],
+    }
+  }
+
+  /** This node ends: what it has in hand is free. */
+  leave(node: number): Prepared {
+    return {
+      name: 'ztask leave',
+      text: `with gone as (delete from ${this.#nodes} where id = $1 returning id)
+        update ${this.#jobs} as jobs set claim = null from gone where ${IS_OF('gone.id')}`,
+      values: [node],
+    }
+  }
+
+  nearest(priority: number, limit: number, most: number, after: Due = BEFORE_ALL): Prepared {
+    const rows = `select ${COLUMNS.join(', ')}, ${BYTES} as bytes from ${this.#jobs}
+      where state = 'queued' and claim is null and priority = $1 and (due, seq) > ($2, $3) order by due, seq limit $4`
+    return {
+      name: 'ztask nearest',
+      text: `select ${COLUMNS.join(', ')}, total from
+        (select *, sum(bytes) over (order by due, seq rows unbounded preceding) as total from (${rows}) as nearest) as summed
+        where total - bytes <= $5 order by due, seq`,
+      values: [priority, after.due, after.seq, limit, most],
+    }
+  }
+
+  /** A look into the index for each. */
+  priorities(): Prepared {
+    const below = (most: string): string =>
+      `(select priority from ${this.#jobs} where state = 'queued' and claim is null ${most} order by priority desc limit 1)`
+    return {
+      name: 'ztask priorities',
+      text: `with recursive each(priority) as (${below('')} union all select ${below('and priority < each.priority')} from each where each.priority is not null)
+        select priority from each where priority is not null`,
+      values: [],
+    }
+  }
+
+  find(id: string): Prepared {
+    return {
+      name: 'ztask find',
+      text: `select ${COLUMNS.join(', ')}, result, expires, kept from ${this.#jobs} where id = $1`,
+      values: [id],
+    }
+  }
+}
+
+export type SummedRow = readonly [...Row, total: number]
+
+/** @returns what `nearest` has read */
+export const stretchOf = (rows: readonly SummedRow[], limit: number, most: number): Stretch => ({
+  jobs: rows.map((row) => jobOf(row as readonly unknown[] as Row)),
+  isCut: rows.length >= limit || Number(rows.at(-1)?.at(-1) ?? 0) > most,
+})
+
+/** Nulls, where nothing was taken over. */
+export type TakenRow = readonly [...Row, claim: number | null, mine: number, dead: number]
+
+export type FoundRow = readonly [...Row, result: string | null, expires: number | null, kept: number | null]
+
+/** @returns what `find` has read */
+export const foundOf = (row: FoundRow): Job => {
+  const [result, expires, kept] = row.slice(-3) as [string | null, number | null, number | null]
+  return { ...jobOf(row as readonly unknown[] as Row), result, expires, kept }
+}
+
+/** @returns the jobs that are stored now, as they are, in their order */
+export const insertedOf = (
+  insert: readonly Inserted[],
+  rows: readonly (readonly [id: string | null, seq: number])[],
+): Job[] => {
+  if (insert.length === 0) return []
+  const seqs = new Map(rows)
+  const inserted: Job[] = []
+  for (const job of insert) {
+    const seq = seqs.get(job.id)
+    if (seq === undefined) continue
+    // Of an id that is there twice the first counts.
+    seqs.delete(job.id)
+    const { id, task, args, state, due, created, priority, reason, awaited, options } = job
+    inserted.push({
+      seq,
+      id,
+      task,
+      args,
+      state,
+      due,
+      created,
+      priority,
+      attempts: 0,
+      reason,
+      mark: null,
+      failedAt: null,
+      failure: null,
+      failures: NONE,
+      awaited,
+      result: null,
+      expires: null,
+      kept: null,
+      options,
+    })
+  }
+  return inserted
+}

@@ -1,0 +1,38 @@
+/** What is wrong where a server is the database, and not with a statement. No driver: a command that asks the daemon does without. */
+import { DatabaseError } from '../model/errors.ts'
+import { masked } from '../model/masked.ts'
+
+const ADDRESS = 'Start the server, or check the address (--database, ZTASKD_DATABASE).'
+const ROLE = 'Check the user and the password in the address (--database, ZTASKD_DATABASE).'
+
+/** By Node's codes, and the server's: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CURES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: ADDRESS,
+  ECONNRESET: ADDRESS,
+  EAI_AGAIN: ADDRESS,
+  EHOSTUNREACH: ADDRESS,
+  ENOENT: ADDRESS,
+  ENOTFOUND: ADDRESS,
+  ETIMEDOUT: ADDRESS,
+  ERR_INVALID_URL: ADDRESS,
+  '28000': ROLE, // invalid_authorization_specification
+  '28P01': ROLE, // invalid_password
+  '3D000': 'Make it (createdb), or name another (--database, ZTASKD_DATABASE).', // invalid_catalog_name
+  '42501': 'Give the user that right, or run npx ztask migrate as one who has it.', // insufficient_privilege
+  '53300': 'Allow the server more connections (max_connections), or end some.', // too_many_connections
+  '57P03': 'Wait until the server has started, then try again.', // cannot_connect_now
+}
+
+/** @returns a DatabaseError with the cure, where the server cannot be used as it is; else the error */
+export const explainedOnServer = (name: string, error: Error): Error => {
+  // Of several addresses of a host that all refuse it Node makes one error.
+  const { code, errors } = error as { code?: string; errors?: readonly Error[] }
+  const cure = code === undefined ? undefined : CURES[code]
+  if (cure === undefined) return error
+  const reason = error.message || (errors?.[0]?.message ?? code)
+  return new DatabaseError(
+    `The database ${name} cannot be used: ${masked(String(reason))}. ${cure}`,
+    { file: name },
+    { cause: error },
+  )
+}

@@ -1,0 +1,155 @@
+/** Which daemon has a job in hand: the store's part of it, on a real server. */
+import { randomUUID } from 'node:crypto'
+import pg from 'pg'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import type { Job } from '../../src/model/job.ts'
+import { migrate } from '../../src/store/migrate.ts'
+import { PostgresStore } from '../../src/store/postgres.ts'
+import type { Word } from '../../src/store/store.ts'
+import { newJobOf } from '../harness/jobs.ts'
+import { until } from '../harness/until.ts'
+
+const NEVER = 3_600_000
+
+let schema: string
+const open: PostgresStore[] = []
+
+const node = async (): Promise<PostgresStore> => {
+  const store = new PostgresStore({ url: inject('postgres'), schema })
+  open.push(store)
+  await migrate(store)
+  await store.boot(process.pid, 'tcp://here', 0)
+  return store
+}
+
+let one: PostgresStore
+let other: PostgresStore
+
+beforeEach(async () => {
+  schema = `ztask_test_${randomUUID()}`
+  one = await node()
+  other = await node()
+})
+
+afterEach(async () => {
+  for (const store of open.splice(0)) await store.close()
+})
+
+const sql = async (text: string): Promise<Record<string, unknown>[]> => {
+  const client = new pg.Client({ connectionString: inject('postgres'), options: `-c search_path=${schema}` })
+  await client.connect()
+  const { rows } = await client.query(text)
+  await client.end()
+  return rows
+}
+
+const insert = (store: PostgresStore, count: number, claims = 0): Promise<readonly Job[]> =>
+  store.commit({
+    insert: Array.from({ length: count }, (_, at) => newJobOf(`job ${at}`, { due: 1000 - at })),
+    save: [],
+    remove: [],
+    claims,
+  })
+
+const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
+
+test('free jobs are claimed in their turn, each by one', async () => {
+  await insert(one, 50)
+  await one.commit({ insert: [newJobOf('first', { due: 1, priority: 3 })], save: [], remove: [] })
+  expect(await other.priorities()).toEqual([3, 0])
+  expect(ids(await other.claim(3, 10, 2000))).toEqual(['first'])
+  expect(ids(await one.claim(0, 2, 2000)).sort()).toEqual(['job 48', 'job 49'])
+  const parts = await Promise.all([one, other, one, other].map((store) => store.claim(0, 12, 2000)))
+  expect(parts.map(({ length }) => length)).toEqual([12, 12, 12, 12])
+  expect(new Set(parts.flat().map(({ id }) => id)).size).toBe(48)
+  expect(await one.claim(0, 10, 2000)).toEqual([])
+  expect(await one.nextFree()).toBeUndefined()
+})
+
+test('what is not due is free, and is told to be due', async () => {
+  await insert(one, 3)
+  expect(await one.claim(0, 10, 997)).toEqual([])
+  expect(await one.nextFree()).toBe(998)
+  expect(ids(await one.claim(0, 10, 998))).toEqual(['job 2'])
+  expect(await other.nextFree()).toBe(999)
+})
+
+test('of new jobs so many are in hand from the first as there is room for', async () => {
+  const jobs = await insert(one, 5, 2)
+  expect(jobs.map(({ seq }) => one.has(seq))).toEqual([true, true, false, false, false])
+  expect(await other.claim(0, 10, 2000)).toHaveLength(3)
+})
+
+test('what is written of a job that is in other hands changes nothing, and is told', async () => {
+  const [job] = (await insert(one, 1, 1)) as [Job]
+  const lost: string[] = []
+  one.onLost = (jobs) => lost.push(...ids(jobs))
+  // The one is taken for dead by the other, which has it now.
+  await sql(`update nodes set seen = '-infinity' where id = (select min(id) from nodes)`)
+  await sql(`update nodes set seen = now() where id = (select max(id) from nodes)`)
+  await one.commit({ insert: [], save: [], mark: [{ ...job, mark: 'started' }], remove: [] })
+  expect((await other.renew(NEVER)).underWay).toMatchObject([{ id: 'job 0', mark: 'started' }])
+  expect(await one.renew(NEVER)).toMatchObject({ isAlive: false })
+  for (const batch of [
+    { save: [], remove: [job] },
+    { save: [{ ...job, state: 'failed' as const }], remove: [] },
+    { save: [], mark: [job], remove: [] },
+  ])
+    await one.commit({ insert: [], ...batch })
+  expect(lost).toEqual(['job 0', 'job 0', 'job 0'])
+  expect(await other.find('job 0')).toMatchObject({ state: 'queued', mark: 'started' })
+  await other.commit({ insert: [], save: [], remove: [job] })
+  expect(await other.find('job 0')).toBeUndefined()
+})
+
+test('of a dead daemon what was under way goes to who finds it, once, and the rest is free', async () => {
+  const jobs = await insert(other, 3, 3)
+  await other.commit({ insert: [], save: [], mark: [{ ...(jobs[1] as Job), mark: 'started' }], remove: [] })
+  const third = await node()
+  expect(await one.renew(NEVER)).toEqual({ isAlive: true, dead: 0, underWay: [] })
+  await sql(`update nodes set seen = '-infinity' where id = 2`)
+  const found = await Promise.all([one.renew(NEVER), third.renew(NEVER)])
+  expect(found.map(({ dead }) => dead).sort()).toEqual([0, 1])
+  expect(found.flatMap(({ underWay }) => ids(underWay))).toEqual(['job 1'])
+  expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['job 0', 'job 2'])
+})
+
+test('a daemon that ends leaves nothing in its hands', async () => {
+  await insert(other, 3, 2)
+  await other.close()
+  open.splice(open.indexOf(other), 1)
+  expect(await one.claim(0, 10, 2000)).toHaveLength(3)
+  expect(await sql('select id from nodes')).toHaveLength(1)
+})
+
+test('a job that is retried, or released, is free again', async () => {
+  const [a, b] = (await insert(one, 2, 2)) as [Job, Job]
+  await one.commit({ insert: [], save: [{ ...a, attempts: 1, due: 5 }, b], remove: [] })
+  expect([a, b].map(({ seq }) => one.has(seq))).toEqual([false, false])
+  expect(ids(await other.claim(0, 10, 2000)).sort()).toEqual(['job 0', 'job 1'])
+})
+
+test('of a job that is noted and ends in one commit the end counts', async () => {
+  const [job] = (await insert(one, 1, 1)) as [Job]
+  const failed = { ...job, state: 'failed' as const }
+  await one.commit({ insert: [], mark: [{ ...job, mark: 'started' }], save: [job, failed], remove: [] })
+  expect(await one.find(job.id)).toMatchObject({ state: 'failed', mark: null })
+})
+
+test('daemons hear each other, also after their connections were cut, and not themselves', async () => {
+  const heard: Word[] = []
+  const own: Word[] = []
+  one.listen((word) => heard.push(word))
+  other.listen((word) => own.push(word))
+  // Whoever begins to listen may have missed something.
+  await until('both to listen', () => heard.length > 0 && own.length > 0)
+  other.say({ kind: 'ended', id: 'a' })
+  await until('it to be heard', () => heard.some((word) => word.kind === 'ended' && word.id === 'a'))
+  expect(own).toEqual([{ kind: 'free' }])
+  await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%${schema}%'`)
+  await until('both to listen again', () => own.length > 1)
+  await until('the other to hear', () => {
+    other.say({ kind: 'ended', id: 'b' })
+    return heard.some((word) => word.kind === 'ended' && word.id === 'b')
+  })
+})

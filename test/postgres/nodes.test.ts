@@ -1,0 +1,112 @@
+/** Several daemons, one database. */
+import { expect, onTestFinished, test } from 'vitest'
+import { PostgresServer } from '../harness/postgres.ts'
+import { makeProject, type TestProject } from '../harness/project.ts'
+import { until } from '../harness/until.ts'
+
+const nodes = async (count: number, server?: PostgresServer): Promise<TestProject[]> => {
+  server ??= await own()
+  return Promise.all(
+    Array.from({ length: count }, () => makeProject({ config: `database: '${server.url}'` })),
+  )
+}
+
+const own = async (): Promise<PostgresServer> => {
+  const server = await PostgresServer.start()
+  onTestFinished(() => server.stop())
+  return server
+}
+
+const ranOn = (all: readonly TestProject[]): string[] => all.flatMap((project) => project.ran())
+
+test('the backlog of one is shared by those that are idle, and each job runs once', async () => {
+  const all = await nodes(3)
+  const [first] = all as [TestProject]
+  await Promise.all(all.map((project) => project.daemon(['--concurrency', '2'])))
+  const { note } = first.client()
+  const jobs = Array.from({ length: 3000 }, (_, at) => [String(at)])
+  await note.batch(jobs)
+  await until('all to have run', () => ranOn(all).length >= jobs.length)
+  expect(all.map((project) => project.ran().length > 0)).toEqual([true, true, true])
+  expect(
+    ranOn(all)
+      .map(Number)
+      .sort((a, b) => a - b),
+  ).toEqual(jobs.map(([at]) => Number(at)))
+})
+
+test('what a daemon had that is killed is run by the others when its lease is over', async () => {
+  const all = await nodes(2)
+  const [first, second] = all as [TestProject, TestProject]
+  const lease = ['--lease', '2']
+  const one = await first.daemon(lease)
+  const { act } = first.client()
+  await act.async('wait', '/tmp/never-there')
+  await first.hasRun('wait:/tmp/never-there')
+  await second.daemon(lease)
+  await one.kill()
+  await second.hasRun('wait:/tmp/never-there')
+})
+
+test('nothing that was acknowledged is lost, whichever of three is killed, and whenever the server is', async () => {
+  const server = await own()
+  const all = await nodes(3, server)
+  const flags = ['--lease', '2', '--concurrency', '4']
+  const daemons = await Promise.all(all.map((project) => project.daemon(flags)))
+  const acknowledged: string[] = []
+  let isOver = false
+  const calls = all.flatMap((project, node) =>
+    Array.from({ length: 8 }, async (_, lane) => {
+      const { note } = project.client({ callTimeout: 20 })
+      for (let n = 0; !isOver; n++) {
+        const what = `${node}-${lane}-${n}`
+        await note.async(what).then(
+          () => acknowledged.push(what),
+          () => {},
+        )
+      }
+    }),
+  )
+  for (const round of [0, 1, 2, 3, 4]) {
+    const { length } = acknowledged
+    await until('calls to be acknowledged', () => acknowledged.length > length + 300)
+    const victim = round % 3
+    await daemons[victim]?.kill()
+    if (round === 2) {
+      await server.kill()
+      await server.again()
+    }
+    daemons[victim] = await (all[victim] as TestProject).daemon(flags)
+  }
+  isOver = true
+  await Promise.all(calls)
+  const missing = (): string[] => {
+    const ran = new Set(ranOn(all))
+    return acknowledged.filter((what) => !ran.has(what))
+  }
+  await until(
+    () => `all to run: ${missing().length} of ${acknowledged.length} did not: ${missing().slice(0, 5)}`,
+    () => missing().length === 0,
+  )
+})
+
+test('a result, and a cancel, find a job wherever it runs', async () => {
+  const all = await nodes(2)
+  const [first, second] = all as [TestProject, TestProject]
+  await first.daemon(['--concurrency', '1'])
+  const { act } = first.client()
+  const blocks = await act.async('wait', 'go')
+  await first.hasRun('wait:go')
+  await second.daemon()
+  // The first has no room.
+  const [called, other] = [await act.async('wait', 'called'), await act.async('wait', 'other')]
+  await Promise.all([second.hasRun('wait:called'), second.hasRun('wait:other')])
+  const results = [blocks, called].map((job) => job.result())
+  expect(await other.cancel()).toBe('signalled')
+  await expect(other.result()).rejects.toMatchObject({
+    name: expect.stringMatching(/JobCancelled|ResultGone/),
+  })
+  first.write('go', '')
+  second.write('called', '')
+  expect(await Promise.all(results)).toEqual([undefined, undefined])
+})
