@@ -1,7 +1,7 @@
 /**
  * Our own figures, or ours beside those of the other Node queues, in turn, in one run.
  *
- * Run: npm run bench -- [--peers] [--runs N] [--only S1,S4] [--contestants ztask,pg-boss] [--pipeline FILE] [--json FILE] [--small]
+ * Run: npm run bench -- [--postgres] [--peers] [--runs N] [--only S1,S4] [--contestants ztask,pg-boss] [--pipeline FILE] [--json FILE] [--small]
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Contestant, type Prepared, Unavailable } from './contestant.ts'
-import { ztask } from './contestants/ztask.ts'
+import { ztask, ztaskOnPostgres } from './contestants/ztask.ts'
 import { PIPELINE, runPipeline, SHARE } from './pipeline.ts'
 import { judge, type Line, notesOf, type Participant, tableOf } from './report.ts'
 import type { Scenario } from './scenario.ts'
@@ -39,6 +39,7 @@ const PEERS = join(import.meta.dirname, 'peers')
 const { values: flags } = parseArgs({
   options: {
     peers: { type: 'boolean', default: false },
+    postgres: { type: 'boolean', default: false },
     runs: { type: 'string' },
     only: { type: 'string' },
     contestants: { type: 'string' },
@@ -153,7 +154,11 @@ const yardstick = (line: Line): readonly string[] => {
   ]
 }
 
-const all = chosen([ztask, ...(flags.peers ? await peersOf() : [])], ({ name }) => name, flags.contestants)
+const all = chosen(
+  [ztask, ...(flags.postgres ? [ztaskOnPostgres] : []), ...(flags.peers ? await peersOf() : [])],
+  ({ name }) => name,
+  flags.contestants,
+)
 const scenarios = chosen(SCENARIOS, ({ id }) => id, flags.only)
 const folder = mkdtempSync(join(tmpdir(), 'ztask-bench-'))
 const witness = await Witness.start(folder)
@@ -170,7 +175,7 @@ try {
   if (shares.length > 0) console.log(`\n${shares.join('\n')}`)
   console.log(`\n${notesOf(entrants, absent, scenarios)}`)
   if (flags.json !== undefined) {
-    const peers = entrants.filter(({ contestant }) => contestant !== ztask)
+    const peers = entrants.filter(({ contestant }) => contestant !== ztask && contestant !== ztaskOnPostgres)
     const found = lines.map((line) => ({
       ...line.measure,
       figures: Object.fromEntries(line.figures),

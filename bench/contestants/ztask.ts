@@ -10,6 +10,7 @@ import type { Args, Contestant, Prepared, Session, Setup, TaskName } from '../co
 import { inBatches } from '../load.ts'
 import { ended, freePort, listening } from '../machine.ts'
 import { childrenOf, running } from '../processes.ts'
+import { startPostgres } from './postgres.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../..')
 const WORKERS = 2
@@ -66,14 +67,20 @@ const startDaemon = async (root: string, port: number, env: NodeJS.ProcessEnv): 
 
 const urlOf = (port: number): string => `tcp://127.0.0.1:${port}`
 
+/** The database that a daemon has. */
+interface Kept {
+  /** @returns whether there is any job */
+  hasJobs(): Promise<boolean>
+  close(): Promise<void>
+}
+
 class ZtaskSession implements Session {
   readonly #daemon: ChildProcess
   readonly #calls: Record<TaskName | 'gate', UntypedCalls>
   readonly #gate: Setup['gate']
-  readonly #left: () => unknown
-  readonly #closeDatabase: () => void
+  readonly #kept: Kept
 
-  constructor(daemon: ChildProcess, url: string, database: string, gate: Setup['gate']) {
+  constructor(daemon: ChildProcess, url: string, kept: Kept, gate: Setup['gate']) {
     this.#daemon = daemon
     this.#gate = gate
     this.#calls = makeClient<Record<TaskName | 'gate', UntypedCalls>>({
@@ -84,10 +91,7 @@ class ZtaskSession implements Session {
       tasks: ['noop', 'stamp', 'gate'],
       load: () => Promise.reject(new Error('no registry here')),
     })
-    const db = new DatabaseSync(database, { readOnly: true, timeout: 5000 })
-    const left = db.prepare('select 1 from jobs limit 1')
-    this.#left = () => left.get()
-    this.#closeDatabase = () => db.close()
+    this.#kept = kept
   }
 
   call(task: TaskName, args: Args): Promise<unknown> {
@@ -119,7 +123,7 @@ class ZtaskSession implements Session {
   }
 
   isDone(): Promise<boolean> {
-    return Promise.resolve(this.#left() === undefined)
+    return this.#kept.hasJobs().then((has) => !has)
   }
 
   processes(): { server: number[]; workers: number[] } {
@@ -130,7 +134,7 @@ class ZtaskSession implements Session {
   /** What is left in the database goes with it: so there is nothing to drain. */
   async close(): Promise<void> {
     close()
-    this.#closeDatabase()
+    await this.#kept.close()
     this.#daemon.kill('SIGKILL')
     this.#gate.open()
     await ended(this.#daemon)
@@ -139,25 +143,63 @@ class ZtaskSession implements Session {
 
 const versionOf = (path: string): string => JSON.parse(readFileSync(join(CHECKOUT, path), 'utf8')).version
 
+const SETTINGS = `--workers ${WORKERS} --concurrency ${CONCURRENCY} --noreload -l ERROR (at INFO it logs two lines a job); bulk form: batches of ${BATCH.toLocaleString('en')}, two at a time`
+
+const openOn = async (
+  folder: string,
+  { held, small, env, gate }: Setup,
+  database: string | undefined,
+  keep: () => Kept,
+): Promise<Session> => {
+  const port = await freePort()
+  const own = database === undefined ? {} : { ZTASKD_DATABASE: database }
+  const daemon = await startDaemon(folder, port, { ...env, ...own })
+  const session = new ZtaskSession(daemon, urlOf(port), keep(), gate)
+  if (held) await session.hold()
+  if (!small) await sleep(CHECKED)
+  return session
+}
+
+const inFile = (file: string): Kept => {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+  const left = db.prepare('select 1 from jobs limit 1')
+  return { hasJobs: async () => left.get() !== undefined, close: async () => db.close() }
+}
+
 export const ztask: Contestant = {
   name: 'ztask',
   isDurable: true,
-  settings: `--workers ${WORKERS} --concurrency ${CONCURRENCY} --noreload -l ERROR (at INFO it logs two lines a job); bulk form: batches of ${BATCH.toLocaleString('en')}, two at a time; SQLite, synchronous=FULL (the default)`,
+  settings: `${SETTINGS}; SQLite, synchronous=FULL (the default)`,
   warmUp: 20_000,
   async prepare(folder): Promise<Prepared> {
     makeProject(folder)
     return {
       versions: `ztask ${versionOf('package.json')}, SQLite ${process.versions.sqlite}`,
-      open: async ({ held, small, env, gate }) => {
+      open: (setup) => {
         rmSync(join(folder, '.ztask'), { recursive: true, force: true })
-        const port = await freePort()
-        const daemon = await startDaemon(folder, port, env)
-        const session = new ZtaskSession(daemon, urlOf(port), join(folder, '.ztask/ztask.db'), gate)
-        if (held) await session.hold()
-        if (!small) await sleep(CHECKED)
-        return session
+        return openOn(folder, setup, undefined, () => inFile(join(folder, '.ztask/ztask.db')))
       },
       end: () => Promise.resolve(),
+    }
+  },
+}
+
+export const ztaskOnPostgres: Contestant = {
+  name: 'ztask, PostgreSQL',
+  isDurable: true,
+  settings: `${SETTINGS}; PostgreSQL at its defaults`,
+  warmUp: 20_000,
+  async prepare(folder): Promise<Prepared> {
+    makeProject(folder)
+    const server = await startPostgres(`${folder}-server`)
+    return {
+      versions: `ztask ${versionOf('package.json')}, ${server.version}`,
+      open: async (setup) =>
+        openOn(folder, setup, await server.fresh(), () => ({
+          hasJobs: async () => (await server.query('select 1 from ztask.jobs limit 1')).length > 0,
+          close: async () => {},
+        })),
+      end: () => server.end(),
     }
   },
 }
