@@ -50,7 +50,7 @@ const MAYBE_WRITTEN = ['08', '57']
  * For statements whose plan must not depend on how large the table was when they were planned: a plan that reads all of it
  * costs 7.3 ms a row at 100,000 rows, an index 0.035 (shared figures of the design).
  */
-const SETTINGS = [
+export const SETTINGS = [
   'synchronous_commit = on',
   'enable_seqscan = off',
   'enable_bitmapscan = off',
