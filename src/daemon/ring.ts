@@ -290,8 +290,7 @@ export class Ring {
       acquire: (job) => scheduler.acquire(job),
       recall: (job) => this.#recall(job.seq),
       cancel: (job) => this.#cancel(job.seq),
-      cancelElsewhere: async (job) =>
-        'say' in this.#options.store && !scheduler.isBusy(job.seq) && (await this.#options.store.cancel(job)),
+      cancelElsewhere: (job) => this.#cancelElsewhere(job),
       settled: (job) => this.#settled(job),
       hasEnded: (id) => this.#recent.has(id),
       progressOf: (id) => this.#progresses.of(id),
@@ -828,6 +827,14 @@ export class Ring {
     if (word.kind === 'want') return run && this.#wantOf(run.job, word.until)
     const cancelled = run === undefined ? this.#removeOther(word.id) : this.#cancel(run.job.seq)
     cancelled.catch((error: Error) => this.#options.journal.unreadable(error))
+  }
+
+  async #cancelElsewhere(job: Job): Promise<boolean> {
+    const { store } = this.#options
+    if (!('say' in store) || this.#scheduler.isBusy(job.seq) || !(await store.cancel(job))) return false
+    // Its row is gone when it is heard here that it has ended.
+    this.#cancelled.add(job.id)
+    return true
   }
 
   /** A job is cancelled by another daemon's word, that waits here. */

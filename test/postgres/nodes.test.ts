@@ -95,18 +95,48 @@ test('a result, and a cancel, find a job wherever it runs', async () => {
   const [first, second] = all as [TestProject, TestProject]
   await first.daemon(['--concurrency', '1'])
   const { act } = first.client()
-  const blocks = await act.async('wait', 'go')
+  await act.async('wait', 'go')
   await first.hasRun('wait:go')
-  await second.daemon()
+  await second.daemon(['--kill-grace', '0.2'])
   // The first has no room.
-  const [called, other] = [await act.async('wait', 'called'), await act.async('wait', 'other')]
-  await Promise.all([second.hasRun('wait:called'), second.hasRun('wait:other')])
-  const results = [blocks, called].map((job) => job.result())
-  expect(await other.cancel()).toBe('signalled')
-  await expect(other.result()).rejects.toMatchObject({
-    name: expect.stringMatching(/JobCancelled|ResultGone/),
-  })
-  first.write('go', '')
+  const result = act.run('wait', 'called')
+  await second.hasRun('wait:called')
   second.write('called', '')
-  expect(await Promise.all(results)).toEqual([undefined, undefined])
+  expect(await result).toBeUndefined()
+  const other = await act.async('wait', 'other')
+  await second.hasRun('wait:other')
+  const cancelled = expect(other.result()).rejects.toMatchObject({ name: 'JobCancelledError' })
+  expect(await other.cancel()).toBe('signalled')
+  await cancelled
 })
+
+test('a daemon that was frozen for longer than its lease finds that others run its jobs, ends its workers and goes on', async () => {
+  const all = await nodes(2)
+  const [first, second] = all as [TestProject, TestProject]
+  const lease = ['--lease', '2']
+  const frozen = await first.daemon(lease)
+  const { act, note } = first.client({ callTimeout: 30 })
+  const job = await act.async('wait', 'go')
+  await first.hasRun('wait:go')
+  await second.daemon(lease)
+  frozen.child.kill('SIGSTOP')
+  await second.hasRun('wait:go')
+  frozen.child.kill('SIGCONT')
+  await frozen.prints(/taken for dead/)
+  const [run] = first.runs()
+  await until('the worker to have ended', () => !isAlive(run?.pid ?? 0))
+  second.write('go', '')
+  await second.hasRun('done:go')
+  await until('it to be over', async () => (await job.status()) === 'gone')
+  await note.async('again')
+  await until('it to run', () => ranOn(all).includes('again'))
+  expect(first.ran()).not.toContain('done:go')
+})
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
