@@ -15,4 +15,11 @@ export const up = async (db: Kysely<unknown>): Promise<void> => {
     .where('state' as never, '=', 'queued')
     .where('claim' as never, 'is', null)
     .execute()
+  // Of what is in hand little at a time: each renewal of a lease looks for what nobody living has.
+  await db.schema
+    .createIndex('jobs_claimed')
+    .on('jobs')
+    .column('claim')
+    .where('claim' as never, 'is not', null)
+    .execute()
 }

@@ -222,6 +222,7 @@ export class Daemon {
     } catch (error) {
       await this.#quiet()
       this.#pool.kill()
+      this.#ring.leave()
       await this.#ingress.close()
       throw error
     }
@@ -244,6 +245,7 @@ export class Daemon {
     for (const job of unsettled) this.#journal.unsettled(job)
     await this.#ingress.close()
     this.#refusals.stop()
+    this.#ring.leave()
     await this.#store.close()
     this.#lock.release()
     this.#journal.stopped()

@@ -331,11 +331,8 @@ export class Journal {
   }
 
   /** Of other daemons of the database. */
-  takenOver(dead: number, underWay: number): void {
-    this.#log.warn(
-      { dead, underWay },
-      `Took over from ${dead} dead daemons, where ${underWay} jobs were under way`,
-    )
+  takenOver(taken: number): void {
+    this.#log.warn({ taken }, `Took over ${taken} jobs of daemons that are dead`)
   }
 
   leaseLost(): void {

@@ -160,17 +160,19 @@ export class Ring {
         lease: options.lease,
         lost: async () => {
           journal.leaseLost()
+          shared?.clear()
           await options.register()
           for (const run of this.#dispatcher.runs()) options.kill(run.worker)
         },
-        takenOver: async ({ dead, underWay }) => {
-          journal.takenOver(dead, underWay.length)
-          await this.#settle(underWay)
+        takenOver: (taken) => {
+          journal.takenOver(taken)
           this.#scheduler.refill()
         },
+        settle: (underWay) => this.#settle(underWay),
         look: () => this.#scheduler.refill(),
         unreadable: (error) => journal.unreadable(error),
       })
+      this.#lease.start()
     }
     this.#commits = new Commits({
       store,
@@ -377,7 +379,7 @@ export class Ring {
    */
   async recover(): Promise<void> {
     const { store, lease } = this.#options
-    await this.#settle('renew' in store ? (await store.renew(lease)).underWay : await store.marked())
+    await this.#settle('renew' in store ? (await store.renew(lease, true)).underWay : await store.marked())
   }
 
   async #settle(marked: readonly Job[]): Promise<void> {
@@ -408,7 +410,7 @@ export class Ring {
   start(): void {
     this.#scheduler.refill()
     this.#retention.start()
-    this.#lease?.start()
+    if (this.#lease !== undefined) this.#lease.takesOver = true
   }
 
   /** Hands nothing more out. What runs may still end. */
@@ -422,8 +424,13 @@ export class Ring {
     this.#results.stop()
     this.#progresses.stop()
     this.#retention.stop()
-    this.#lease?.stop()
+    if (this.#lease !== undefined) this.#lease.takesOver = false
     this.#awaited.stop()
+  }
+
+  /** All has ended: nothing is in hand any more. */
+  leave(): void {
+    this.#lease?.stop()
   }
 
   /**
@@ -823,10 +830,28 @@ export class Ring {
   #hearOther(word: Word): void {
     if (word.kind === 'free') return this.#scheduler.refill()
     if (word.kind === 'ended') return this.#results.look(word.id)
-    const run = [...this.#dispatcher.runs()].find(({ job }) => job.id === word.id)
-    if (word.kind === 'want') return run && this.#wantOf(run.job, word.until)
-    const cancelled = run === undefined ? this.#removeOther(word.id) : this.#cancel(run.job.seq)
-    cancelled.catch((error: Error) => this.#options.journal.unreadable(error))
+    if (word.kind === 'want') return this.#wantBy(word.id, word.until)
+    // Of a newer ztask.
+    if (word.kind !== 'cancel') return
+    this.#cancelBy(word.id).catch((error: Error) => this.#options.journal.unreadable(error))
+  }
+
+  #runBy(id: string): Run | undefined {
+    return [...this.#dispatcher.runs()].find(({ job }) => job.id === id)
+  }
+
+  #wantBy(id: string, until: number): void {
+    const waits = 'waitingBy' in this.#scheduler ? this.#scheduler.waitingBy(id) : undefined
+    const job = this.#runBy(id)?.job ?? waits
+    if (job !== undefined) this.#wantOf(job, until)
+  }
+
+  /** Where its row says so, too: anybody may say it. */
+  async #cancelBy(id: string): Promise<void> {
+    if ((await this.#options.store.find(id))?.mark !== 'cancelled') return
+    const run = this.#runBy(id)
+    if (run === undefined) await this.#removeOther(id)
+    else await this.#cancel(run.job.seq)
   }
 
   async #cancelElsewhere(job: Job): Promise<boolean> {

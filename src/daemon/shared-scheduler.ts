@@ -144,6 +144,16 @@ export class SharedScheduler {
     this.#options.wake()
   }
 
+  /** @returns a job of that id that is in hand and with no worker */
+  waitingBy(id: string): Job | undefined {
+    return [...this.#waiting.values()].find((job) => job.id === id)
+  }
+
+  /** Nothing is in hand any more that is with no worker. */
+  clear(): void {
+    for (const seq of [...this.#waiting.keys()]) this.#leave(seq)
+  }
+
   #claimMore(now: number): void {
     if (this.#claiming || this.#wanted <= 0 || this.#nextFree === undefined || this.#nextFree > now) return
     this.#claiming = true

@@ -107,7 +107,10 @@ export class PostgresStatements {
       names.push(name)
       parts.push(text)
     }
-    const sets = SAVED.map(([name]) => `${name} = given.${name}`).join(', ')
+    const sets = SAVED.map(([name]) =>
+      // Another daemon may have written it, for whoever waits there.
+      name === 'awaited' ? 'awaited = greatest(jobs.awaited, given.awaited)' : `${name} = given.${name}`,
+    ).join(', ')
     if (save.length > 0)
       add(
         'save',
@@ -174,19 +177,37 @@ export class PostgresStatements {
   }
 
   /**
-   * This node lives; others that have not said so for `lease` ms are dead: what was under way there goes to who asks, the rest
-   * is free. One statement: nobody takes over half of it, and no node renews its lease meanwhile.
+   * This node lives; what is in the hands of none that does is taken over: what was under way goes to who asks, the rest is
+   * free. By what is in hand, and not by who has died: a claim may be committed after its node was given up. Who has not
+   * renewed in time itself, or cannot know who has as the server has just started, takes over from those alone that are known to be
+   * dead. One statement, in one order of the rows: nobody takes over half of it.
    */
-  renew(node: number, claim: number, lease: number): Prepared {
+  renew(node: number, claim: number, lease: number, takesOver: boolean): Prepared {
+    const inTime = `seen > clock_timestamp() - $3::float8 * interval '1 millisecond'`
     return {
       name: 'ztask renew',
       text: `with mine as (update ${this.#nodes} set seen = clock_timestamp() where id = $1 returning id),
-        dead as (delete from ${this.#nodes} where id != $1 and seen < clock_timestamp() - $3 * interval '1 millisecond' returning id),
-        taken as (update ${this.#jobs} as jobs set claim = case when mark is null then null else $2::bigint end from dead
-          where ${IS_OF('dead.id')} returning jobs.*)
-        select ${COLUMNS.map((name) => `taken.${name}`).join(', ')}, taken.claim, (select count(*) from mine), (select count(*) from dead)
+        knows as (select 1 from ${this.#nodes} where id = $1 and ${inTime}
+          and pg_postmaster_start_time() < clock_timestamp() - $3::float8 * interval '1 millisecond'),
+        dead as (delete from ${this.#nodes} where id in (select id from ${this.#nodes} where $4::boolean and id != $1
+          and (seen = '-infinity' or (exists (select from knows) and not ${inTime})) order by id for update skip locked) returning id),
+        taken as (update ${this.#jobs} as jobs set claim = case when mark is null then null else $2::bigint end
+          where $4::boolean and claim is not null and exists (select from mine)
+            and (claim / ${CLAIMS_A_NODE} in (select id from dead)
+              or claim / ${CLAIMS_A_NODE} not in (select id from ${this.#nodes}))
+          returning jobs.*)
+        select ${COLUMNS.map((name) => `taken.${name}`).join(', ')}, taken.claim, (select count(*) from mine), (select count(*) from taken)
         from (select 1) as one left join taken on true`,
-      values: [node, claim, lease],
+      values: [node, claim, lease, takesOver],
+    }
+  }
+
+  /** What was claimed by statements whose answers were lost is free: nobody knows that it is in hand. */
+  letGo(claims: readonly number[]): Prepared {
+    return {
+      name: 'ztask let go',
+      text: `update ${this.#jobs} set claim = null where claim = any($1::bigint[]) and mark is null returning seq`,
+      values: [claims],
     }
   }
 
@@ -242,7 +263,7 @@ export const stretchOf = (rows: readonly SummedRow[], limit: number, most: numbe
 })
 
 /** Nulls, where nothing was taken over. */
-export type TakenRow = readonly [...Row, claim: number | null, mine: number, dead: number]
+export type TakenRow = readonly [...Row, claim: number | null, mine: number, taken: number]
 
 export type FoundRow = readonly [...Row, result: string | null, expires: number | null, kept: number | null]
 

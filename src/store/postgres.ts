@@ -1,5 +1,6 @@
 /** The store on PostgreSQL. */
-import { readlinkSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
@@ -39,6 +40,12 @@ const SAY_PAUSE = 20
 /** Words of one notification, which has at most 8,000 bytes. */
 const MOST_WORDS = 80
 const LISTEN_AGAIN = 500
+/** ms */
+const CONNECT_TIMEOUT = 10_000
+/** At how many renewals what was claimed in doubt is let go. */
+const LET_GO_TIMES = 4
+/** No claim's number. */
+const NOBODYS = -1
 /**
  * By class, https://www.postgresql.org/docs/current/errcodes-appendix.html: data exception, integrity constraint violation, program limit
  * exceeded, and what a trigger of the user's raises.
@@ -83,6 +90,11 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   #words: Word[] = []
   #listener: pg.Client | undefined
   #closed = false
+  /** Jobs that were in hand and are another's. */
+  readonly #lost = new Set<number>()
+  /** Claims of statements whose answers were lost, and how often they are still to be let go. */
+  readonly #doubtful = new Map<number, number>()
+  #hear: (word: Word) => void = () => {}
   onLost: (jobs: readonly Job[]) => void = () => {}
   /** Errors of what has not left this process. */
   readonly #unsent = new WeakSet<Error>()
@@ -94,6 +106,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       connectionString: url,
       application_name: 'ztask',
       keepAlive: true,
+      connectionTimeoutMillis: CONNECT_TIMEOUT,
       types: {
         getTypeParser: (oid: number, format: never) =>
           oid === INT8 ? Number : pg.types.getTypeParser(oid, format),
@@ -135,11 +148,11 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     }
     const statement = this.#statements.commit({ insert: fresh, ...changes })
     if (statement === undefined) return []
-    const rows = await this.#run<readonly [string | null, number]>(statement)
+    const rows = await this.#claiming<readonly [string | null, number]>(claim, statement)
     const inserted = insertedOf(fresh, rows)
     if (left < claims) {
       const mine = new Set(fresh.flatMap((job) => (job.claim === null ? [] : job.id)))
-      for (const { id, seq } of inserted) if (mine.has(id)) this.#claims.set(seq, claim)
+      for (const { id, seq } of inserted) if (mine.has(id)) this.#hold(seq, claim)
     }
     if (
       fresh.some((job) => job.claim === null && job.state === 'queued') ||
@@ -149,7 +162,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     const changed = new Set(rows.flatMap(([id, seq]) => (id === null ? seq : [])))
     for (const { seq } of [...changes.save, ...changes.remove]) this.#claims.delete(seq)
     const lost = [...changes.save, ...changes.mark, ...changes.remove].filter(({ seq }) => !changed.has(seq))
-    for (const { seq } of lost) this.#claims.delete(seq)
+    for (const { seq } of lost) this.#lose(seq)
     if (lost.length > 0) this.onLost(lost)
     return inserted
   }
@@ -160,7 +173,14 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   }
 
   #fenced(job: Job): Fenced {
-    return { ...job, fence: this.#claims.get(job.seq) ?? null }
+    const claim = this.#claims.get(job.seq)
+    return { ...job, fence: claim ?? (this.#lost.has(job.seq) ? NOBODYS : null) }
+  }
+
+  /** It is another's: nothing more is to be written of it here, whatever has become of it there. */
+  #lose(seq: number): void {
+    this.#claims.delete(seq)
+    this.#lost.add(seq)
   }
 
   has(seq: number): boolean {
@@ -169,10 +189,10 @@ export class PostgresStore extends KyselyStore implements SharedStore {
 
   async claim(priority: number, limit: number, now: number): Promise<readonly Job[]> {
     const claim = this.#claim
-    const rows = await this.#run<Row>(this.#statements.claim(claim, priority, limit, now))
+    const rows = await this.#claiming<Row>(claim, this.#statements.claim(claim, priority, limit, now))
     return rows.map((row) => {
       const job = jobOf(row)
-      this.#claims.set(job.seq, claim)
+      this.#hold(job.seq, claim)
       return job
     })
   }
@@ -180,8 +200,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   async acquire(job: Job): Promise<boolean> {
     if (this.has(job.seq)) return true
     const claim = this.#claim
-    const [row] = await this.#run(this.#statements.acquire(claim, job))
-    if (row !== undefined) this.#claims.set(job.seq, claim)
+    const [row] = await this.#claiming(claim, this.#statements.acquire(claim, job))
+    if (row !== undefined) this.#hold(job.seq, claim)
     return row !== undefined
   }
 
@@ -234,10 +254,11 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   }
 
   listen(hear: (word: Word) => void): void {
-    void this.#listen(hear)
+    this.#hear = hear
+    void this.#listen()
   }
 
-  async #listen(hear: (word: Word) => void): Promise<void> {
+  async #listen(): Promise<void> {
     while (!this.#closed) {
       const client = new pg.Client(this.#config)
       const ended = new Promise<void>((resolve) => {
@@ -248,12 +269,12 @@ export class PostgresStore extends KyselyStore implements SharedStore {
         await client.connect()
         this.#listener = client
         client.on('notification', ({ payload }) => {
-          const { from, words } = JSON.parse(payload ?? '') as { from: number; words: readonly Word[] }
-          if (from !== this.#node) for (const word of words) hear(word)
+          const said = saidIn(payload)
+          if (said !== undefined && said.from !== this.#node) for (const word of said.words) this.#hear(word)
         })
         await client.query(`listen ${pg.escapeIdentifier(this.#channel)}`)
         // What was said meanwhile.
-        hear({ kind: 'free' })
+        this.#hear({ kind: 'free' })
         await ended
       } catch {
         await client.end().catch(() => {})
@@ -263,21 +284,51 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   }
 
   get #channel(): string {
-    return `ztask_${this.schema}`
+    // Of a long name the server would cut the end.
+    return `ztask_${hash('sha256', this.schema).slice(0, 16)}`
   }
 
-  async renew(lease: number): Promise<Renewal> {
+  async renew(lease: number, takesOver: boolean): Promise<Renewal> {
     const claim = this.#claim
-    const rows = await this.#run<TakenRow>(this.#statements.renew(this.#node, claim, lease))
+    await this.#letGo()
+    const rows = await this.#claiming<TakenRow>(
+      claim,
+      this.#statements.renew(this.#node, claim, lease, takesOver),
+    )
     const underWay: Job[] = []
     for (const row of rows) {
       if (row.at(-3) === null) continue
       const job = jobOf(row as readonly unknown[] as Row)
-      this.#claims.set(job.seq, claim)
+      this.#hold(job.seq, claim)
       underWay.push(job)
     }
-    const [mine, dead] = (rows[0]?.slice(-2) ?? []) as [number, number]
-    return { isAlive: mine > 0, dead, underWay }
+    const [mine, taken] = (rows[0]?.slice(-2) ?? []) as [number, number]
+    return { isAlive: mine > 0, taken, underWay }
+  }
+
+  /** The statement may still be executed, on a connection that is lost here: a few times over. */
+  async #letGo(): Promise<void> {
+    if (this.#doubtful.size === 0) return
+    const rows = await this.#run(this.#statements.letGo([...this.#doubtful.keys()]))
+    for (const [claim, times] of this.#doubtful)
+      if (times > 1) this.#doubtful.set(claim, times - 1)
+      else this.#doubtful.delete(claim)
+    if (rows.length > 0) this.#hear({ kind: 'free' })
+  }
+
+  /** Runs what claims jobs. Where its answer is lost nobody knows which: they are let go later. */
+  async #claiming<T extends readonly unknown[]>(claim: number, statement: Prepared): Promise<T[]> {
+    try {
+      return await this.#run<T>(statement)
+    } catch (error) {
+      if (this.mayBeStored(error as Error)) this.#doubtful.set(claim, LET_GO_TIMES)
+      throw error
+    }
+  }
+
+  #hold(seq: number, claim: number): void {
+    this.#lost.delete(seq)
+    this.#claims.set(seq, claim)
   }
 
   async #run<T extends readonly unknown[]>({ name, text, values }: Prepared): Promise<T[]> {
@@ -347,6 +398,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       ? all
       : all.where('id', '=', anyOf(ids))
     ).executeTakeFirst()
+    this.say({ kind: 'free' })
     return Number(numUpdatedRows)
   }
 
@@ -366,6 +418,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       .where('state', '=', 'held')
       .where('task', '=', anyOf(tasks))
       .executeTakeFirst()
+    this.say({ kind: 'free' })
     return Number(numUpdatedRows)
   }
 
@@ -386,7 +439,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       .returning('id')
       .executeTakeFirstOrThrow()
     this.#node = id
-    this.#claims.clear()
+    for (const seq of [...this.#claims.keys()]) this.#lose(seq)
     return id
   }
 
@@ -416,7 +469,11 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     this.#closed = true
     clearTimeout(this.#saying)
     await this.#listener?.end().catch(() => {})
-    if (this.#node > 0) await this.#run(this.#statements.leave(this.#node)).catch(() => {})
+    if (this.#node > 0) {
+      await this.#run(this.#statements.leave(this.#node)).catch(() => {})
+      this.#words.push({ kind: 'free' })
+      await this.#say()
+    }
     await this.#hot.end()
     await this.kysely.destroy()
   }
@@ -425,6 +482,16 @@ export class PostgresStore extends KyselyStore implements SharedStore {
 /** @returns of jobs that are there twice the last, without those of some numbers */
 const lastOf = (jobs: readonly Job[], but: ReadonlySet<number>): Job[] =>
   [...new Map(jobs.map((job) => [job.seq, job])).values()].filter(({ seq }) => !but.has(seq))
+
+/** @returns what another daemon has said; nothing where it is something else: whoever uses the database may speak there */
+const saidIn = (payload: string | undefined): { from: number; words: readonly Word[] } | undefined => {
+  try {
+    const { from, words } = JSON.parse(payload ?? '')
+    return Array.isArray(words) ? { from, words } : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** @returns the words, so many at a time, each once */
 const partsOf = (words: readonly Word[]): Word[][] => {
@@ -437,7 +504,8 @@ const partsOf = (words: readonly Word[]): Word[][] => {
 /** Whose processes are known by their numbers here: of this host, and where it has several, of this container. */
 const HOST = ((): string => {
   try {
-    return `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${hostname()} ${boot} ${readlinkSync('/proc/self/ns/pid')}`
   } catch {
     return hostname()
   }

@@ -64,9 +64,9 @@ export interface MigrationState {
 export interface Renewal {
   /** False where it was taken for dead: what it had is another's. */
   readonly isAlive: boolean
-  /** How many daemons are dead: what waited there is free. */
-  readonly dead: number
-  /** Their jobs that were under way, which are this daemon's now. */
+  /** How many jobs were in the hands of none that lives: those that waited are free. */
+  readonly taken: number
+  /** Those of them that were under way, which are this daemon's now. */
   readonly underWay: readonly Job[]
 }
 
@@ -102,8 +102,12 @@ export interface SharedStore extends Store {
   want(id: string, until: number): Promise<void>
   /** Writes down, of a job that another daemon has, that it is cancelled. @returns whether another has it */
   cancel(job: Job): Promise<boolean>
-  /** Says that this daemon lives, and takes over what others had that have said nothing for `lease` ms. */
-  renew(lease: number): Promise<Renewal>
+  /**
+   * Says that this daemon lives.
+   *
+   * @param takesOver whether it takes over what others had that have said nothing for `lease` ms
+   */
+  renew(lease: number, takesOver: boolean): Promise<Renewal>
 }
 
 export interface Store {

@@ -1,5 +1,5 @@
 /** Which daemon has a job in hand: the store's part of it, on a real server. */
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import type { Job } from '../../src/model/job.ts'
@@ -88,8 +88,8 @@ test('what is written of a job that is in other hands changes nothing, and is to
   await sql(`update nodes set seen = '-infinity' where id = (select min(id) from nodes)`)
   await sql(`update nodes set seen = now() where id = (select max(id) from nodes)`)
   await one.commit({ insert: [], save: [], mark: [{ ...job, mark: 'started' }], remove: [] })
-  expect((await other.renew(NEVER)).underWay).toMatchObject([{ id: 'job 0', mark: 'started' }])
-  expect(await one.renew(NEVER)).toMatchObject({ isAlive: false })
+  expect((await other.renew(NEVER, true)).underWay).toMatchObject([{ id: 'job 0', mark: 'started' }])
+  expect(await one.renew(NEVER, true)).toMatchObject({ isAlive: false })
   for (const batch of [
     { save: [], remove: [job] },
     { save: [{ ...job, state: 'failed' as const }], remove: [] },
@@ -98,18 +98,44 @@ test('what is written of a job that is in other hands changes nothing, and is to
     await one.commit({ insert: [], ...batch })
   expect(lost).toEqual(['job 0', 'job 0', 'job 0'])
   expect(await other.find('job 0')).toMatchObject({ state: 'queued', mark: 'started' })
-  await other.commit({ insert: [], save: [], remove: [job] })
-  expect(await other.find('job 0')).toBeUndefined()
+  // Nor of what it has come to there.
+  await other.commit({ insert: [], save: [{ ...job, state: 'failed' }], remove: [] })
+  await one.commit({ insert: [], save: [job], remove: [] })
+  expect(await other.find('job 0')).toMatchObject({ state: 'failed' })
+})
+
+test('what is claimed by a daemon that was given up meanwhile is free at the next renewal of another', async () => {
+  await insert(one, 3)
+  await sql(`update nodes set seen = '-infinity' where id = 1`)
+  expect(await other.renew(NEVER, true)).toMatchObject({ taken: 0 })
+  expect(await one.claim(0, 2, 2000)).toHaveLength(2)
+  await one.commit({ insert: [newJobOf('late', { due: 1 })], save: [], remove: [], claims: 1 })
+  expect(await other.renew(NEVER, true)).toMatchObject({ isAlive: true, taken: 3 })
+  expect(await other.claim(0, 10, 2000)).toHaveLength(4)
+  // Who is dead takes nothing over.
+  expect(await one.renew(NEVER, true)).toEqual({ isAlive: false, taken: 0, underWay: [] })
+})
+
+test('whatever else is said where daemons speak is passed over', async () => {
+  const heard: Word[] = []
+  one.listen((word) => heard.push(word))
+  await until('it to listen', () => heard.length > 0)
+  const channel = `ztask_${hash('sha256', schema).slice(0, 16)}`
+  for (const word of ['nonsense', '', '{}', 'null', '{"from":9,"words":5}'])
+    await sql(`select pg_notify('${channel}', '${word}')`)
+  other.say({ kind: 'ended', id: 'a' })
+  await until('it to be heard', () => heard.length > 1)
+  expect(heard.slice(1)).toEqual([{ kind: 'ended', id: 'a' }])
 })
 
 test('of a dead daemon what was under way goes to who finds it, once, and the rest is free', async () => {
   const jobs = await insert(other, 3, 3)
   await other.commit({ insert: [], save: [], mark: [{ ...(jobs[1] as Job), mark: 'started' }], remove: [] })
   const third = await node()
-  expect(await one.renew(NEVER)).toEqual({ isAlive: true, dead: 0, underWay: [] })
+  expect(await one.renew(NEVER, true)).toEqual({ isAlive: true, taken: 0, underWay: [] })
   await sql(`update nodes set seen = '-infinity' where id = 2`)
-  const found = await Promise.all([one.renew(NEVER), third.renew(NEVER)])
-  expect(found.map(({ dead }) => dead).sort()).toEqual([0, 1])
+  const found = await Promise.all([one.renew(NEVER, true), third.renew(NEVER, true)])
+  expect(found.map(({ taken }) => taken).sort()).toEqual([0, 3])
   expect(found.flatMap(({ underWay }) => ids(underWay))).toEqual(['job 1'])
   expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['job 0', 'job 2'])
 })
@@ -146,7 +172,7 @@ test('daemons hear each other, also after their connections were cut, and not th
   other.say({ kind: 'ended', id: 'a' })
   await until('it to be heard', () => heard.some((word) => word.kind === 'ended' && word.id === 'a'))
   expect(own).toEqual([{ kind: 'free' }])
-  await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%${schema}%'`)
+  await sql(`select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'`)
   await until('both to listen again', () => own.length > 1)
   await until('the other to hear', () => {
     other.say({ kind: 'ended', id: 'b' })

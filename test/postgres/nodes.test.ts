@@ -1,4 +1,5 @@
 /** Several daemons, one database. */
+import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { PostgresServer } from '../harness/postgres.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
@@ -131,6 +132,30 @@ test('a daemon that was frozen for longer than its lease finds that others run i
   await note.async('again')
   await until('it to run', () => ranOn(all).includes('again'))
   expect(first.ran()).not.toContain('done:go')
+})
+
+test('a daemon that ends keeps what it runs until that has ended, however long it takes', async () => {
+  const server = await own()
+  const all = await nodes(2, server)
+  const [first, second] = all as [TestProject, TestProject]
+  const lease = ['--lease', '1']
+  const ending = await first.daemon(lease)
+  await first.client().act.async('wait', 'go')
+  await first.hasRun('wait:go')
+  await second.daemon(lease)
+  ending.child.kill('SIGTERM')
+  await ending.prints(/SIGTERM/)
+  const client = new pg.Client({ connectionString: server.url })
+  await client.connect()
+  const told = Date.now()
+  await until('three leases to be over', async () => {
+    const { rows } = await client.query('select seen from ztask.nodes order by id limit 1')
+    return rows[0].seen.getTime() > told + 3000
+  })
+  await client.end()
+  first.write('go', '')
+  expect((await ending.ended).code).toBe(0)
+  expect(ranOn(all)).toEqual(['wait:go', 'done:go'])
 })
 
 const isAlive = (pid: number): boolean => {
