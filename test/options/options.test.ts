@@ -130,7 +130,7 @@ test('a job that has not begun in time does not run', async () => {
     failure: { name: 'Expired', message: expect.stringMatching(/^quick was to begin by 20/) },
   })
   expect(project.ran()).toEqual(['quick:in time', 'quick:own'])
-  expect(await getJob(own.id).status()).toBe('gone')
+  await until('the other to be over', async () => (await getJob(own.id).status()) === 'gone')
 })
 
 /** The first in the order in which they are to run; enqueued the other way round, and in one batch. */
