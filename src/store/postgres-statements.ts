@@ -107,19 +107,20 @@ export class PostgresStatements {
       names.push(name)
       parts.push(text)
     }
-    const sets = SAVED.map(([name]) =>
-      // Another daemon may have written it, for whoever waits there.
-      name === 'awaited' ? 'awaited = greatest(jobs.awaited, given.awaited)' : `${name} = given.${name}`,
-    ).join(', ')
+    const setsWith = (own: Readonly<Record<string, string>>): string =>
+      SAVED.map(([name]) => `${name} = ${own[name] ?? `given.${name}`}`).join(', ')
+    // Another daemon may have written it, for whoever waits there, or has cancelled it there.
+    const awaited = 'greatest(jobs.awaited, given.awaited)'
+    const stays = "case when jobs.mark = 'cancelled' then jobs.mark else given.mark end"
     if (save.length > 0)
       add(
         'save',
-        `update ${this.#jobs} as jobs set ${sets}, claim = null from ${unnest([...KEY, ...SAVED], save)} where ${isStill} returning null as id, jobs.seq`,
+        `update ${this.#jobs} as jobs set ${setsWith({ awaited })}, claim = null from ${unnest([...KEY, ...SAVED], save)} where ${isStill} returning null as id, jobs.seq`,
       )
     if (mark.length > 0)
       add(
         'mark',
-        `update ${this.#jobs} as jobs set ${sets} from ${unnest([...KEY, ...SAVED], mark)} where ${isStill} returning null as id, jobs.seq`,
+        `update ${this.#jobs} as jobs set ${setsWith({ awaited, mark: stays })} from ${unnest([...KEY, ...SAVED], mark)} where ${isStill} returning null as id, jobs.seq`,
       )
     if (remove.length > 0)
       add(

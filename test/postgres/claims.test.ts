@@ -116,6 +116,15 @@ test('what is claimed by a daemon that was given up meanwhile is free at the nex
   expect(await one.renew(NEVER, true)).toEqual({ isAlive: false, taken: 0, underWay: [] })
 })
 
+test('what another daemon has written of a job stays when the one that has it notes something', async () => {
+  const [job] = (await insert(one, 1, 1)) as [Job]
+  expect(await one.cancel(job)).toBe(false)
+  await other.want(job.id, 77)
+  expect(await other.cancel(job)).toBe(true)
+  await one.commit({ insert: [], save: [], mark: [{ ...job, mark: 'started' }], remove: [] })
+  expect(await one.find(job.id)).toMatchObject({ mark: 'cancelled', awaited: 77 })
+})
+
 test('whatever else is said where daemons speak is passed over', async () => {
   const heard: Word[] = []
   one.listen((word) => heard.push(word))
