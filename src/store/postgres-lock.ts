@@ -1,4 +1,7 @@
-/** One daemon a schema: an advisory lock of a session, which the server frees with its connection. */
+/**
+ * Whether any daemon of a schema runs: an advisory lock of a session, which daemons hold together and a command that is to be alone does
+ * not get then. The server frees it with its connection.
+ */
 import pg from 'pg'
 import type { DatabaseLock, LockKind } from './lock.ts'
 import type { PostgresOptions } from './postgres.ts'

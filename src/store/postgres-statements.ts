@@ -1,7 +1,6 @@
 /** The statements of the hot path on PostgreSQL: their texts, and what goes into them and comes out. */
 import type { Due, Job, NewJob } from '../model/job.ts'
-import { BYTES, COLUMNS, jobOf, type Row, textOf } from './row.ts'
-import { NONE } from './schema.ts'
+import { BYTES, COLUMNS, jobOf, type Row, storedOf, textOf } from './row.ts'
 import type { Stretch } from './store.ts'
 
 /** A statement that the server plans once for each connection, by its name. */
@@ -287,28 +286,7 @@ export const insertedOf = (
     if (seq === undefined) continue
     // Of an id that is there twice the first counts.
     seqs.delete(job.id)
-    const { id, task, args, state, due, created, priority, reason, awaited, options } = job
-    inserted.push({
-      seq,
-      id,
-      task,
-      args,
-      state,
-      due,
-      created,
-      priority,
-      attempts: 0,
-      reason,
-      mark: null,
-      failedAt: null,
-      failure: null,
-      failures: NONE,
-      awaited,
-      result: null,
-      expires: null,
-      kept: null,
-      options,
-    })
+    inserted.push(storedOf(job, seq))
   }
   return inserted
 }

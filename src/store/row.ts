@@ -1,5 +1,5 @@
 /** A row of the queue as lists of columns have it, on either database. */
-import type { Job, JobOptions, Mark, RowState } from '../model/job.ts'
+import type { Job, JobOptions, Mark, NewJob, RowState } from '../model/job.ts'
 import type { FailedAttempt, Failure } from '../model/outcome.ts'
 import { NONE } from './schema.ts'
 
@@ -46,6 +46,35 @@ export type Row = readonly [
   options: string | null,
   priority: number,
 ]
+
+/**
+ * A new job as it is stored. Spelt out: a spread costs several times as much, and this is once a job. In the order of `jobOf`:
+ * they are then of one shape to V8, whose code for them is quicker than for two.
+ */
+export const storedOf = (job: NewJob, seq: number): Job => {
+  const { id, task, args, state, due, created, priority, reason, awaited, options } = job
+  return {
+    seq,
+    id,
+    task,
+    args,
+    state,
+    due,
+    created,
+    priority,
+    attempts: 0,
+    reason,
+    mark: null,
+    failedAt: null,
+    failure: null,
+    failures: NONE,
+    awaited,
+    result: null,
+    expires: null,
+    kept: null,
+    options,
+  }
+}
 
 /** A queued job. Spelt out, and at once what it is to be: by way of an object of columns it took twice as long. */
 export const jobOf = (row: Row): Job => {

@@ -3,8 +3,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Compilable, Kysely, SelectQueryBuilder } from 'kysely'
 import type { Due, Job, Mark, NewJob } from '../model/job.ts'
 import { sql } from './kysely.ts'
-import { BYTES, COLUMNS, jobOf, type Row, textOf } from './row.ts'
-import { NONE, type Schema } from './schema.ts'
+import { BYTES, COLUMNS, jobOf, type Row, storedOf, textOf } from './row.ts'
+import type { Schema } from './schema.ts'
 import type { Stretch } from './store.ts'
 
 const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
@@ -123,37 +123,7 @@ export class SqliteStatements {
           priority,
         )
     if (changes === 0) return undefined
-    // Spelt out: a spread costs several times as much, and this is once a job.
-    const seq = Number(lastInsertRowid)
-    const failure = null
-    const failedAt = null
-    const mark = null
-    const failures = NONE
-    const result = null
-    const expires = null
-    const kept = null
-    // In the order of `jobOf`: they are then of one shape to V8, whose code for them is quicker than for two.
-    return {
-      seq,
-      id,
-      task,
-      args,
-      state,
-      due,
-      created,
-      priority,
-      attempts: 0,
-      reason,
-      mark,
-      failedAt,
-      failure,
-      failures,
-      awaited,
-      result,
-      expires,
-      kept,
-      options,
-    }
+    return storedOf(job, Number(lastInsertRowid))
   }
 
   save(job: Job): void {
