@@ -23,7 +23,7 @@ if (cluster.isPrimary && process.argv.includes('daemon')) {
   if (process.env.LOOP_THREAD)
     registerHooks({
       resolve: (specifier, context, next) =>
-        specifier.endsWith('/store/open.js') && !context.parentURL?.endsWith('thread-store.js')
+        specifier === './sqlite.js' && context.parentURL?.endsWith('/store/database.js')
           ? { url: new URL('./thread-store.js', import.meta.url).href, shortCircuit: true }
           : next(specifier, context),
     })

@@ -1,8 +1,7 @@
-/** In place of src/store/open.ts: the store with its commits in a thread, on a connection of the thread's own. */
+/** In place of src/store/sqlite.ts: the store with its commits in a thread, on a connection of the thread's own. */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { storedOf } from '../../dist/src/store/row.js'
 import { SqliteStore } from '../../dist/src/store/sqlite.js'
-
-export { databaseFile } from '../../dist/src/store/open.js'
 
 class ThreadStore extends SqliteStore {
   #thread
@@ -15,15 +14,10 @@ class ThreadStore extends SqliteStore {
       const { batch, resolve, reject } = this.#waiting.shift()
       if (error !== undefined) return reject(error)
       // Only numbers come back: what was inserted is still here.
-      resolve(
-        batch.insert.flatMap((job, index) => {
-          const seq = seqs[index]
-          if (seq === 0) return []
-          const { id, task, args, state, due, created, reason } = job
-          const rest = { attempts: 0, failure: null, failures: [], failedAt: null, mark: null }
-          return [{ id, task, args, state, due, created, reason, seq, ...rest }]
-        }),
+      const inserted = batch.insert.flatMap((job, index) =>
+        seqs[index] === 0 ? [] : storedOf(job, seqs[index], null),
       )
+      resolve({ inserted, lost: [] })
     })
   }
 
@@ -41,13 +35,13 @@ class ThreadStore extends SqliteStore {
   }
 }
 
-export const openStore = (file) => new ThreadStore(file)
+export { ThreadStore as SqliteStore }
 
 if (!isMainThread && workerData?.file !== undefined) {
   const store = new SqliteStore(workerData.file)
   parentPort.on('message', async (batch) => {
     try {
-      const inserted = await store.commit(batch)
+      const { inserted } = await store.commit(batch)
       const byId = new Map(inserted.map(({ id, seq }) => [id, seq]))
       const seqs = Float64Array.from(batch.insert, ({ id }) => byId.get(id) ?? 0)
       parentPort.postMessage({ seqs }, [seqs.buffer])

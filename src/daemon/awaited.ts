@@ -16,8 +16,8 @@ export interface AwaitedOptions {
   readonly has: (id: string) => boolean
   /** How many of them can be handed to workers that get no others; nothing where there is no such worker. */
   readonly room: () => number | undefined
-  /** Makes a job busy. @returns false where it is busy already */
-  readonly acquire: (job: Job) => Promise<boolean>
+  /** Makes a job busy. @returns it as it is then; nothing where it is busy already */
+  readonly acquire: (job: Job) => Promise<Job | undefined>
   /** It is queued as before. */
   readonly back: (job: Job) => void
   /** It is not queued any more. */
@@ -101,17 +101,18 @@ export class Awaited {
     const { find, acquire, back, forget, unreadable } = this.#options
     try {
       const job = await find(id)
-      if (job === undefined || !this.#mayBegin(job) || !(await acquire(job))) return undefined
+      const mine = job !== undefined && this.#mayBegin(job) ? await acquire(job) : undefined
+      if (mine === undefined) return undefined
       // Read once more, now that nobody else can change it.
       const still = await find(id).catch((error: unknown) => {
-        back(job)
+        back(mine)
         throw error
       })
       // Who waits may be about to ask for its result, and it would be gone by then.
       if (still !== undefined && this.#mayBegin(still))
         return { ...still, awaited: still.awaited ?? this.#options.clock.now() }
       if (still?.state === 'queued') back(still)
-      else forget(still ?? job)
+      else forget(still ?? mine)
     } catch (error) {
       unreadable(error as Error)
     }

@@ -27,8 +27,8 @@ export interface LiveQueue {
   /** Rows that are running, or whose ending is not stored yet. */
   readonly busy: () => number
   readonly isBusy: (seq: number) => boolean
-  /** Keeps a job from being handed out. @returns false where it is too late */
-  readonly acquire: (job: Job) => Promise<boolean>
+  /** Keeps a job from being handed out. @returns it as it is then; nothing where it is too late */
+  readonly acquire: (job: Job) => Promise<Job | undefined>
   /** Calls back a job that was handed to a worker and has not begun. @returns whether it is the caller's, as by `acquire` */
   readonly recall: (job: Job) => Promise<boolean>
   /** Stops a job that runs. @returns whether it runs; resolves when it is on disk that it shall not run again */
@@ -43,6 +43,8 @@ export interface LiveQueue {
   readonly progressOf: (id: string) => Progress | undefined
   /** A withdrawn job is gone. */
   readonly removed: (job: Job) => void
+  /** A withdrawn job is another daemon's. */
+  readonly lost: (job: Job) => void
   /** A withdrawn job could not be removed: it goes on. */
   readonly restored: (job: Job) => void
   /** Rows were changed in bulk. */
@@ -53,7 +55,7 @@ export const idleQueue: LiveQueue = {
   running: () => [],
   busy: () => 0,
   isBusy: () => false,
-  acquire: async () => true,
+  acquire: async (job) => job,
   recall: async () => false,
   cancel: async () => false,
   cancelElsewhere: async () => false,
@@ -61,6 +63,7 @@ export const idleQueue: LiveQueue = {
   hasEnded: () => false,
   progressOf: () => undefined,
   removed: () => {},
+  lost: () => {},
   restored: () => {},
   changed: () => {},
 }
@@ -277,16 +280,18 @@ export class Commands {
       const job = await store.find(id)
       if (job === undefined) return queue.hasEnded(id) ? 'finished' : 'unknown'
       if (job.state === 'failed' || job.state === 'done') return 'finished'
-      const mine = await queue.recall(job)
-      if (!mine && (await queue.cancel(job))) return 'signalled'
-      if (mine || (await queue.acquire(job))) {
+      const back = await queue.recall(job)
+      if (!back && (await queue.cancel(job))) return 'signalled'
+      const mine = back ? job : await queue.acquire(job)
+      if (mine !== undefined) {
         // Read once more, now that nobody else can change it: since it was found it may have run, or been cancelled.
         const still = await store.find(id).catch((error: unknown) => {
-          queue.restored(job)
+          queue.restored(mine)
           throw error
         })
-        if (still?.state === job.state) return this.#remove(still)
-        if (still === undefined) queue.removed(job)
+        if (still?.state === job.state) {
+          if (await this.#remove(still)) return 'removed'
+        } else if (still === undefined) queue.removed(mine)
         else queue.restored(still)
         continue
       }
@@ -296,16 +301,19 @@ export class Commands {
     }
   }
 
-  async #remove(job: Job): Promise<'removed'> {
+  /** @returns false where another daemon has it by now */
+  async #remove(job: Job): Promise<boolean> {
     const { store, queue } = this.#options
     try {
-      await store.commit({ insert: [], save: [], remove: [job] })
+      const { lost } = await store.commit({ insert: [], save: [], remove: [job] })
+      const isRemoved = lost.length === 0
+      if (isRemoved) queue.removed(job)
+      else queue.lost(job)
+      return isRemoved
     } catch (error) {
       queue.restored(job)
       throw error
     }
-    queue.removed(job)
-    return 'removed'
   }
 
   async #each(

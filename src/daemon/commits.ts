@@ -4,7 +4,7 @@
  */
 import { StorageError } from '../model/errors.ts'
 import type { Job, NewJob } from '../model/job.ts'
-import type { Store } from '../store/store.ts'
+import type { Committed, Store } from '../store/store.ts'
 import { Doubtful } from './commits/doubtful.ts'
 import { halve } from './commits/halve.ts'
 import {
@@ -25,6 +25,8 @@ export interface CommitsOptions {
   readonly stored: (jobs: readonly Job[]) => void
   /** A job whose ending is stored now. */
   readonly ended: (job: Job, next: Job | undefined) => void
+  /** A job whose ending was written in vain: another daemon has it. */
+  readonly lost: (job: Job) => void
   /** The database does not take how a job goes on. @returns the job as it is then to be kept, failed */
   readonly unstorable: (job: Job, next: Job | undefined, error: Error) => Job
   /** Nor does it take that: the row stays what it was, and the job does not run again before its end is written. */
@@ -52,6 +54,7 @@ const MOST_WAITING = 10_000
  */
 const MOST_INSERTS = 10_000
 const ALL_STORED: readonly NotStored[] = []
+const NONE: ReadonlySet<number> = new Set()
 
 export class Commits {
   readonly #options: CommitsOptions
@@ -209,9 +212,9 @@ export class Commits {
       else if (marking === undefined) save.push(next)
       else mark.push(next)
     }
-    let inserted: readonly Job[]
+    let committed: Committed
     try {
-      inserted = await this.#options.store.commit({
+      committed = await this.#options.store.commit({
         insert,
         save,
         mark,
@@ -226,8 +229,9 @@ export class Commits {
     }
     this.#healthy()
     for (const arrival of arrivals) this.#doubtful.settle(arrival)(ALL_STORED)
-    for (const change of changes) this.#written(change)
-    this.#options.stored(inserted)
+    const lost = seqsOf(committed.lost)
+    for (const change of changes) this.#written(change, lost)
+    this.#options.stored(committed.inserted)
   }
 
   /** @returns the arrivals of the next commit, at least one where there are any; the others wait for the one after it */
@@ -249,9 +253,12 @@ export class Commits {
     return places.length === arrival.jobs.length ? arrival : remaining(arrival, places, [])
   }
 
-  #written({ job, next, marking, stuckBy }: Change): void {
-    if (marking !== undefined) return marking.stored()
-    this.#options.ended(job, next)
+  #written({ job, next, marking, stuckBy }: Change, lost: ReadonlySet<number>): void {
+    const isLost = lost.has(job.seq)
+    if (marking !== undefined) return isLost ? marking.lost() : marking.stored()
+    if (isLost) this.#options.lost(job)
+    // As it is stored, it is in nobody's hands.
+    else this.#options.ended(job, next === undefined || next.claim === null ? next : { ...next, claim: null })
     if (stuckBy === undefined) return
     // What the database had against it is mended, and perhaps for the others too.
     this.#changes = this.#changes.concat(this.#stuck)
@@ -261,7 +268,7 @@ export class Commits {
   /** One of the jobs is bad: the others are written without it. */
   async #divide(units: readonly Unit[], cause: Error): Promise<void> {
     const { store } = this.#options
-    const [failed, inserted] = await this.#halved(units, cause)
+    const [failed, inserted, lost] = await this.#halved(units, cause)
     const refused = new Map<Arrival, NotStored[]>()
     const doubtful = new Map<Arrival, number[]>()
     const waiting: Change[] = []
@@ -282,7 +289,7 @@ export class Commits {
         }
         const told = isBad ? notTaken(error, unit.arrival.together) : notWritten(error)
         for (let at = 0; at < unit.jobs.length; at++) list.push([unit.first + at, told])
-      } else if (error === undefined) this.#written(unit.change)
+      } else if (error === undefined) this.#written(unit.change, lost)
       else if (isBad) this.#spoilt(unit.change, error)
       else waiting.push(unit.change)
     }
@@ -297,15 +304,21 @@ export class Commits {
     else this.#failed(outage, [], waiting)
   }
 
-  /** @returns what could not be written, and the jobs that were stored */
-  async #halved(units: readonly Unit[], cause?: Error): Promise<[Map<Unit, Error>, readonly Job[]]> {
+  /** @returns what could not be written, the jobs that were stored, and the numbers of those that are lost */
+  async #halved(
+    units: readonly Unit[],
+    cause?: Error,
+  ): Promise<[Map<Unit, Error>, readonly Job[], ReadonlySet<number>]> {
     const { store } = this.#options
     const inserted: Job[] = []
+    const lost = new Set<number>()
     const commit = async (part: readonly Unit[]): Promise<void> => {
       // One by one: of a hundred thousand a spread would overflow the stack.
-      for (const job of await store.commit(batchOf(part))) inserted.push(job)
+      const committed = await store.commit(batchOf(part))
+      for (const job of committed.inserted) inserted.push(job)
+      for (const { seq } of committed.lost) lost.add(seq)
     }
-    return [await halve(units, cause, commit, (error) => store.isJobsFault(error)), inserted]
+    return [await halve(units, cause, commit, (error) => store.isJobsFault(error)), inserted, lost]
   }
 
   async #tried(changes: readonly Change[]): Promise<(readonly [Change, Error])[]> {
@@ -369,6 +382,9 @@ export class Commits {
     this.#outage = undefined
   }
 }
+
+const seqsOf = (jobs: readonly Job[]): ReadonlySet<number> =>
+  jobs.length === 0 ? NONE : new Set(jobs.map(({ seq }) => seq))
 
 const ending = (job: Job, next: Job | undefined): Change => ({
   job,

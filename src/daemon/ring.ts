@@ -17,7 +17,7 @@ import {
   type Worker,
 } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import type { SharedStore, Store, Word } from '../store/store.ts'
+import type { SharedStore, Store } from '../store/store.ts'
 import { BEGINNING, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
 import type { Watched } from '../wire/protocol.ts'
 import { Awaited } from './awaited.ts'
@@ -26,9 +26,9 @@ import type { LiveQueue } from './commands.ts'
 import { Commits, type NotStored } from './commits.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { Journal } from './journal.ts'
-import { Lease } from './lease.ts'
 import { Marks } from './marks.ts'
 import { Outcomes } from './outcomes.ts'
+import { Peers } from './peers.ts'
 import { Progresses } from './progress.ts'
 import { Pulse } from './pulse.ts'
 import { Recalls } from './recalls.ts'
@@ -105,9 +105,8 @@ export class Ring {
   readonly #results: Results
   readonly #progresses: Progresses
   readonly #retention: Retention
-  readonly #lease: Lease | undefined
-  /** Jobs of which it was written in vain what became of them. */
-  readonly #lost = new Set<number>()
+  /** Of a database that daemons share. */
+  readonly #peers: Peers | undefined
   readonly #awaited: Awaited
   /** Of jobs that are neither waiting nor running: until when somebody wants their results. */
   readonly #wishes = new Map<number, number>()
@@ -148,43 +147,38 @@ export class Ring {
       wake: () => this.#pumpSoon(),
       unreadable: (error: Error) => journal.unreadable(error),
     }
-    const shared = 'claim' in store ? new SharedScheduler({ store, ...turns }) : undefined
-    this.#scheduler = shared ?? new Scheduler({ store, ...turns })
     if ('claim' in store) {
-      store.listen((word) => this.#hearOther(word))
-      store.onLost = (jobs) => {
-        for (const { seq } of jobs) this.#lost.add(seq)
-      }
-      this.#lease = new Lease({
-        store,
-        lease: options.lease,
-        lost: async () => {
-          journal.leaseLost()
-          shared?.clear()
-          await options.register()
+      const { lease, register } = options
+      const scheduler = new SharedScheduler({
+        ...{ store, ...turns },
+        remove: (job) => this.#commits.settle(job, undefined),
+      })
+      this.#scheduler = scheduler
+      this.#peers = new Peers({
+        ...{ store, scheduler, journal, lease, register },
+        killRuns: () => {
           for (const run of this.#dispatcher.runs()) options.kill(run.worker)
         },
-        takenOver: (taken) => {
-          journal.takenOver(taken)
-          this.#scheduler.refill()
-        },
         settle: (underWay) => this.#settle(underWay),
-        look: () => this.#scheduler.refill(),
-        unreadable: (error) => journal.unreadable(error),
+        runs: (id) => [...this.#dispatcher.runs()].find(({ job }) => job.id === id)?.job,
+        wanted: (job, until) => this.#wantOf(job, until),
+        cancel: ({ seq }) => this.#cancel(seq),
+        remove: (job) => this.#commits.settle(job, undefined),
+        ended: (id) => this.#results.look(id),
       })
-      this.#lease.start()
-    }
+    } else this.#scheduler = new Scheduler({ store, ...turns })
     this.#commits = new Commits({
       store,
       stored: (jobs) => this.#stored(jobs),
       ended: (job, next) => this.#ended(job, next),
+      lost: (job) => this.#scheduler.forget(job),
       unstorable: (job, next, error) => {
         journal.unstorable(job, error)
         return settle(job, { kind: 'unstorable', failure: unstorable(next, error) }, clock.now()) ?? job
       },
       stuck: (job, error) => journal.stuck(job, error),
       hasEnded: (id) => this.#recent.has(id),
-      credit: () => (shared?.isIdle === true ? this.#dispatcher.room : 0),
+      credit: () => (this.#scheduler.mayClaim ? this.#dispatcher.room : 0),
       health: (error) => {
         journal.databaseHealth(error)
         if (error === undefined) this.#pump()
@@ -297,6 +291,7 @@ export class Ring {
       hasEnded: (id) => this.#recent.has(id),
       progressOf: (id) => this.#progresses.of(id),
       removed: (job) => this.#ended({ ...job, mark: 'cancelled' }, undefined),
+      lost: (job) => scheduler.forget(job),
       restored: (job) => {
         this.#queue([job])
         this.#fulfil(job, job)
@@ -378,8 +373,7 @@ export class Ring {
    * the one suspect that was being tried; several others are suspects now. What was cancelled goes.
    */
   async recover(): Promise<void> {
-    const { store, lease } = this.#options
-    await this.#settle('renew' in store ? (await store.renew(lease, true)).underWay : await store.marked())
+    await this.#settle(await (this.#peers?.recover() ?? this.#options.store.marked()))
   }
 
   async #settle(marked: readonly Job[]): Promise<void> {
@@ -410,7 +404,7 @@ export class Ring {
   start(): void {
     this.#scheduler.refill()
     this.#retention.start()
-    if (this.#lease !== undefined) this.#lease.takesOver = true
+    this.#peers?.serve(true)
   }
 
   /** Hands nothing more out. What runs may still end. */
@@ -424,13 +418,13 @@ export class Ring {
     this.#results.stop()
     this.#progresses.stop()
     this.#retention.stop()
-    if (this.#lease !== undefined) this.#lease.takesOver = false
+    this.#peers?.serve(false)
     this.#awaited.stop()
   }
 
   /** All has ended: nothing is in hand any more. */
   leave(): void {
-    this.#lease?.stop()
+    this.#peers?.leave()
   }
 
   /**
@@ -677,7 +671,7 @@ export class Ring {
     this.#stops.stop(run, 'cancelled')
     await new Promise<void>((stored, reject) => {
       const refused = (cause: Error): void => reject(cannotCancel(job, cause))
-      this.#commits.mark(job, { stored, refused })
+      this.#commits.mark(job, { stored, lost: stored, refused })
     })
     return true
   }
@@ -691,21 +685,22 @@ export class Ring {
       const { job: awaited } = this.#dispatcher.update(run, { ...run.job, awaited: until })
       send(run.worker, { kind: 'wanted', run: run.number })
       const refused = (error: Error): void => journal.unmarked(awaited, error)
-      return this.#commits.mark(awaited, { stored: () => {}, refused })
+      return this.#commits.mark(awaited, { stored: () => {}, lost: () => {}, refused })
     }
     // What becomes of it is on its way to the database: it may go on.
-    if (!(await this.#scheduler.acquire(job))) {
-      if ('want' in store && !this.#scheduler.isBusy(job.seq)) return store.want(job.id, until)
+    const mine = await this.#scheduler.acquire(job)
+    if (mine === undefined) {
+      if ((await this.#peers?.want(job, until)) === true) return
       return void this.#wishes.set(job.seq, Math.max(this.#wishes.get(job.seq) ?? 0, until))
     }
     // Read once more, now that nobody else can change it.
     const still = await store.find(job.id).catch((error: unknown) => {
-      this.#queue([job])
+      this.#queue([mine])
       throw error
     })
     if (still?.state === 'queued' || still?.state === 'held')
       this.#commits.settle(still, { ...still, awaited: Math.max(still.awaited ?? 0, until) })
-    else this.#ended(still ?? job, still)
+    else this.#ended(still ?? mine, still)
   }
 
   /** A job goes on, of which somebody wished to know the end while that was being written. */
@@ -743,7 +738,7 @@ export class Ring {
     if (job === undefined || job === run.job) return
     this.#dispatcher.update(run, job)
     const refused = (error: Error): void => this.#options.journal.unmarked(job, error)
-    this.#commits.mark(job, { stored: () => {}, refused })
+    this.#commits.mark(job, { stored: () => {}, lost: () => {}, refused })
   }
 
   /** A suspect's mark is on disk before it runs: should it take the daemon with it, the next start knows whom to charge. */
@@ -761,7 +756,12 @@ export class Ring {
       this.#commits.fail(job, error)
       this.#pump()
     }
-    this.#commits.mark(marked, { stored, refused })
+    const lost = (): void => {
+      this.#scheduler.forget(job)
+      tried(undefined)
+      this.#pump()
+    }
+    this.#commits.mark(marked, { stored, lost, refused })
   }
 
   /** Nothing is handed out. */
@@ -822,68 +822,28 @@ export class Ring {
   }
 
   #stored(jobs: readonly Job[]): void {
-    this.#queue(jobs)
+    this.#awaited.queued(jobs)
+    this.#scheduler.arrive(jobs)
     for (const job of jobs) this.#freeLate(job)
   }
 
-  /** Another daemon of the database says something. */
-  #hearOther(word: Word): void {
-    if (word.kind === 'free') return this.#scheduler.refill()
-    if (word.kind === 'ended') return this.#results.look(word.id)
-    if (word.kind === 'want') return this.#wantBy(word.id, word.until)
-    // Of a newer ztask.
-    if (word.kind !== 'cancel') return
-    this.#cancelBy(word.id).catch((error: Error) => this.#options.journal.unreadable(error))
-  }
-
-  #runBy(id: string): Run | undefined {
-    return [...this.#dispatcher.runs()].find(({ job }) => job.id === id)
-  }
-
-  #wantBy(id: string, until: number): void {
-    const waits = 'waitingBy' in this.#scheduler ? this.#scheduler.waitingBy(id) : undefined
-    const job = this.#runBy(id)?.job ?? waits
-    if (job !== undefined) this.#wantOf(job, until)
-  }
-
-  /** Where its row says so, too: anybody may say it. */
-  async #cancelBy(id: string): Promise<void> {
-    if ((await this.#options.store.find(id))?.mark !== 'cancelled') return
-    const run = this.#runBy(id)
-    if (run === undefined) await this.#removeOther(id)
-    else await this.#cancel(run.job.seq)
-  }
-
   async #cancelElsewhere(job: Job): Promise<boolean> {
-    const { store } = this.#options
-    if (!('say' in store) || this.#scheduler.isBusy(job.seq) || !(await store.cancel(job))) return false
+    if ((await this.#peers?.cancel(job)) !== true) return false
     // Its row is gone when it is heard here that it has ended.
     this.#cancelled.add(job.id)
     return true
   }
 
-  /** A job is cancelled by another daemon's word, that waits here. */
-  async #removeOther(id: string): Promise<void> {
-    const { store } = this.#options
-    const job = await store.find(id)
-    if (job?.state !== 'queued' || !('has' in store) || !store.has(job.seq)) return
-    if (this.#scheduler.withdraw(job)) this.#commits.settle(job, undefined)
-  }
-
   #ended(job: Job, next: Job | undefined): void {
-    // Another daemon has it: nothing has become of it here.
-    if (this.#lost.delete(job.seq)) return this.#scheduler.forget(job)
     this.#went(job, next)
     this.#fulfil(job, next)
   }
 
   #went(job: Job, next: Job | undefined): void {
-    const { store } = this.#options
     const isOver = next?.state !== 'queued' && next?.state !== 'held'
-    if ('say' in store && isOver && job.awaited !== null && !this.#results.has(job.id))
-      store.say({ kind: 'ended', id: job.id })
+    if (isOver && !this.#results.has(job.id)) this.#peers?.over(job)
     this.#results.ended(job, next)
-    if (next?.state !== 'queued' && next?.state !== 'held') this.#progresses.ended(job)
+    if (isOver) this.#progresses.ended(job)
     if (next?.expires != null) this.#retention.expires(next.expires)
     if (next?.state === 'queued') return this.#queue([next])
     if (next !== undefined && this.#freeLate(next)) return

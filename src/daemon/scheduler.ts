@@ -66,6 +66,14 @@ export class Scheduler {
     this.#options.wake()
   }
 
+  /** New jobs are stored. */
+  arrive(jobs: readonly Job[]): void {
+    this.add(jobs)
+  }
+
+  /** New jobs are never anybody's from the first: all are this daemon's. */
+  readonly mayClaim = false
+
   /** @returns at most `limit` jobs that are due, in the order of their turn; they are busy from now on */
   take(limit: number): Job[] {
     const now = this.#options.clock.now()
@@ -107,9 +115,9 @@ export class Scheduler {
     return true
   }
 
-  /** As `withdraw`, of a job that was found in the table: all of them are this daemon's. */
-  async acquire(job: Pick<Job, 'seq' | 'priority'>): Promise<boolean> {
-    return this.withdraw(job)
+  /** As `withdraw`, of a job that was found in the table: all of them are this daemon's. @returns it, where it was not busy */
+  async acquire(job: Job): Promise<Job | undefined> {
+    return this.withdraw(job) ? job : undefined
   }
 
   /** A busy job's row is gone, or rests. */

@@ -8,9 +8,11 @@ import { byDue, byTurn, isSuspect, type Job, type SuspectChoice } from '../model
 import type { SharedStore } from '../store/store.ts'
 
 export interface SharedSchedulerOptions {
-  readonly store: Pick<SharedStore, 'priorities' | 'claim' | 'nextFree' | 'has' | 'acquire'>
+  readonly store: Pick<SharedStore, 'priorities' | 'claim' | 'nextFree' | 'acquire'>
   readonly clock: Clock
   readonly wake: () => void
+  /** The row of a job goes: another daemon has cancelled it, and was not heard. */
+  readonly remove: (job: Job) => void
   /** The database could not be read; it is tried again each second. */
   readonly unreadable: (error: Error) => void
 }
@@ -28,6 +30,8 @@ export class SharedScheduler {
   #ready = new TinyQueue<Job>([], byTurn)
   #later = new TinyQueue<Job>([], byDue)
   readonly #busy = new Set<number>()
+  /** Claimed before it was known here that they are free again. */
+  readonly #early = new Map<number, Job>()
   /** When the next free job is due, epoch ms, as far as this daemon knows; in the past where there may be more. */
   #nextFree: number | undefined = 0
   /** For how many more jobs there was room. */
@@ -46,23 +50,40 @@ export class SharedScheduler {
     return this.#busy.has(seq)
   }
 
-  /** Whether a new job that is due may begin before any that waits. */
-  get isIdle(): boolean {
+  /** Whether a new job that is due may be claimed as it is stored: it would begin before none that waits. */
+  get mayClaim(): boolean {
     const now = this.#options.clock.now()
     return (
       this.#ready.length === 0 && !this.#claiming && (this.#nextFree === undefined || this.#nextFree > now)
     )
   }
 
-  /** Jobs that are stored: those that are in hand wait here, the others are free. */
+  /** Jobs are queued that were busy: those that are in hand wait here, the others are free. */
   add(jobs: readonly Job[]): void {
-    for (const job of jobs) {
-      this.#busy.delete(job.seq)
-      if (job.state !== 'queued') continue
-      if (this.#options.store.has(job.seq)) this.#enter(job)
-      else this.#nextFree = Math.min(job.due, this.#nextFree ?? job.due)
-    }
+    for (const job of jobs) if (!this.#rested(job)) this.#goesOn(job)
     this.#options.wake()
+  }
+
+  /** New jobs are stored. One that was free may have been claimed before this was known here. */
+  arrive(jobs: readonly Job[]): void {
+    for (const job of jobs) this.#goesOn(job)
+    this.#options.wake()
+  }
+
+  /** A job is not busy any more. @returns whether it is in hand again already */
+  #rested({ seq }: Pick<Job, 'seq'>): boolean {
+    this.#busy.delete(seq)
+    const early = this.#early.get(seq)
+    if (early === undefined) return false
+    this.#early.delete(seq)
+    this.#enter(early)
+    return true
+  }
+
+  #goesOn(job: Job): void {
+    if (job.state !== 'queued') return
+    if (job.claim !== null) this.#enter(job)
+    else this.#nextFree = Math.min(job.due, this.#nextFree ?? job.due)
   }
 
   take(limit: number): Job[] {
@@ -118,15 +139,16 @@ export class SharedScheduler {
     return true
   }
 
-  /** As `withdraw`, of a job that was found in the table: it may be free, or another daemon's. */
-  async acquire(job: Job): Promise<boolean> {
-    if (job.state === 'queued' && !(await this.#options.store.acquire(job))) return false
-    return this.withdraw(job)
+  /** As `withdraw`, of a job that was found in the table: it may be free, or another daemon's. @returns it, where it is this one's */
+  async acquire(job: Job): Promise<Job | undefined> {
+    if (this.#busy.has(job.seq)) return undefined
+    const mine = job.state === 'queued' ? await this.#options.store.acquire(job) : job
+    return mine !== undefined && this.withdraw(mine) ? mine : undefined
   }
 
   forget({ seq }: Pick<Job, 'seq'>): void {
-    this.#busy.delete(seq)
     this.#leave(seq)
+    this.#rested({ seq })
   }
 
   nextDue(now: number): number | undefined {
@@ -169,7 +191,9 @@ export class SharedScheduler {
       let left = limit
       for (const priority of await store.priorities()) {
         for (const job of await store.claim(priority, left, clock.now())) {
-          this.#enter(job)
+          if (job.mark === 'cancelled') this.#remove(job)
+          else if (this.#busy.has(job.seq)) this.#early.set(job.seq, job)
+          else this.#enter(job)
           left--
         }
         if (left === 0) return
@@ -183,6 +207,11 @@ export class SharedScheduler {
       await new Promise((resolve) => setTimeout(resolve, AGAIN))
       this.#nextFree = 0
     }
+  }
+
+  #remove(job: Job): void {
+    this.#busy.add(job.seq)
+    this.#options.remove(job)
   }
 
   #enter(job: Job): void {

@@ -76,6 +76,8 @@ export interface Job extends NewJob {
   readonly expires: number | null
   /** Of one that is done: until when its result is kept, epoch ms, whoever has it already. */
   readonly kept: number | null
+  /** Where daemons share a database: by which claim this one has it in hand. Null where it has not. */
+  readonly claim: number | null
 }
 
 /** What a job takes beside its texts: an id, dates, and their names. */

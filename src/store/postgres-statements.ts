@@ -12,18 +12,6 @@ export interface Prepared {
 
 const BEFORE_ALL: Due = { due: Number.MIN_SAFE_INTEGER, seq: 0 }
 
-/** A new job, and who is to have it. */
-export type Inserted = NewJob & { readonly claim: number | null }
-/** A job as it goes on, where it is still in the hands of this claim. */
-export type Fenced = Job & { readonly fence: number | null }
-
-export interface FencedBatch {
-  readonly insert: readonly Inserted[]
-  readonly save: readonly Fenced[]
-  readonly mark: readonly Fenced[]
-  readonly remove: readonly Fenced[]
-}
-
 /** Claims of one start: 2^32, so that both fit a number of JavaScript's. */
 export const CLAIMS_A_NODE = 2 ** 32
 const IS_OF = (node: string): string =>
@@ -31,7 +19,7 @@ const IS_OF = (node: string): string =>
 
 type Column<T> = readonly [name: string, type: string, read: (job: T) => unknown]
 
-const INSERTED: readonly Column<Inserted>[] = [
+const INSERTED: readonly Column<NewJob>[] = [
   ['id', 'text', ({ id }) => id],
   ['task', 'text', ({ task }) => task],
   ['args', 'text', ({ args }) => args],
@@ -39,22 +27,21 @@ const INSERTED: readonly Column<Inserted>[] = [
   ['due', 'bigint', ({ due }) => due],
   ['created', 'bigint', ({ created }) => created],
   ['reason', 'text', ({ reason }) => reason],
-  ['claim', 'bigint', ({ claim }) => claim],
 ]
 /** Of jobs of which more is to be kept; most have none of it. */
-const OPTIONED: readonly Column<Inserted>[] = [
+const OPTIONED: readonly Column<NewJob>[] = [
   ...INSERTED,
   ['awaited', 'bigint', ({ awaited }) => awaited],
   ['options', 'text', ({ options }) => textOf(options)],
   ['priority', 'integer', ({ priority }) => priority],
 ]
-/** By which a row is found: its number too, as an id may be another job's by now. */
-const KEY: readonly Column<Fenced>[] = [
+/** By which a row is found, while it is in the same hands: its number too, as an id may be another job's by now. */
+const KEY: readonly Column<Job>[] = [
   ['id', 'text', ({ id }) => id],
   ['seq', 'bigint', ({ seq }) => seq],
-  ['fence', 'bigint', ({ fence }) => fence],
+  ['fence', 'bigint', ({ claim }) => claim],
 ]
-const SAVED: readonly Column<Fenced>[] = [
+const SAVED: readonly Column<Job>[] = [
   ['state', 'text', ({ state }) => state],
   ['due', 'bigint', ({ due }) => due],
   ['attempts', 'integer', ({ attempts }) => attempts],
@@ -87,61 +74,57 @@ export class PostgresStatements {
     this.#nodes = `${schema}.nodes`
   }
 
+  /** @param claims in whose hands each of them is from the first */
+  insert(jobs: readonly NewJob[], claims: readonly (number | null)[]): Prepared {
+    const isPlain = jobs.every(
+      ({ awaited, options, priority }) => awaited === null && options === null && priority === 0,
+    )
+    const columns = isPlain ? INSERTED : OPTIONED
+    const names = `${namesOf(columns)}, claim`
+    const places = [...columns.map(([, type]) => type), 'bigint'].map((type, at) => `$${at + 1}::${type}[]`)
+    return {
+      name: isPlain ? 'ztask insert' : 'ztask insert with options',
+      text: `insert into ${this.#jobs} (${names}, attempts) select ${names}, 0
+        from unnest(${places.join(', ')}) as given(${names}) on conflict (id) do nothing returning id, seq`,
+      values: [...listsOf(columns, jobs), claims],
+    }
+  }
+
   /**
-   * One statement a commit, whatever it holds: one journey to the server and back. Its parts see the table as it was before
-   * all of them. It gives the ids and numbers of the new jobs, and the numbers of those that it has changed.
+   * One statement, whatever has become of jobs: one journey to the server and back. Its parts see the table as it was before
+   * all of them. It gives the numbers of those that it has changed.
    */
-  commit({ insert, save, mark, remove }: FencedBatch): Prepared | undefined {
+  change(save: readonly Job[], mark: readonly Job[], remove: readonly Job[]): Prepared | undefined {
     const values: unknown[] = []
-    const names: string[] = []
-    const parts: string[] = []
-    const unnest = <T>(columns: readonly Column<T>[], jobs: readonly T[]): string => {
+    const parts: [name: string, text: string][] = []
+    const given = (columns: readonly Column<Job>[], jobs: readonly Job[]): string => {
       const places = columns.map(([, type], at) => `$${values.length + at + 1}::${type}[]`)
       values.push(...listsOf(columns, jobs))
       return `unnest(${places.join(', ')}) as given(${namesOf(columns)})`
     }
-    const isStill =
-      'jobs.id = given.id and jobs.seq = given.seq and jobs.claim is not distinct from given.fence'
-    const add = (name: string, text: string): void => {
-      names.push(name)
-      parts.push(text)
-    }
+    const where = `where jobs.id = given.id and jobs.seq = given.seq and jobs.claim is not distinct from given.fence returning jobs.seq`
     const setsWith = (own: Readonly<Record<string, string>>): string =>
       SAVED.map(([name]) => `${name} = ${own[name] ?? `given.${name}`}`).join(', ')
     // Another daemon may have written it, for whoever waits there, or has cancelled it there.
     const awaited = 'greatest(jobs.awaited, given.awaited)'
-    const stays = "case when jobs.mark = 'cancelled' then jobs.mark else given.mark end"
+    const stays = (where = ''): string =>
+      `case when jobs.mark = 'cancelled' ${where} then jobs.mark else given.mark end`
+    const update = (sets: string, jobs: readonly Job[]): string =>
+      `update ${this.#jobs} as jobs set ${sets} from ${given([...KEY, ...SAVED], jobs)} ${where}`
     if (save.length > 0)
-      add(
+      parts.push([
         'save',
-        `update ${this.#jobs} as jobs set ${setsWith({ awaited })}, claim = null from ${unnest([...KEY, ...SAVED], save)} where ${isStill} returning null as id, jobs.seq`,
-      )
-    if (mark.length > 0)
-      add(
-        'mark',
-        `update ${this.#jobs} as jobs set ${setsWith({ awaited, mark: stays })} from ${unnest([...KEY, ...SAVED], mark)} where ${isStill} returning null as id, jobs.seq`,
-      )
+        update(`${setsWith({ awaited, mark: stays("and given.state = 'queued'") })}, claim = null`, save),
+      ])
+    if (mark.length > 0) parts.push(['mark', update(setsWith({ awaited, mark: stays() }), mark)])
     if (remove.length > 0)
-      add(
-        'remove',
-        `delete from ${this.#jobs} as jobs using ${unnest(KEY, remove)} where ${isStill} returning null as id, jobs.seq`,
-      )
-    if (insert.length > 0) {
-      const isPlain = insert.every(
-        ({ awaited, options, priority }) => awaited === null && options === null && priority === 0,
-      )
-      const columns = isPlain ? INSERTED : OPTIONED
-      add(
-        isPlain ? 'insert' : 'insert with options',
-        `insert into ${this.#jobs} (${namesOf(columns)}, attempts) select ${namesOf(columns)}, 0 from ${unnest(columns, insert)} on conflict (id) do nothing returning id, seq`,
-      )
-    }
+      parts.push(['remove', `delete from ${this.#jobs} as jobs using ${given(KEY, remove)} ${where}`])
     const [first] = parts
     if (first === undefined) return undefined
-    const name = `ztask ${names.join(', ')}`
-    if (parts.length === 1) return { name, text: first, values }
-    const withs = parts.map((part, at) => `part${at} as (${part})`).join(', ')
-    const all = parts.map((_, at) => `select id, seq from part${at}`).join(' union all ')
+    const name = `ztask ${parts.map(([part]) => part).join(', ')}`
+    if (parts.length === 1) return { name, text: first[1], values }
+    const withs = parts.map(([part, text]) => `"${part}" as (${text})`).join(', ')
+    const all = parts.map(([part]) => `select seq from "${part}"`).join(' union all ')
     return { name, text: `with ${withs} ${all}`, values }
   }
 
@@ -248,7 +231,7 @@ export class PostgresStatements {
   find(id: string): Prepared {
     return {
       name: 'ztask find',
-      text: `select ${COLUMNS.join(', ')}, result, expires, kept from ${this.#jobs} where id = $1`,
+      text: `select ${COLUMNS.join(', ')}, result, expires, kept, claim from ${this.#jobs} where id = $1`,
       values: [id],
     }
   }
@@ -258,35 +241,44 @@ export type SummedRow = readonly [...Row, total: number]
 
 /** @returns what `nearest` has read */
 export const stretchOf = (rows: readonly SummedRow[], limit: number, most: number): Stretch => ({
-  jobs: rows.map((row) => jobOf(row as readonly unknown[] as Row)),
+  jobs: rows.map((row) => jobOf(row as readonly unknown[] as Row, null)),
   isCut: rows.length >= limit || Number(rows.at(-1)?.at(-1) ?? 0) > most,
 })
 
 /** Nulls, where nothing was taken over. */
 export type TakenRow = readonly [...Row, claim: number | null, mine: number, taken: number]
 
-export type FoundRow = readonly [...Row, result: string | null, expires: number | null, kept: number | null]
+export type FoundRow = readonly [
+  ...Row,
+  result: string | null,
+  expires: number | null,
+  kept: number | null,
+  claim: number | null,
+]
 
 /** @returns what `find` has read */
 export const foundOf = (row: FoundRow): Job => {
-  const [result, expires, kept] = row.slice(-3) as [string | null, number | null, number | null]
-  return { ...jobOf(row as readonly unknown[] as Row), result, expires, kept }
+  const [result, expires, kept, claim] = row.slice(-4) as [
+    string | null,
+    ...(readonly [number | null, number | null, number | null]),
+  ]
+  return { ...jobOf(row as readonly unknown[] as Row, claim), result, expires, kept }
 }
 
 /** @returns the jobs that are stored now, as they are, in their order */
 export const insertedOf = (
-  insert: readonly Inserted[],
-  rows: readonly (readonly [id: string | null, seq: number])[],
+  insert: readonly NewJob[],
+  claims: readonly (number | null)[],
+  rows: readonly (readonly [id: string, seq: number])[],
 ): Job[] => {
-  if (insert.length === 0) return []
   const seqs = new Map(rows)
   const inserted: Job[] = []
-  for (const job of insert) {
+  for (const [at, job] of insert.entries()) {
     const seq = seqs.get(job.id)
     if (seq === undefined) continue
     // Of an id that is there twice the first counts.
     seqs.delete(job.id)
-    inserted.push(storedOf(job, seq))
+    inserted.push(storedOf(job, seq, claims[at] ?? null))
   }
   return inserted
 }

@@ -57,4 +57,5 @@ export const toJob = (row: JobRow): Job => ({
   expires: row.expires,
   kept: row.kept,
   options: row.options === null ? null : (JSON.parse(row.options) as JobOptions),
+  claim: null,
 })

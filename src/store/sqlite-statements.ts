@@ -123,7 +123,7 @@ export class SqliteStatements {
           priority,
         )
     if (changes === 0) return undefined
-    return storedOf(job, Number(lastInsertRowid))
+    return storedOf(job, Number(lastInsertRowid), null)
   }
 
   save(job: Job): void {
@@ -162,10 +162,14 @@ export class SqliteStatements {
    */
   nearest(priority: number, limit: number, most: number, after: Due = BEFORE_ALL): Stretch {
     const [rows, bytes] = this.#dueThen.read(limit, most, priority, after.due, after.seq)
-    if (rows.length >= limit || bytes > most) return { jobs: rows.map(jobOf), isCut: true }
+    if (rows.length >= limit || bytes > most)
+      return { jobs: rows.map((row) => jobOf(row, null)), isCut: true }
     const [more, moreBytes] = this.#dueLater.read(limit - rows.length, most - bytes, priority, after.due)
     rows.push(...more)
-    return { jobs: rows.map(jobOf), isCut: rows.length >= limit || bytes + moreBytes > most }
+    return {
+      jobs: rows.map((row) => jobOf(row, null)),
+      isCut: rows.length >= limit || bytes + moreBytes > most,
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { kyselyOver } from './node-sqlite.ts'
 import { type Schema, toJob } from './schema.ts'
 import { countRows, listJobs, prioritiesOf, resting } from './sqlite-list.ts'
 import { SqliteStatements } from './sqlite-statements.ts'
-import type { Batch, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
+import type { Batch, Committed, NodeRecord, Selection, Store, StoredCounts, Stretch } from './store.ts'
 
 /** The only row of `nodes`: one daemon owns the database. */
 const NODE = 1
@@ -28,6 +28,8 @@ const LOCK_PAUSE = 10
 const LOCK_FORGOTTEN = 1000
 /** SQLite's own limit is 32,766 parameters a statement. */
 const IDS_A_STATEMENT = 10_000
+/** All jobs are this daemon's. */
+const NONE_LOST: readonly Job[] = []
 
 export class SqliteStore extends KyselyStore implements Store {
   readonly kysely: Kysely<Schema>
@@ -55,12 +57,12 @@ export class SqliteStore extends KyselyStore implements Store {
     return this.#prepared
   }
 
-  async commit(batch: Batch): Promise<readonly Job[]> {
+  async commit(batch: Batch): Promise<Committed> {
     return this.#whenFree(() => this.#commit(batch))
   }
 
   /** In one piece: no other statement of this connection may get into its transaction. */
-  #commit(batch: Batch): readonly Job[] {
+  #commit(batch: Batch): Committed {
     const statements = this.#statements
     const inserted: Job[] = []
     this.#db.exec('begin immediate')
@@ -78,7 +80,7 @@ export class SqliteStore extends KyselyStore implements Store {
       if (this.#db.isTransaction) this.#db.exec('rollback')
       throw error
     }
-    return inserted
+    return { inserted, lost: NONE_LOST }
   }
 
   /**

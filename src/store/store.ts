@@ -17,6 +17,14 @@ export interface Batch {
   readonly claims?: number
 }
 
+/** What has become of a batch. */
+export interface Committed {
+  /** The new jobs as they are now; one whose id was there already is not among them. */
+  readonly inserted: readonly Job[]
+  /** Jobs of which something was written in vain: another daemon has them, or has ended them. */
+  readonly lost: readonly Job[]
+}
+
 /** Jobs by where they stand in their life, the running ones among the waiting: only the master knows those. */
 export interface StoredCounts {
   readonly waiting: number
@@ -84,14 +92,10 @@ export type Word =
  * written of a job that is another's by then changes nothing.
  */
 export interface SharedStore extends Store {
-  /** Called with jobs of which something was written in vain: another daemon has them, or has ended them. */
-  onLost: (jobs: readonly Job[]) => void
-  /** @returns whether this daemon has a job in hand */
-  has(seq: number): boolean
   /** Claims free jobs of that priority that are due by `now`, in the order of their turn, at most `limit`. */
   claim(priority: number, limit: number, now: number): Promise<readonly Job[]>
-  /** Claims a free job. @returns whether it is this daemon's now, or was before */
-  acquire(job: Job): Promise<boolean>
+  /** Claims a free job. @returns it as it is in hand, also where it was before; nothing where it is another's */
+  acquire(job: Job): Promise<Job | undefined>
   /** @returns when the next free job is due, epoch ms; nothing where there is none */
   nextFree(): Promise<number | undefined>
   /** From now on `hear` is called with what other daemons say. */
@@ -112,12 +116,12 @@ export interface SharedStore extends Store {
 
 export interface Store {
   /**
-   * Makes a batch durable, all of it or nothing.
+   * Makes a batch durable.
    *
-   * @returns the inserted jobs as they now are; a job whose id was there already is not among them
-   * @throws the database's own error; nothing of the batch is then stored, or all of it where `mayBeStored`
+   * @throws the database's own error; then the batch may be committed again, as a whole or in parts. A new job of it is not
+   *   stored, but where `mayBeStored`
    */
-  commit(batch: Batch): Promise<readonly Job[]>
+  commit(batch: Batch): Promise<Committed>
   /** @returns whether a commit failed for what one of its jobs is, and would have succeeded without it */
   isJobsFault(error: Error): boolean
   /**

@@ -106,7 +106,7 @@ export class Engine {
         running: () => [...this.#running.values()].map(({ run }) => run.job),
         busy: () => this.#running.size,
         isBusy: (seq) => this.#running.has(seq),
-        acquire: async ({ seq }) => !this.#running.has(seq),
+        acquire: async (job) => (this.#running.has(job.seq) ? undefined : job),
         recall: async () => false,
         cancel: async (job) => this.#cancel(job),
         cancelElsewhere: async () => false,
@@ -114,6 +114,7 @@ export class Engine {
         hasEnded: () => true,
         progressOf: () => undefined,
         removed: (job) => this.#over({ ...job, mark: 'cancelled' }, undefined),
+        lost: () => {},
         restored: () => {},
         changed: () => {},
       },
@@ -410,8 +411,8 @@ export class Engine {
 
   #insert(jobs: readonly OutgoingJob[], link: Link): Promise<Handle[]> {
     const fresh = jobs.map((job) => this.#admit(job))
-    return this.#store.commit({ insert: fresh, save: [], remove: [] }).then((stored) => {
-      for (const job of stored) this.#jobs.set(job.seq, job)
+    return this.#store.commit({ insert: fresh, save: [], remove: [] }).then(({ inserted }) => {
+      for (const job of inserted) this.#jobs.set(job.seq, job)
       return jobs.map(({ id, task }) => storedJobs(link)(id, task))
     })
   }

@@ -11,6 +11,6 @@ export const newJobOf = (id: string, more: Partial<NewJob> = {}): NewJob => ({
 export const jobOf = (seq: number, more: Partial<Job> = {}): Job => ({
   ...newJobOf(`job ${seq}`),
   ...{ seq, attempts: 0, failure: null, failures: [], failedAt: null, mark: null },
-  ...{ result: null, expires: null, kept: null },
+  ...{ result: null, expires: null, kept: null, claim: null },
   ...more,
 })

@@ -1,12 +1,13 @@
 /** Which daemon has a job in hand: the store's part of it, on a real server. */
 import { hash, randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest'
 import type { Job } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
-import { PostgresStore } from '../../src/store/postgres.ts'
+import { type PostgresOptions, PostgresStore } from '../../src/store/postgres.ts'
 import type { Word } from '../../src/store/store.ts'
 import { newJobOf } from '../harness/jobs.ts'
+import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
 
 const NEVER = 3_600_000
@@ -14,8 +15,8 @@ const NEVER = 3_600_000
 let schema: string
 const open: PostgresStore[] = []
 
-const node = async (): Promise<PostgresStore> => {
-  const store = new PostgresStore({ url: inject('postgres'), schema })
+const node = async (options: Partial<PostgresOptions> = {}): Promise<PostgresStore> => {
+  const store = new PostgresStore({ url: inject('postgres'), schema, ...options })
   open.push(store)
   await migrate(store)
   await store.boot(process.pid, 'tcp://here', 0)
@@ -35,6 +36,19 @@ afterEach(async () => {
   for (const store of open.splice(0)) await store.close()
 })
 
+/** What stands between a daemon and the server. */
+const between = async (): Promise<TcpProxy> => {
+  const proxy = await TcpProxy.to(inject('postgres'))
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+const urlBy = (proxy: TcpProxy): string => {
+  const url = new URL(inject('postgres'))
+  url.host = new URL(proxy.url).host
+  return url.href
+}
+
 const sql = async (text: string): Promise<Record<string, unknown>[]> => {
   const client = new pg.Client({ connectionString: inject('postgres'), options: `-c search_path=${schema}` })
   await client.connect()
@@ -43,13 +57,10 @@ const sql = async (text: string): Promise<Record<string, unknown>[]> => {
   return rows
 }
 
-const insert = (store: PostgresStore, count: number, claims = 0): Promise<readonly Job[]> =>
-  store.commit({
-    insert: Array.from({ length: count }, (_, at) => newJobOf(`job ${at}`, { due: 1000 - at })),
-    save: [],
-    remove: [],
-    claims,
-  })
+const insert = async (store: PostgresStore, count: number, claims = 0): Promise<readonly Job[]> => {
+  const jobs = Array.from({ length: count }, (_, at) => newJobOf(`job ${at}`, { due: 1000 - at }))
+  return (await store.commit({ insert: jobs, save: [], remove: [], claims })).inserted
+}
 
 const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
 
@@ -76,14 +87,13 @@ test('what is not due is free, and is told to be due', async () => {
 
 test('of new jobs so many are in hand from the first as there is room for', async () => {
   const jobs = await insert(one, 5, 2)
-  expect(jobs.map(({ seq }) => one.has(seq))).toEqual([true, true, false, false, false])
+  expect(jobs.map(({ claim }) => claim !== null)).toEqual([true, true, false, false, false])
   expect(await other.claim(0, 10, 2000)).toHaveLength(3)
 })
 
 test('what is written of a job that is in other hands changes nothing, and is told', async () => {
   const [job] = (await insert(one, 1, 1)) as [Job]
   const lost: string[] = []
-  one.onLost = (jobs) => lost.push(...ids(jobs))
   // The one is taken for dead by the other, which has it now.
   await sql(`update nodes set seen = '-infinity' where id = (select min(id) from nodes)`)
   await sql(`update nodes set seen = now() where id = (select max(id) from nodes)`)
@@ -95,11 +105,12 @@ test('what is written of a job that is in other hands changes nothing, and is to
     { save: [{ ...job, state: 'failed' as const }], remove: [] },
     { save: [], mark: [job], remove: [] },
   ])
-    await one.commit({ insert: [], ...batch })
+    lost.push(...ids((await one.commit({ insert: [], ...batch })).lost))
   expect(lost).toEqual(['job 0', 'job 0', 'job 0'])
   expect(await other.find('job 0')).toMatchObject({ state: 'queued', mark: 'started' })
   // Nor of what it has come to there.
-  await other.commit({ insert: [], save: [{ ...job, state: 'failed' }], remove: [] })
+  const taken = await other.find('job 0')
+  await other.commit({ insert: [], save: [{ ...(taken as Job), state: 'failed' }], remove: [] })
   await one.commit({ insert: [], save: [job], remove: [] })
   expect(await other.find('job 0')).toMatchObject({ state: 'failed' })
 })
@@ -123,6 +134,52 @@ test('what another daemon has written of a job stays when the one that has it no
   expect(await other.cancel(job)).toBe(true)
   await one.commit({ insert: [], save: [], mark: [{ ...job, mark: 'started' }], remove: [] })
   expect(await one.find(job.id)).toMatchObject({ mark: 'cancelled', awaited: 77 })
+})
+
+test('a job that another daemon has cancelled stays cancelled when it is to be retried', async () => {
+  const [job, second] = (await insert(one, 2, 2)) as [Job, Job]
+  for (const each of [job, second]) expect(await other.cancel(each)).toBe(true)
+  await one.commit({
+    insert: [],
+    save: [
+      { ...job, due: 5 },
+      { ...second, state: 'failed' },
+    ],
+    remove: [],
+  })
+  expect(await other.claim(0, 10, 2000)).toMatchObject([{ id: job.id, mark: 'cancelled' }])
+  expect(await one.find(second.id)).toMatchObject({ state: 'failed', mark: null })
+})
+
+test('what was written though its answer was lost counts as written when it is written again', async () => {
+  const proxy = await between()
+  const far = await node({ url: urlBy(proxy) })
+  const [done, retried, failed] = (await insert(far, 3, 3)) as [Job, Job, Job]
+  const batch = {
+    insert: [newJobOf('new')],
+    save: [
+      { ...retried, due: 5 },
+      { ...failed, state: 'failed' as const },
+    ],
+    remove: [done],
+    claims: 1,
+  }
+  await far.find(done.id)
+  proxy.losesAnswers = true
+  const first = far.commit(batch).catch((error: Error) => error)
+  await until('all to be written', async () => {
+    const [gone, fresh] = await Promise.all([one.find(done.id), one.find('new')])
+    return gone === undefined && fresh !== undefined
+  })
+  proxy.cut()
+  proxy.losesAnswers = false
+  expect(far.mayBeStored((await first) as Error)).toBe(true)
+  expect(await far.commit(batch)).toEqual({ inserted: [], lost: [] })
+  // A third time it is told as it is.
+  expect(ids((await far.commit({ ...batch, insert: [] })).lost).sort()).toEqual(['job 0', 'job 1', 'job 2'])
+  // And what was claimed in doubt is free again.
+  await far.renew(NEVER, true)
+  expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['job 1', 'new'])
 })
 
 test('whatever else is said where daemons speak is passed over', async () => {
@@ -160,7 +217,7 @@ test('a daemon that ends leaves nothing in its hands', async () => {
 test('a job that is retried, or released, is free again', async () => {
   const [a, b] = (await insert(one, 2, 2)) as [Job, Job]
   await one.commit({ insert: [], save: [{ ...a, attempts: 1, due: 5 }, b], remove: [] })
-  expect([a, b].map(({ seq }) => one.has(seq))).toEqual([false, false])
+  expect((await one.find(a.id))?.claim).toBeNull()
   expect(ids(await other.claim(0, 10, 2000)).sort()).toEqual(['job 0', 'job 1'])
 })
 
@@ -187,4 +244,28 @@ test('daemons hear each other, also after their connections were cut, and not th
     other.say({ kind: 'ended', id: 'b' })
     return heard.some((word) => word.kind === 'ended' && word.id === 'b')
   })
+})
+
+test('a connection that answers nothing any more, and does not say so, is given up, whoever uses it', async () => {
+  const proxy = await between()
+  const far = await node({ url: urlBy(proxy), answerTimeout: 300 })
+  const heard: Word[] = []
+  far.listen((word) => heard.push(word))
+  await until('it to listen', () => heard.length > 0)
+  await insert(far, 1)
+  await far.find('job 0')
+  proxy.losesAnswers = true
+  const asked = [far.find('job 0'), far.claim(0, 1, 2000)]
+  expect((await Promise.allSettled(asked)).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  proxy.losesAnswers = false
+  // Each has a new connection.
+  expect(await far.find('job 0')).toMatchObject({ id: 'job 0' })
+  // What it may have claimed is free again with its renewal; and that finds that it hears nothing.
+  expect(await far.renew(NEVER, true)).toMatchObject({ isAlive: true })
+  proxy.losesAnswers = true
+  await far.renew(NEVER, true).catch(() => {})
+  proxy.losesAnswers = false
+  const { length } = heard
+  await until('it to listen again', () => heard.length > length)
+  expect(ids(await one.claim(0, 10, 2000))).toEqual(['job 0'])
 })

@@ -17,9 +17,7 @@ test('none of them reads the whole table', async () => {
   onTestFinished(() => client.end())
   for (const setting of SETTINGS) await client.query(`set ${setting}`)
   const statements = new PostgresStatements(pg.escapeIdentifier(schema))
-  const job = { ...jobOf(7, { id: 'job 7' }), fence: 5 }
-  const fresh = { ...newJobOf('new', { options: { retryCount: 1 } }), claim: 5 }
-  const none = { insert: [], save: [], mark: [], remove: [] }
+  const job = jobOf(7, { id: 'job 7', claim: 5 })
   const hot: readonly Prepared[] = [
     statements.claim(5, 0, 10, 1000),
     statements.acquire(5, job),
@@ -27,11 +25,10 @@ test('none of them reads the whole table', async () => {
     statements.priorities(),
     statements.nextFree(),
     statements.find('job 7'),
-    ...[
-      { ...none, insert: [fresh] },
-      { ...none, remove: [job] },
-      { insert: [fresh], save: [{ ...job, seq: 8 }], mark: [{ ...job, seq: 9 }], remove: [job] },
-    ].map((batch) => statements.commit(batch) as Prepared),
+    statements.insert([newJobOf('new')], [5]),
+    statements.insert([newJobOf('newer', { options: { retryCount: 1 } })], [null]),
+    statements.change([], [], [job]) as Prepared,
+    statements.change([{ ...job, seq: 8 }], [{ ...job, seq: 9 }], [job]) as Prepared,
   ]
   const run = async ({ name, text, values }: Prepared): Promise<unknown> =>
     client.query({ name, text, values: [...values] })

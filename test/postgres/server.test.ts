@@ -47,6 +47,34 @@ test('jobs are in the schema that is set; commands find them where no daemon run
   expect((await sql(`select * from ${schema}.jobs`)).rows).toEqual([])
 })
 
+test('a job that a killed daemon had in hand is cancelled where none runs', async () => {
+  const schema = schemaOf()
+  const project = await make(schema)
+  const daemon = await project.daemon()
+  const job = await project.client().act.async('wait', 'go')
+  await project.hasRun('wait:go')
+  await daemon.kill()
+  expect(await project.ztask('cancel', job.id)).toMatchObject({ code: 0 })
+  expect((await sql(`select * from ${schema}.jobs`)).rows).toEqual([])
+})
+
+test('a daemon holds its lock again when the connection of it was lost', async () => {
+  const schema = schemaOf()
+  const project = await make(schema)
+  await project.daemon()
+  const locks = `select pid from pg_stat_activity where application_name = 'ztask lock' and query like '%hashtext%'
+    and pid in (select pid from pg_locks where locktype = 'advisory' and granted)`
+  const held = new Set((await sql(locks)).rows.map(({ pid }) => pid))
+  const { rows } = await sql(
+    `select pid, pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted
+      and ((classid::bigint << 32) | objid::bigint) = hashtextextended('ztask ${schema}', 0)`,
+  )
+  expect(rows).toHaveLength(1)
+  await until('it to be held again', async () => (await sql(locks)).rows.some(({ pid }) => !held.has(pid)))
+  // Whoever is to be alone is not.
+  expect((await project.ztask('migrate')).code).not.toBe(0)
+})
+
 test('many that migrate at once do so one after the other', async () => {
   const schema = schemaOf()
   const stores = Array.from({ length: 8 }, () => new PostgresStore({ url: inject('postgres'), schema }))

@@ -23,7 +23,7 @@ const over = (jobs: Job[], room: number) => {
     ids: () => jobs.map(({ id }) => id),
     has: (id) => rows.has(id),
     room: () => free.room,
-    acquire: async ({ seq }) => !busy.has(seq) && busy.add(seq) !== undefined,
+    acquire: async (job) => (busy.has(job.seq) ? undefined : busy.add(job.seq) && job),
     back: ({ seq }) => busy.delete(seq),
     forget: ({ seq, id }) => {
       busy.delete(seq)

@@ -34,9 +34,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const insert = (count: number, more: Partial<NewJob> = {}) => {
+const insert = async (count: number, more: Partial<NewJob> = {}) => {
   const jobs = Array.from({ length: count }, (_, at) => newJobOf(`${at}`, { due: 1, created: 1, ...more }))
-  return store.commit({ insert: jobs, save: [], remove: [] })
+  return (await store.commit({ insert: jobs, save: [], remove: [] })).inserted
 }
 
 /** How often the event loop came round, and so would have served others, until a promise resolved. */

@@ -11,7 +11,7 @@ import { StorageError } from '../../src/model/errors.ts'
 import { type Job, type NewJob, settle } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { SqliteStore } from '../../src/store/sqlite.ts'
-import type { Batch } from '../../src/store/store.ts'
+import type { Batch, Committed } from '../../src/store/store.ts'
 import { newJobOf } from '../harness/jobs.ts'
 
 const newJob = (id: string): NewJob => newJobOf(id, { due: 1000, created: 900 })
@@ -36,7 +36,7 @@ let commits: Commits
 /** The real store, which fails or waits on command. */
 const commitTo =
   (database: SqliteStore) =>
-  async (batch: Batch): Promise<readonly Job[]> => {
+  async (batch: Batch): Promise<Committed> => {
     asked.push(batch)
     atOnce = Math.max(atOnce, ++underWay)
     try {
@@ -75,6 +75,7 @@ beforeEach(async () => {
     stored: (jobs) => {
       if (jobs.length > 0) mine.push(`stored ${jobs.map(({ id }) => id)}`)
     },
+    lost: (job) => mine.push(`lost ${job.id}`),
     ended: (job, next) => mine.push(`ended ${job.id} ${next?.state ?? 'gone'}`),
     unstorable: (job, _, error) => unstorable(job, error, mine),
     stuck: (job) => mine.push(`stuck ${job.id}`),
@@ -101,7 +102,7 @@ const insert = (...ids: string[]): void =>
   )
 
 const running = async (...ids: string[]): Promise<readonly Job[]> =>
-  sqlite.commit({ insert: ids.map(newJob), save: [], remove: [] })
+  (await sqlite.commit({ insert: ids.map(newJob), save: [], remove: [] })).inserted
 
 const rows = async (): Promise<string[]> => {
   const lists = await Promise.all(
@@ -330,6 +331,7 @@ describe('a bad job', () => {
         { ...job, mark: 'started' },
         {
           stored: () => told.push(`marked ${job.id}`),
+          lost: () => told.push(`lost ${job.id}`),
           refused: ({ message }) => told.push(`not marked ${job.id}: ${message}`),
         },
       )

@@ -55,7 +55,7 @@ afterAll(async () => {
 
 /** Uses the store in every way that a daemon and a command do. */
 const everyVerb = async (store: SqliteStore): Promise<void> => {
-  const jobs = await store.commit({
+  const { inserted: jobs } = await store.commit({
     insert: Array.from({ length: ROWS }, (_, index) => jobOf(index)),
     save: [],
     remove: [],

@@ -95,11 +95,13 @@ describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
     await database.remove()
   })
 
-  const insert = (...jobs: readonly NewJob[]): Promise<readonly Job[]> =>
-    store.commit({ insert: jobs, save: [], remove: [] })
+  const insert = async (...jobs: readonly NewJob[]): Promise<readonly Job[]> =>
+    (await store.commit({ insert: jobs, save: [], remove: [] })).inserted
 
-  const save = (...jobs: readonly Job[]): Promise<readonly Job[]> =>
-    store.commit({ insert: [], save: jobs, remove: [] })
+  const save = async (...jobs: readonly Job[]): Promise<void> => {
+    const { lost } = await store.commit({ insert: [], save: jobs, remove: [] })
+    expect(lost).toEqual([])
+  }
 
   const all = async (): Promise<Job[]> => {
     const states = ['queued', 'held', 'failed'] as const
@@ -143,6 +145,7 @@ describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
           result: null,
           expires: null,
           kept: null,
+          claim: null,
         })),
       )
       const [first, second, third] = stored.map(({ seq }) => seq) as [number, number, number]
@@ -198,7 +201,10 @@ describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
       const [a, b, c] = (await insert(newJob('a'), newJob('b'), newJob('c'))) as [Job, Job, Job]
       const failed: Job = { ...a, state: 'failed', attempts: 6, due: 7, failure: FAILURE, failedAt: 8 }
       const held: Job = { ...b, state: 'held', reason: 'why', attempts: 2 }
-      expect(await store.commit({ insert: [], save: [failed, held], remove: [c] })).toEqual([])
+      expect(await store.commit({ insert: [], save: [failed, held], remove: [c] })).toEqual({
+        inserted: [],
+        lost: [],
+      })
       expect(await all()).toEqual([failed, held])
       await save(a, b)
       expect(await all()).toEqual([a, b])
@@ -213,17 +219,21 @@ describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
       expect((await store.find('new'))?.args).toBe('["a"]')
     })
 
-    test('is all or nothing: one bad row, and no part of the batch is there', async () => {
+    test('new jobs are stored all or none, what becomes of others is written all or nothing, and both can be repeated', async () => {
       const [a, b] = (await insert(newJob('a'), newJob('b'))) as [Job, Job]
       const bad = newJob('bad', { task: null as unknown as string })
       const batch = { insert: [newJob('good'), bad], save: [{ ...a, due: 5 }], remove: [b] }
       await expect(store.commit(batch)).rejects.toThrow(/null/i)
-      expect(await all()).toEqual([a, b])
+      expect(await store.find('good')).toBeUndefined()
       const worse = { ...a, state: null as unknown as 'queued' }
-      await expect(store.commit({ insert: [newJob('good')], save: [worse], remove: [b] })).rejects.toThrow()
-      expect(await all()).toEqual([a, b])
-      // And it goes on as if nothing had been.
-      expect(ids(await insert(newJob('good')))).toEqual(['good'])
+      const changes = { insert: [], save: [worse], remove: [b] }
+      await expect(store.commit(changes)).rejects.toThrow(/null/i)
+      // What the first has written, where it has, counts as written when it is tried again, once.
+      expect(await store.commit({ ...batch, insert: [newJob('good')] })).toMatchObject({ lost: [] })
+      expect(await all()).toMatchObject([{ id: 'a', due: 5 }, { id: 'good' }])
+      const again = { ...batch, save: [], insert: [] }
+      const known = 'claim' in store ? [{ id: 'b' }] : []
+      expect(await store.commit(again)).toMatchObject({ lost: known })
     })
 
     test('says whether a job was to blame', async () => {
@@ -248,7 +258,7 @@ describe.each(KINDS)('a store on $name', ({ make, trigger }) => {
     })
 
     test('of nothing is nothing', async () => {
-      expect(await store.commit({ insert: [], save: [], remove: [] })).toEqual([])
+      expect(await store.commit({ insert: [], save: [], remove: [] })).toEqual({ inserted: [], lost: [] })
     })
 
     test('never gives a sequence number again, so that a late word about an old job means no new one', async () => {
@@ -697,7 +707,7 @@ describe('SQLite', () => {
     await setImmediate()
     other.exec('rollback')
     other.close()
-    expect(ids(await patient)).toEqual(['b'])
+    expect(ids((await patient).inserted)).toEqual(['b'])
     await store.close()
   })
 
@@ -720,7 +730,7 @@ describe('SQLite', () => {
   test('a list of several priorities is read a few at a time, and each where it stands when it is read', async () => {
     const store = new SqliteStore(file)
     await migrate(store)
-    const jobs = await store.commit({
+    const { inserted: jobs } = await store.commit({
       insert: [
         ...Array.from({ length: 200 }, (_, at) =>
           newJob(`job ${at}`, { due: 1, priority: at % 2, task: 'x' }),

@@ -20,6 +20,8 @@ export interface Arrival {
 /** Who waits for a mark: its run goes on meanwhile, or is about to begin. */
 export interface Marking {
   readonly stored: () => void
+  /** Another daemon has the job. */
+  readonly lost: () => void
   /** The database does not take it, and never will. */
   readonly refused: (error: Error) => void
 }
