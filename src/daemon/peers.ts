@@ -1,16 +1,25 @@
 /** The other daemons of the database: what is said to them, what they say, and what is taken over from those that have died. */
 import type { Job } from '../model/job.ts'
 import type { SharedStore, Word } from '../store/store.ts'
-import type { Journal } from './journal.ts'
-import { Lease } from './lease.ts'
-import type { SharedScheduler } from './shared-scheduler.ts'
+import { Lease } from './peers/lease.ts'
 
 export interface PeersOptions {
   readonly store: SharedStore
-  readonly scheduler: SharedScheduler
+  /** What waits here. */
+  readonly scheduler: {
+    isBusy(seq: number): boolean
+    waitingBy(id: string): Job | undefined
+    withdraw(job: Job): boolean
+    clear(): void
+    refill(): void
+  }
   /** After how long without a word a daemon counts as dead, ms. */
   readonly lease: number
-  readonly journal: Pick<Journal, 'leaseLost' | 'takenOver' | 'unreadable'>
+  /** This daemon was taken for dead. */
+  readonly lost: () => void
+  /** So many jobs of dead daemons are free now. */
+  readonly takenOver: (taken: number) => void
+  readonly unreadable: (error: Error) => void
   /** Begins anew, where it was taken for dead. */
   readonly register: () => Promise<void>
   /** Ends what runs here, as it is others' now. */
@@ -35,22 +44,21 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#options = options
-    const { store, scheduler, lease, journal, settle } = options
+    const { store, scheduler, lease, settle, unreadable } = options
     store.listen((word) => this.#hear(word))
     this.#lease = new Lease({
-      ...{ store, lease, settle },
+      ...{ store, lease, settle, unreadable },
       lost: async () => {
-        journal.leaseLost()
+        options.lost()
         scheduler.clear()
         await options.register()
         options.killRuns()
       },
       takenOver: (taken) => {
-        journal.takenOver(taken)
+        options.takenOver(taken)
         scheduler.refill()
       },
       look: () => scheduler.refill(),
-      unreadable: (error) => journal.unreadable(error),
     })
     this.#lease.start()
   }
@@ -91,13 +99,13 @@ export class Peers {
   }
 
   #hear(word: Word): void {
-    const { scheduler, ended, journal } = this.#options
+    const { scheduler, ended, unreadable } = this.#options
     if (word.kind === 'free') return scheduler.refill()
     if (word.kind === 'ended') return ended(word.id)
     if (word.kind === 'want') return this.#wanted(word.id, word.until)
     // Of a newer ztask.
     if (word.kind !== 'cancel') return
-    this.#cancelled(word.id).catch((error: Error) => journal.unreadable(error))
+    this.#cancelled(word.id).catch(unreadable)
   }
 
   #wanted(id: string, until: number): void {

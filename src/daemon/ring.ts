@@ -155,7 +155,10 @@ export class Ring {
       })
       this.#scheduler = scheduler
       this.#peers = new Peers({
-        ...{ store, scheduler, journal, lease, register },
+        ...{ store, scheduler, lease, register },
+        lost: () => journal.leaseLost(),
+        takenOver: (taken) => journal.takenOver(taken),
+        unreadable: (error) => journal.unreadable(error),
         killRuns: () => {
           for (const run of this.#dispatcher.runs()) options.kill(run.worker)
         },

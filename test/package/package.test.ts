@@ -53,6 +53,7 @@ test('it holds these kinds of files in these folders, and no other', () => {
     'daemon/commits',
     'daemon/dispatcher',
     'daemon/ingress',
+    'daemon/peers',
     'daemon/pool',
     'daemon/reload',
     'daemon/scheduler',

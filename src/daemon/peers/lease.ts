@@ -1,6 +1,6 @@
 /** Says that this daemon lives, from its start to its very end, and in between takes over what those had that do not say so any more. */
-import type { Job } from '../model/job.ts'
-import type { SharedStore } from '../store/store.ts'
+import type { Job } from '../../model/job.ts'
+import type { SharedStore } from '../../store/store.ts'
 
 export interface LeaseOptions {
   readonly store: Pick<SharedStore, 'renew'>
