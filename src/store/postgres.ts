@@ -10,6 +10,8 @@ import { KyselyStore } from './kysely-store.ts'
 import { countJobs, listPage } from './postgres-list.ts'
 import {
   CLAIMS_A_NODE,
+  type ClaimedRow,
+  claimedOf,
   type FoundRow,
   foundOf,
   insertedOf,
@@ -232,8 +234,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   async claim(priority: number, limit: number, now: number): Promise<readonly Job[]> {
     const claim = this.#claim
     const statement = this.#statements.claim(claim, priority, limit, now)
-    const rows = await this.#claiming<Row>(this.#arrivals, claim, statement)
-    return rows.map((row) => jobOf(row, claim))
+    const rows = await this.#claiming<ClaimedRow>(this.#arrivals, claim, statement)
+    return rows.map((row) => claimedOf(row, claim, priority))
   }
 
   async acquire(job: Job): Promise<Job | undefined> {

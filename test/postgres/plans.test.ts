@@ -28,6 +28,7 @@ test('none of them reads the whole table', async () => {
     statements.insert([newJobOf('new')], [5]),
     statements.insert([newJobOf('newer', { options: { retryCount: 1 } })], [null]),
     statements.change([], [], [job]) as Prepared,
+    statements.change([], [], [{ ...job, claim: null }]) as Prepared,
     statements.change([{ ...job, seq: 8 }], [{ ...job, seq: 9 }], [job]) as Prepared,
   ]
   const run = async ({ name, text, values }: Prepared): Promise<unknown> =>
