@@ -11,6 +11,12 @@ export interface Clock {
   monotonic(): number
 }
 
+/** @returns milliseconds of the host's own clock, which only grows, and is the same in each of its processes */
+export const hostMonotonic = (): number => {
+  const [seconds, nanoseconds] = process.hrtime()
+  return seconds * 1000 + nanoseconds / 1e6
+}
+
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
 /** setTimeout over 2^31 ms fires at once; an hour is far below and bounds what a missed jump can cost. */

@@ -20,6 +20,8 @@ export interface Settings {
   readonly database: string
   /** On PostgreSQL, that of the tables: made where it is not there. */
   readonly schema: string
+  /** Seconds without a word after which a daemon that shares a server counts as dead: the same for all of them. */
+  readonly lease: number
   /** Clients say it with each message; a daemon of another project refuses them. */
   readonly project: string
   readonly alwaysEager: boolean
@@ -154,6 +156,11 @@ const SETTINGS: {
     check: text(/^[^\0]{1,63}$/, 'a name of 1 to 63 characters'),
     default: 'ztask',
     env: 'ZTASKD_SCHEMA',
+  },
+  lease: {
+    check: number(1, 1e6, false, 'a number of seconds, 1 or more'),
+    default: 15,
+    env: 'ZTASKD_LEASE',
   },
   project: { check: text(/^.{1,200}$/, 'a name of 1 to 200 characters'), env: 'ZTASKD_PROJECT' },
   alwaysEager: { check: boolean, default: false, env: 'ZTASKD_ALWAYS_EAGER' },

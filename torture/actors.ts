@@ -37,8 +37,11 @@ export class Actor {
   }
 }
 
-/** @param early it answers before it has committed */
-export const startDaemon = (site: Site, early: boolean): RunningProcess =>
+/**
+ * @param early it answers before it has committed
+ * @param flags of this one
+ */
+export const startDaemon = (site: Site, early: boolean, flags: readonly string[]): RunningProcess =>
   new RunningProcess(
     [
       EXECUTABLE,
@@ -51,6 +54,7 @@ export const startDaemon = (site: Site, early: boolean): RunningProcess =>
       'WARNING',
       '-f',
       'daemon.log',
+      ...flags,
     ],
     site.dir,
     {

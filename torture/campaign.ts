@@ -1,11 +1,11 @@
 /** Runs a system under disturbances, then lets it come to rest, and tells what became of every call. */
-import { readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ended, processesIn } from '../test/harness/process.ts'
 import { TcpProxy } from '../test/harness/proxy.ts'
 import { Actor, startApplication, startDaemon, workersOf } from './actors.ts'
-import { type Disturbance, durationOf, KINDS, type Kind, schedule } from './disturbances.ts'
+import { type Database, DatabaseFile, DatabaseServer, LEASE, type Over } from './database.ts'
+import { type Disturbance, durationOf, type Kind, kindsOf, schedule } from './disturbances.ts'
 import { type Incident, Records, type Repeat } from './records.ts'
 import { Site } from './site.ts'
 
@@ -15,6 +15,8 @@ export interface CampaignOptions {
   readonly duration: number
   /** The daemon answers before it commits: losses must be found. */
   readonly early: boolean
+  /** How many daemons share a server; none where one has a file. */
+  readonly nodes: number | undefined
 }
 
 export interface CampaignReport {
@@ -22,7 +24,7 @@ export interface CampaignReport {
   readonly ended: number
   readonly lost: readonly string[]
   readonly repeats: readonly Repeat[]
-  readonly done: Readonly<Record<Kind, number>>
+  readonly done: Readonly<Partial<Record<Kind, number>>>
   /** Calls that were rejected, by the code of their error: no loss, where they are not acknowledged. */
   readonly rejected: Readonly<Record<string, number>>
   /** Starts of the daemon that were refused, with a reason. */
@@ -44,57 +46,81 @@ const REST = 180_000
 const DAEMON = 'the daemon'
 /** What a start may be refused with, in a sentence: its disk was full, the database locked, or its workers were killed while they loaded. */
 export const REFUSED =
-  /^The (database .* cannot be (used|opened): .*\. (Free space|Another process writes) .*|workers cannot load the code: .*SIGKILL.*)\n*$/
+  /^The (database .* cannot be (used|opened): .*\. (Free space|Another process writes|Start the server|Wait until the server) .*|workers cannot load the code: .*SIGKILL.*)\n*$/
 
 const now = (): number => performance.timeOrigin + performance.now()
+
+/** A daemon, and what its clients connect to. */
+interface Node {
+  readonly daemon: Actor
+  readonly proxy: TcpProxy
+}
 
 export class Campaign {
   readonly #options: CampaignOptions
   readonly #site: Site
-  readonly #proxy: TcpProxy
+  readonly #database: Database
+  readonly #onServer: boolean
   readonly #records: Records
   readonly #crashed: string[] = []
   #refused = 0
   readonly #incidents: Incident[] = []
-  readonly #done = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind, number>
+  readonly #done: Partial<Record<Kind, number>>
   /** Outages that are still to end. */
   readonly #open = new Set<Promise<void>>()
-  readonly #daemon: Actor
+  readonly #nodes: readonly Node[]
   readonly #applications: Actor[]
 
-  private constructor(options: CampaignOptions, site: Site, proxy: TcpProxy) {
+  private constructor(
+    options: CampaignOptions,
+    site: Site,
+    database: Database,
+    proxies: readonly (readonly [url: string, proxy: TcpProxy])[],
+  ) {
     this.#options = options
     this.#site = site
-    this.#proxy = proxy
-    this.#records = new Records(site)
-    this.#daemon = new Actor(
-      () => startDaemon(site, options.early),
+    this.#database = database
+    this.#onServer = options.nodes !== undefined
+    this.#done = Object.fromEntries(kindsOf(this.#onServer).map((kind) => [kind, 0]))
+    this.#records = new Records(site, database)
+    this.#nodes = proxies.map(([url, proxy], number) => ({ daemon: this.#daemon(url, number), proxy }))
+    this.#applications = Array.from({ length: APPLICATIONS }, (_, number) => {
+      const [, proxy] = proxies[number % proxies.length] as (typeof proxies)[number]
+      return new Actor(
+        () => startApplication(site, proxy.url),
+        (how) => this.#look(how, 'an application'),
+      )
+    })
+  }
+
+  #daemon(url: string, number: number): Actor {
+    // Of several in one folder each would generate, and reload what the others have generated.
+    const mode = this.#onServer ? ['--noreload', '--url', url] : []
+    return new Actor(
+      () => startDaemon(this.#site, this.#options.early, [...mode, ...this.#database.flags(number)]),
       (how) => {
         this.#look(how, DAEMON)
-        this.#records.check()
+        this.#open.add(this.#records.check().then(() => {}))
       },
-    )
-    this.#applications = Array.from(
-      { length: APPLICATIONS },
-      () =>
-        new Actor(
-          () => startApplication(site, proxy.url),
-          (how) => this.#look(how, 'an application'),
-        ),
     )
   }
 
-  /** @param port that nobody listens on */
-  static async run(options: CampaignOptions, port: number): Promise<CampaignReport> {
-    const url = `tcp://127.0.0.1:${port}`
-    const site = new Site(url)
-    const proxy = await TcpProxy.to(url)
-    const campaign = new Campaign(options, site, proxy)
+  /** @param ports that nobody listens on, one a daemon */
+  static async run(options: CampaignOptions, ports: readonly number[]): Promise<CampaignReport> {
+    const urls = ports.map((port) => `tcp://127.0.0.1:${port}`)
+    const site = new Site(urls[0] ?? '')
+    const { nodes, early } = options
+    // A full disk rolls a late commit back, and what is lost so is no kill's doing, which is what is to be found then.
+    const database =
+      nodes === undefined ? new DatabaseFile(site, site.hasDisk && !early) : await DatabaseServer.start(nodes)
+    const proxies = await Promise.all(urls.map(async (url) => [url, await TcpProxy.to(url)] as const))
+    const campaign = new Campaign(options, site, database, proxies)
     try {
       return await campaign.#run()
     } finally {
       await campaign.#end()
-      proxy.close()
+      for (const [, proxy] of proxies) proxy.close()
+      await database.close()
       site.remove()
     }
   }
@@ -112,10 +138,11 @@ export class Campaign {
       await sleep(20)
     }
     const end = now() + this.#options.duration
-    for (const disturbance of schedule(this.#options.seed)) {
+    for (const disturbance of schedule(this.#options.seed, this.#onServer)) {
       if (now() + disturbance.after > end) break
       await sleep(disturbance.after)
-      if (this.#disturb(disturbance)) this.#done[disturbance.kind]++
+      const { kind } = disturbance
+      if (await this.#disturb(disturbance)) this.#done[kind] = (this.#done[kind] ?? 0) + 1
     }
     await Promise.all(this.#open)
     // Ahead of all that was ever due.
@@ -127,7 +154,8 @@ export class Campaign {
       if (code !== 0 && signal !== 'SIGTERM')
         this.#look({ code, signal, stderr, stdout: '' }, 'an application')
     const left = await this.#rest()
-    if (!this.#records.check()) throw new Error('The database cannot be read, though nothing is done to it.')
+    if (!(await this.#records.check()))
+      throw new Error('The database cannot be read, though nothing is done to it.')
     return {
       acknowledged: this.#records.acknowledged,
       ended: this.#records.ended,
@@ -137,7 +165,7 @@ export class Campaign {
       rejected: this.#records.rejected,
       refused: this.#refused,
       crashed: this.#crashed,
-      omitted: this.#fills ? [] : ['fill disk'],
+      omitted: this.#database.omitted,
       left,
     }
   }
@@ -145,60 +173,65 @@ export class Campaign {
   async #rest(): Promise<number> {
     const deadline = now() + REST
     for (;;) {
-      const left = this.#records.waiting().size
-      if (left === 0 || now() > deadline) return left
+      const left = (await this.#database.waiting())?.size
+      if (left === 0 || now() > deadline) return left ?? -1
       await sleep(100)
     }
   }
 
   async #end(): Promise<void> {
-    await Promise.all([this.#daemon, ...this.#applications].map((actor) => actor.stop('SIGKILL')))
+    await Promise.all(
+      [...this.#nodes.map(({ daemon }) => daemon), ...this.#applications].map((actor) =>
+        actor.stop('SIGKILL'),
+      ),
+    )
     // The workers follow their master; a disk in use cannot be taken away.
     while (processesIn(this.#site.dir).length > 0) await sleep(10)
   }
 
-  /**
-   * Not where the daemon answers too early: a full disk rolls a late commit back, and what is lost so is no kill's doing,
-   * which is what the campaign has to find.
-   */
-  get #fills(): boolean {
-    return this.#site.hasDisk && !this.#options.early
-  }
-
   /** @returns whether there was something to do it to */
-  #disturb(disturbance: Disturbance): boolean {
+  async #disturb(disturbance: Disturbance): Promise<boolean> {
     const { kind, size, pick } = disturbance
-    const master = this.#daemon.process.pid
-    const lasts = durationOf(disturbance)
+    const { daemon, proxy } = pickOf(this.#nodes, pick) as Node
+    const master = daemon.process.pid
+    // Another number of the same draw, as which node it is follows from the first digits.
+    const within = (pick * this.#nodes.length) % 1
+    const lasts = durationOf(disturbance, this.#onServer)
     switch (kind) {
       case 'kill worker':
-        return this.#kill(kind, pickOf(workersOf(this.#site, master), pick))
+        return this.#kill(kind, pickOf(workersOf(this.#site, master), within))
       case 'kill master':
         return this.#kill(kind, master)
       case 'kill client':
         return this.#kill(kind, pickOf(this.#applications, pick)?.process.pid)
       case 'freeze worker':
-        return this.#freeze(kind, pickOf(workersOf(this.#site, master), pick), lasts)
+        return this.#freeze(kind, pickOf(workersOf(this.#site, master), within), lasts)
       case 'freeze master':
         return this.#freeze(kind, master, lasts)
       case 'freeze client':
         return this.#freeze(kind, pickOf(this.#applications, pick)?.process.pid, lasts)
       case 'reload':
         this.#site.save()
-        return true
+        return !this.#onServer || this.#signal(kind, master, 'SIGHUP')
       case 'cut connections':
-        this.#proxy.cut()
+        proxy.cut()
         return true
       case 'hold up connections':
-        return this.#meanwhile(lasts, this.#proxy.holdUp())
-      case 'lock database':
-        return this.#meanwhile(lasts, this.#lock())
-      case 'fill disk':
-        return this.#fills && this.#meanwhile(lasts, this.#fill())
+        return this.#meanwhile(lasts, proxy.holdUp())
       case 'step clock':
         this.#site.write('shift', `${Math.round((2 * size - 1) * STEP)}`)
         return true
+      default:
+        return this.#disturbDatabase(disturbance, lasts)
     }
+  }
+
+  async #disturbDatabase(disturbance: Disturbance, lasts: number): Promise<boolean> {
+    const { kind } = disturbance
+    // Before it is done: what happens because of it must not come first.
+    this.#incidents.push({ kind, pid: 0, at: now(), ...silence(kind, lasts) })
+    const over = await this.#database.disturb(disturbance)
+    return over !== undefined && this.#meanwhile(lasts, over)
   }
 
   #kill(kind: Kind, pid: number | undefined): boolean {
@@ -206,15 +239,20 @@ export class Campaign {
   }
 
   #freeze(kind: Kind, pid: number | undefined, lasts: number): boolean {
-    if (!this.#signal(kind, pid, 'SIGSTOP')) return false
-    return this.#meanwhile(lasts, () => this.#signal(kind, pid, 'SIGCONT'))
+    if (!this.#signal(kind, pid, 'SIGSTOP', this.#onServer ? silence(kind, lasts) : {})) return false
+    return this.#meanwhile(lasts, () => void this.#signal(kind, pid, 'SIGCONT'))
   }
 
-  #signal(kind: Kind, pid: number | undefined, signal: NodeJS.Signals): boolean {
+  #signal(
+    kind: Kind,
+    pid: number | undefined,
+    signal: NodeJS.Signals,
+    more: Pick<Incident, 'silent'> = {},
+  ): boolean {
     if (pid === undefined || pid < 1) return false
     try {
       // Before it is sent: what happens because of it must not come first.
-      this.#incidents.push({ kind, pid, at: now() })
+      this.#incidents.push({ kind, pid, at: now(), ...more })
       process.kill(pid, signal)
       return true
     } catch {
@@ -223,33 +261,23 @@ export class Campaign {
     }
   }
 
-  #meanwhile(lasts: number, over: () => void): true {
+  #meanwhile(lasts: number, over: Over): true {
     const open = sleep(lasts).then(over)
     this.#open.add(open)
     void open.then(() => this.#open.delete(open))
     return true
   }
+}
 
-  #lock(): () => void {
-    const db = new DatabaseSync(this.#site.path('.ztask/ztask.db'), { timeout: 1000 })
-    try {
-      db.exec('begin immediate')
-    } catch {
-      // It is being written to without a pause, or is not made yet.
-    }
-    return () => db.close()
-  }
+/** How often a daemon renews its lease, ms. */
+const RENEWED = 500 * LEASE
+/** How much longer than what stops it a daemon may be silent: it was about to renew its lease, and connects anew, ms. */
+const BESIDE = 1000 * LEASE
 
-  #fill(): () => void {
-    const ballast = this.#site.path('.ztask/ballast')
-    const { bavail, bsize } = statfsSync(this.#site.path('.ztask'))
-    try {
-      writeFileSync(ballast, Buffer.alloc(bavail * bsize + 1))
-    } catch {
-      // It is full: so it was meant.
-    }
-    return () => rmSync(ballast, { force: true })
-  }
+/** @returns for how long a daemon may be silent, where that is longer than its lease allows */
+const silence = (kind: Kind, lasts: number): Pick<Incident, 'silent'> => {
+  const stops = kind === 'freeze master' || kind === 'cut node off' || kind === 'kill server'
+  return stops && lasts > RENEWED ? { silent: lasts + BESIDE } : {}
 }
 
 const pickOf = <T>(list: readonly T[], pick: number): T | undefined => list[Math.floor(pick * list.length)]

@@ -1,8 +1,8 @@
 /** What is done to the system, and when: all of it follows from a seed. */
 import { generator } from './generator.ts'
 
-/** Each with how often it comes, compared with the others. */
-const WEIGHTS = {
+/** What is done to any system, each with how often it comes, compared with the others. */
+const ANYWHERE = {
   'kill worker': 11,
   'kill master': 4,
   'kill client': 1,
@@ -12,13 +12,17 @@ const WEIGHTS = {
   reload: 1,
   'cut connections': 2,
   'hold up connections': 2,
-  'lock database': 1,
-  'fill disk': 1,
   'step clock': 1,
 } as const
+const ON_A_FILE = { ...ANYWHERE, 'lock database': 1, 'fill disk': 1 } as const
+const ON_A_SERVER = { ...ANYWHERE, 'kill server': 1, 'terminate connection': 3, 'cut node off': 2 } as const
 
-export type Kind = keyof typeof WEIGHTS
-export const KINDS = Object.keys(WEIGHTS) as Kind[]
+export type Kind = keyof typeof ON_A_FILE | keyof typeof ON_A_SERVER
+
+const weightsOf = (onServer: boolean): readonly (readonly [Kind, number])[] =>
+  Object.entries(onServer ? ON_A_SERVER : ON_A_FILE) as [Kind, number][]
+
+export const kindsOf = (onServer: boolean): Kind[] => weightsOf(onServer).map(([kind]) => kind)
 
 export interface Disturbance {
   readonly kind: Kind
@@ -36,27 +40,34 @@ const PACE = 700
 const USUAL = [50, 2000] as const
 /** Of some of the locks: the daemon waits 4 s before it refuses calls, and 5 s before its start is refused. */
 const LONG = [5000, 3000] as const
+/** Of some of what stops a node: its lease of 2 s is over then. */
+const BEYOND = [2500, 2500] as const
 const SHARE_OF_LONG = 0.4
 
 /** @returns how long it lasts, ms, where it lasts at all */
-export const durationOf = ({ kind, size, pick }: Disturbance): number => {
-  const [least, more] = kind === 'lock database' && pick < SHARE_OF_LONG ? LONG : USUAL
+export const durationOf = ({ kind, size, pick }: Disturbance, onServer = false): number => {
+  const stopsNode = onServer && (kind === 'freeze master' || kind === 'cut node off')
+  const long = kind === 'lock database' ? LONG : stopsNode ? BEYOND : USUAL
+  const [least, more] = pick < SHARE_OF_LONG ? long : USUAL
   return least + size * more
 }
 
 /** First each kind once, in an order of the seed's, so that a short campaign has all; then by their weights. */
-export function* schedule(seed: number): Generator<Disturbance> {
+export function* schedule(seed: number, onServer = false): Generator<Disturbance> {
   const next = generator(seed)
-  const total = Object.values(WEIGHTS).reduce((sum, weight) => sum + weight, 0)
+  const weights = weightsOf(onServer)
+  const total = weights.reduce((sum, [, weight]) => sum + weight, 0)
   const drawn = (): Kind => {
     let left = next() * total
-    for (const kind of KINDS) {
-      left -= WEIGHTS[kind]
+    for (const [kind, weight] of weights) {
+      left -= weight
       if (left < 0) return kind
     }
     return 'kill worker'
   }
-  const first = KINDS.map((kind) => ({ kind, turn: next() })).toSorted((a, b) => a.turn - b.turn)
+  const first = kindsOf(onServer)
+    .map((kind) => ({ kind, turn: next() }))
+    .toSorted((a, b) => a.turn - b.turn)
   for (let index = 0; ; index++)
     yield {
       kind: first[index]?.kind ?? drawn(),

@@ -3,12 +3,13 @@
  *
  *   npm run torture -- --minutes 10 --seed 7
  *   npm run torture -- --seconds 15 --json
+ *   npm run torture -- --minutes 10 --database postgres --nodes 3    daemons that share a server
  *   npm run torture -- --seconds 15 --early-ack    must find losses: the daemon answers before it commits
  *
  * Exits 1 where a call is lost, a job ran twice without a reason, one is left, or a process ended by itself. Needs Linux; to fill a disk, root.
  */
 import { parseArgs } from 'node:util'
-import { freePort } from '../bench/machine.ts'
+import { freePorts } from '../test/harness/ports.ts'
 import { Campaign, type CampaignReport } from './campaign.ts'
 import { type Row, tableOf } from './table.ts'
 
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    database: { type: 'string', default: 'sqlite' },
+    nodes: { type: 'string', default: '3' },
     'early-ack': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -47,6 +50,7 @@ const rowsOf = ({
     ['starts refused, with a reason', refused],
     ['processes that ended by themselves', crashed.length],
     ['ran twice', repeats.length],
+    ['of these at the same time', repeats.filter(({ overlaps }) => overlaps).length],
     ...[...reasons].map(([reason, all]): Row => [`ran twice: ${reason}`, all.length]),
     ...Object.entries(done).map(
       ([kind, count]): Row => [kind, omitted.some((one) => one === kind) ? 'left out' : count],
@@ -54,7 +58,11 @@ const rowsOf = ({
   ]
 }
 
-const report = await Campaign.run({ seed, duration, early: values['early-ack'] }, await freePort())
+if (values.database !== 'sqlite' && values.database !== 'postgres')
+  throw new Error('--database is sqlite or postgres.')
+const nodes = values.database === 'sqlite' ? undefined : Number(values.nodes)
+const options = { seed, duration, early: values['early-ack'], nodes }
+const report = await Campaign.run(options, await freePorts(nodes ?? 1))
 if (values.json) console.log(JSON.stringify(report))
 else console.log(`seed ${seed}, ${duration / 1000} s\n${tableOf(rowsOf(report))}`)
 const unexplained = report.repeats.filter(({ because }) => because === undefined)

@@ -1,6 +1,6 @@
 /** What became of each call, read from what the applications and the tasks have written, and from the table of jobs. */
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { Database } from './database.ts'
 import type { Site } from './site.ts'
 
 /** Of a process that was killed, or of an outage: times by a clock that is not stepped, epoch ms. */
@@ -8,6 +8,8 @@ export interface Incident {
   readonly kind: string
   readonly pid: number
   readonly at: number
+  /** A daemon could not say for so long that it lives, ms: others may have its jobs by then. */
+  readonly silent?: number
 }
 
 interface Run {
@@ -20,16 +22,16 @@ interface Run {
 export interface Repeat {
   readonly name: string
   readonly because: string | undefined
+  /** The second began before the first had ended. */
+  readonly overlaps: boolean
 }
-
-/** SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: a disturbance is under way (sqlite.org/rescode.html). */
-const PASSING: readonly number[] = [5, 10, 13]
 
 /** How far the clocks of processes may differ, ms: each counts on from its own start. */
 const TOLERANCE = 50
 
 export class Records {
   readonly #site: Pick<Site, 'path'>
+  readonly #database: Pick<Database, 'waiting'>
   readonly #offsets = new Map<string, number>()
   readonly #acknowledged = new Set<string>()
   readonly #runs = new Map<string, Run[]>()
@@ -38,8 +40,9 @@ export class Records {
   /** Calls that were rejected, by the code of their error. */
   readonly rejected: Record<string, number> = {}
 
-  constructor(site: Pick<Site, 'path'>) {
+  constructor(site: Pick<Site, 'path'>, database: Pick<Database, 'waiting'>) {
     this.#site = site
+    this.#database = database
   }
 
   get acknowledged(): number {
@@ -56,47 +59,24 @@ export class Records {
    *
    * @returns whether it could look: not while the disk is full, or another has the database
    */
-  check(): boolean {
+  async check(): Promise<boolean> {
+    const unsettled = new Set(this.#unsettled)
     for (const [, [name = '']] of this.#fresh('acknowledged')) {
       this.#acknowledged.add(name)
       this.#unsettled.add(name)
+      unsettled.add(name)
     }
     for (const [, [code = '']] of this.#fresh('rejected'))
       this.rejected[code] = (this.rejected[code] ?? 0) + 1
-    const waiting = this.#waitingNow()
+    const waiting = await this.#database.waiting()
     if (waiting === undefined) return false
     for (const [pid, [what, name = '', at]] of this.#fresh('runs')) this.#note(pid, what, name, Number(at))
-    for (const name of this.#unsettled) {
+    // Two may look at once: what the other has read meanwhile was not known to this look at the table.
+    for (const name of unsettled) {
       if (this.#runs.get(name)?.some(({ ended }) => ended !== undefined)) this.#unsettled.delete(name)
       else if (!waiting.has(name)) this.lost.add(name)
     }
     return true
-  }
-
-  #waitingNow(): Set<string> | undefined {
-    try {
-      return this.waiting()
-    } catch (error) {
-      const { errcode } = error as { errcode?: number }
-      if (errcode !== undefined && PASSING.includes(errcode & 0xff)) return undefined
-      throw error
-    }
-  }
-
-  /**
-   * Reads only: whoever may write and closes last moves the log into the database and removes it, and the next daemon
-   * would never start on what a killed one has left.
-   *
-   * @returns the names of the jobs in the table
-   */
-  waiting(): Set<string> {
-    const db = new DatabaseSync(this.#site.path('.ztask/ztask.db'), { readOnly: true, timeout: 10_000 })
-    try {
-      const rows = db.prepare('select args from jobs').all() as { args: string }[]
-      return new Set(rows.map(({ args }) => (JSON.parse(args) as [string])[0]))
-    } finally {
-      db.close()
-    }
   }
 
   /**
@@ -111,19 +91,25 @@ export class Records {
       incidents.filter(({ kind }) => kind === 'kill worker'),
       ({ pid }) => pid,
     )
+    const because = (pid: number, begun: number, again: Run): string | undefined => {
+      const between = ({ at, silent = 0 }: Incident): boolean =>
+        at + silent > begun - TOLERANCE && at < again.begun + TOLERANCE
+      if (workers.get(pid)?.some(between)) return 'its worker was killed'
+      if (masters.some(between)) return 'the master was killed'
+      if (incidents.some((one) => one.silent !== undefined && between(one)))
+        return 'its daemon could not say that it lives for longer than its lease'
+      const slept = frozen.some(
+        (freeze) =>
+          freeze.pid === pid && masters.some((kill) => kill.at > freeze.at - TOLERANCE && kill.at < begun),
+      )
+      return slept ? 'its worker was frozen when the master was killed' : undefined
+    }
     return [...this.#runs].flatMap(([name, runs]) => {
       // What two processes have written is read in any order.
       const whole = runs.filter(({ ended }) => ended !== undefined).sort((a, b) => a.begun - b.begun)
       return whole.slice(1).map((again, index) => {
-        const { pid, begun } = whole[index] as Run
-        const between = ({ at }: Incident): boolean => at > begun - TOLERANCE && at < again.begun + TOLERANCE
-        if (workers.get(pid)?.some(between)) return { name, because: 'its worker was killed' }
-        if (masters.some(between)) return { name, because: 'the master was killed' }
-        const slept = frozen.some(
-          (freeze) =>
-            freeze.pid === pid && masters.some((kill) => kill.at > freeze.at - TOLERANCE && kill.at < begun),
-        )
-        return { name, because: slept ? 'its worker was frozen when the master was killed' : undefined }
+        const { pid, begun, ended } = whole[index] as Run
+        return { name, because: because(pid, begun, again), overlaps: again.begun < (ended ?? 0) }
       })
     })
   }

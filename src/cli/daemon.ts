@@ -23,6 +23,7 @@ import { version } from './version.ts'
 
 interface DaemonFlags extends ProjectFlags, EnvFileFlags {
   readonly workers: number
+  readonly listen: boolean
   readonly concurrency: number
   readonly noreload?: boolean
   readonly reload: boolean
@@ -36,7 +37,7 @@ interface DaemonFlags extends ProjectFlags, EnvFileFlags {
   readonly readyTimeout: number
   readonly killGrace: number
   readonly hangTimeout: number
-  readonly lease: number
+  readonly lease?: number
   readonly inspect?: InspectAddress | true
 }
 
@@ -46,7 +47,13 @@ const MOST_WORKERS_BY_DEFAULT = 4
 export const addDaemon = (program: Command): void => {
   withProjectFlags(program.command('daemon'))
     .description('store the jobs that clients send, and run them in worker processes')
-    .option('--workers <n>', 'worker processes', wholeNumber(1, 1024), defaultWorkers())
+    .option(
+      '--workers <n>',
+      'worker processes; with none it only stores jobs',
+      wholeNumber(0, 1024),
+      defaultWorkers(),
+    )
+    .option('--no-listen', 'accept no calls, and run what is stored')
     .option('--concurrency <n>', 'jobs that a worker runs at a time', wholeNumber(1, 10_000), 10)
     .option('--noreload', 'production: do not generate, do not watch files')
     .addOption(new Option('--no-reload').hideHelp())
@@ -67,7 +74,11 @@ export const addDaemon = (program: Command): void => {
     .option('--shutdown-timeout <seconds>', 'what running jobs get at SIGTERM', seconds, 30)
     .option('--kill-grace <seconds>', 'what a job that timed out, or is cancelled, gets to end', seconds, 5)
     .option('--hang-timeout <seconds>', 'when a worker that does not answer is reported', positiveSeconds, 60)
-    .option('--lease <seconds>', 'when a daemon that shares a database counts as dead', positiveSeconds, 15)
+    .option(
+      '--lease <seconds>',
+      'when a daemon that shares a database counts as dead (ZTASKD_LEASE, 15)',
+      positiveSeconds,
+    )
     .option(
       '--inspect [[host:]port]',
       'let a debugger attach to the workers, each on a port of its own from 9229; one worker, unless --workers says more',
@@ -136,6 +147,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     },
     log: logger.log,
     workers: flags.workers,
+    listens: flags.listen,
     concurrency: flags.concurrency,
     development: flags.reload && flags.noreload !== true,
     typecheck: flags.typecheck === true,
@@ -145,7 +157,7 @@ const serve = async (flags: DaemonFlags): Promise<void> => {
     shutdownTimeout: flags.shutdownTimeout * 1000,
     killGrace: flags.killGrace * 1000,
     hangTimeout: flags.hangTimeout * 1000,
-    lease: flags.lease * 1000,
+    lease: (flags.lease ?? project.settings.lease) * 1000,
     workerLog: logOptions,
     inspect: inspected(flags.inspect),
     version,

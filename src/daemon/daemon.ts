@@ -30,7 +30,10 @@ export interface DaemonOptions {
   /** The project by its file alone, without the environment and flags. */
   readonly committed: Project
   readonly log: Logger
+  /** With none it only stores what is called. */
   readonly workers: number
+  /** Whether it accepts calls, and questions; without, it only runs what is stored. */
+  readonly listens: boolean
   /** Jobs a worker runs at a time. */
   readonly concurrency: number
   /** Generate at the start, and reload when files change. */
@@ -73,7 +76,7 @@ const LOCK_WAIT = 2000
 export const startDaemon = async (options: DaemonOptions): Promise<Daemon> => {
   const { settings, root } = options.project
   const keys = settings.keys === undefined ? undefined : readServerKeys(resolve(root, settings.keys))
-  if (keys === undefined && !isLocal(settings.bind)) throw unguarded(settings.bind)
+  if (options.listens && keys === undefined && !isLocal(settings.bind)) throw unguarded(settings.bind)
   const database = databaseOf(settings, root)
   const lock = await database.takeLock(LOCK_WAIT, 'daemon')
   if (lock === undefined) throw await alreadyHeld(database)
@@ -143,6 +146,7 @@ export class Daemon {
       relieve: (worker) => this.#pool.relieve(worker),
       kill: (worker) => this.#pool.end(worker),
       retire: (worker) => this.#pool.retire(worker),
+      hold: (leased) => this.#pool.hold(leased),
     })
     this.#ring = ring
     this.#code = new Code({
@@ -291,15 +295,15 @@ export class Daemon {
   }
 
   async #open(): Promise<void> {
-    const { project, workers, concurrency, replayFailed } = this.#options
+    const { project, workers, listens, concurrency, replayFailed } = this.#options
     const { settings } = project
     await this.#code.open()
     await this.#ring.recover()
     await this.#ring.freeHeld()
     if (replayFailed) this.#journal.replayed(await this.#store.retryFailed(systemClock.now()))
-    await this.#ingress.open(settings.bind)
+    if (listens) await this.#ingress.open(settings.bind)
     this.#journal.started({
-      url: masked(settings.bind),
+      url: listens ? masked(settings.bind) : null,
       database: this.#database.name,
       workers,
       concurrency,

@@ -21,6 +21,7 @@ const STOPPED: Readonly<Record<StopReason, string>> = {
   cancelled: 'is cancelled',
   replaced: 'runs code that was replaced',
   relieved: 'runs in a worker that is to end',
+  fenced: 'may be another daemon’s soon, as this one could not renew its lease',
 }
 
 const OVERDUE = {
@@ -44,13 +45,14 @@ export class Journal {
   }
 
   started(facts: {
-    url: string
+    url: string | null
     database: string
     workers: number
     concurrency: number
     project: string
   }): void {
-    this.#log.info(facts, `Listening on ${facts.url}, ${facts.workers} workers, ${facts.database}`)
+    const door = facts.url === null ? 'Accepting no calls' : `Listening on ${facts.url}`
+    this.#log.info(facts, `${door}, ${facts.workers} workers, ${facts.database}`)
   }
 
   registered(tasks: readonly string[], generation: number): void {

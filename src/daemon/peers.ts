@@ -1,6 +1,8 @@
 /** The other daemons of the database: what is said to them, what they say, and what is taken over from those that have died. */
+import { hostMonotonic } from '../clock.ts'
 import type { Job } from '../model/job.ts'
 import type { SharedStore, Word } from '../store/store.ts'
+import type { Leased } from '../wire/ipc.ts'
 import { Lease } from './peers/lease.ts'
 
 export interface PeersOptions {
@@ -11,6 +13,7 @@ export interface PeersOptions {
     waitingBy(id: string): Job | undefined
     withdraw(job: Job): boolean
     clear(): void
+    stop(): void
     refill(): void
   }
   /** After how long without a word a daemon counts as dead, ms. */
@@ -22,6 +25,10 @@ export interface PeersOptions {
   readonly unreadable: (error: Error) => void
   /** Begins anew, where it was taken for dead. */
   readonly register: () => Promise<void>
+  /** Until when workers may run what they have. */
+  readonly held: (leased: Leased) => void
+  /** What runs here is told to end: it may soon be others'. */
+  readonly stopRuns: () => void
   /** Ends what runs here, as it is others' now. */
   readonly killRuns: () => void
   /** Settles what was under way where a daemon died. */
@@ -44,10 +51,12 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#options = options
-    const { store, scheduler, lease, settle, unreadable } = options
+    const { store, scheduler, lease, settle, unreadable, held } = options
     store.listen((word) => this.#hear(word))
     this.#lease = new Lease({
-      ...{ store, lease, settle, unreadable },
+      ...{ store, lease, settle, unreadable, held },
+      ending: options.stopRuns,
+      ended: options.killRuns,
       lost: async () => {
         options.lost()
         scheduler.clear()
@@ -63,10 +72,18 @@ export class Peers {
     this.#lease.start()
   }
 
+  /** Whether others may have what is in hand here, or may soon: nothing of it is begun. */
+  get isLapsed(): boolean {
+    return this.#lease.isLapsed
+  }
+
   /** @returns what was under way where daemons died before this one serves */
   async recover(): Promise<readonly Job[]> {
     const { store, lease } = this.#options
-    return (await store.renew(lease, true)).underWay
+    const said = hostMonotonic()
+    const { underWay } = await store.renew(lease, true)
+    this.#lease.hold(said)
+    return underWay
   }
 
   /** @param takesOver whether what dead daemons had is taken over from now on */
@@ -77,6 +94,7 @@ export class Peers {
   /** Nothing is in hand any more. */
   leave(): void {
     this.#lease.stop()
+    this.#options.scheduler.stop()
   }
 
   /** A job that is not this daemon's is wanted here, until then, epoch ms. @returns whether another can have it */

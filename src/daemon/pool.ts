@@ -7,7 +7,7 @@ import { DaemonError } from '../model/errors.ts'
 import type { Failure } from '../model/outcome.ts'
 import type { Exit, Order, Worker } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
-import type { Loading, MasterMessage, ModuleFiles, WorkerBrief, WorkerMessage } from '../wire/ipc.ts'
+import type { Leased, Loading, MasterMessage, ModuleFiles, WorkerBrief, WorkerMessage } from '../wire/ipc.ts'
 import { reportingTo } from './pool/fatal.ts'
 import { Member, WorkerBrokenError } from './pool/member.ts'
 
@@ -98,6 +98,7 @@ export class Pool {
   #pause = FIRST_PAUSE
   #closing = false
   #isolating = false
+  #leased: Leased | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
@@ -146,6 +147,12 @@ export class Pool {
     for (const member of this.#members.values()) member.send(message)
   }
 
+  /** Nothing may run on in any worker beyond it, until it is told of another. */
+  hold(leased: Leased): void {
+    this.#leased = leased
+    for (const member of this.#members.values()) member.hold(leased)
+  }
+
   /** Lets a worker finish what it runs and go; it is not replaced. */
   retire(worker: Worker): void {
     const member = this.#members.get(worker.number)
@@ -168,7 +175,7 @@ export class Pool {
 
   /** Whether there is to be a worker beside the others, of the newest generation, that is isolated. */
   isolate(wanted: boolean): void {
-    if (wanted === this.#isolating) return
+    if (wanted === this.#isolating || this.#options.size === 0) return
     this.#isolating = wanted
     if (this.#generation === undefined || this.#closing) return
     if (wanted) this.#fill({ generation: this.#generation.number, isolated: true })
@@ -213,7 +220,10 @@ export class Pool {
     const born: Member[] = []
     let up: readonly Ready[]
     try {
-      const all = Array.from({ length: this.#options.size }, () => this.#bringUp(generation, born))
+      // One that has no workers learns from one what the code can run.
+      const all = Array.from({ length: Math.max(1, this.#options.size) }, () =>
+        this.#bringUp(generation, born),
+      )
       up = await this.#inTime(Promise.all(all), born, signal)
       this.#refuseClosing()
     } catch (error) {
@@ -226,11 +236,13 @@ export class Pool {
     this.#options.renewed(generation.number, up[0]?.tasks ?? [])
     for (const member of old) this.#retire(member)
     if (this.#isolating) this.#fill({ generation: generation.number, isolated: true })
-    for (const { member } of up) {
-      // One may have died while the others were loading.
-      if (this.#members.has(member.number)) this.#options.ready(member)
-      else this.#replace(member, false)
-    }
+    if (this.#options.size === 0) for (const member of born) this.#retire(member)
+    else
+      for (const { member } of up) {
+        // One may have died while the others were loading.
+        if (this.#members.has(member.number)) this.#options.ready(member)
+        else this.#replace(member, false)
+      }
     return old
   }
 
@@ -258,6 +270,7 @@ export class Pool {
   /** @param modules not where the code may have changed since */
   #load(member: Member, { number, loading, skip }: Generation, modules?: ModuleFiles): void {
     member.load({ ...loading, skip: [...skip], modules }, number, this.#options.clock.now())
+    if (this.#leased !== undefined) member.hold(this.#leased)
   }
 
   async #inTime<T>(work: Promise<T>, born: readonly Member[], signal: AbortSignal): Promise<T> {

@@ -18,7 +18,7 @@ import {
 } from '../model/run.ts'
 import type { TaskSpec } from '../model/task-spec.ts'
 import type { SharedStore, Store } from '../store/store.ts'
-import { BEGINNING, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
+import { BEGINNING, type Leased, type MasterMessage, RESULT, type WorkerMessage } from '../wire/ipc.ts'
 import type { Watched } from '../wire/protocol.ts'
 import { Awaited } from './awaited.ts'
 import { Catalogue, type Defaults } from './catalogue.ts'
@@ -73,6 +73,8 @@ export interface RingOptions {
   /** Another worker takes the place of this one, which gets no more jobs. */
   readonly relieve: (worker: Worker) => void
   readonly kill: (worker: Worker) => void
+  /** Until when workers may run what they have. */
+  readonly hold: (leased: Leased) => void
   /** Ends a worker when its runs have ended. */
   readonly retire: (worker: Worker) => void
 }
@@ -159,8 +161,16 @@ export class Ring {
         lost: () => journal.leaseLost(),
         takenOver: (taken) => journal.takenOver(taken),
         unreadable: (error) => journal.unreadable(error),
+        held: (leased) => {
+          options.hold(leased)
+          this.#pumpSoon()
+        },
+        stopRuns: () => {
+          for (const run of this.#dispatcher.runs()) this.#stops.stop(run, 'fenced')
+        },
         killRuns: () => {
-          for (const run of this.#dispatcher.runs()) options.kill(run.worker)
+          for (const worker of new Set([...this.#dispatcher.runs()].map((run) => run.worker)))
+            this.#exchangeAtOnce(worker)
         },
         settle: (underWay) => this.#settle(underWay),
         runs: (id) => [...this.#dispatcher.runs()].find(({ job }) => job.id === id)?.job,
@@ -538,7 +548,7 @@ export class Ring {
    */
   dismiss(worker: Worker, exit: Exit, order?: Order, broken?: Failure): boolean {
     const { begun, culprit, stock } = this.#dispatcher.dismiss(worker)
-    const expected = order === 'die' || (order === 'retire' && begun.length === 0)
+    const expected = order === 'die' || (order === 'retire' && begun.length === 0) || this.#isFenced
     this.#pulse.gone(worker)
     this.#options.journal.workerGone(worker, exit, expected, begun.length, broken)
     this.#stops.gone(worker)
@@ -616,20 +626,25 @@ export class Ring {
 
   /** A worker whose event loop does not turn. Where nothing runs there that a timeout may end, it is lost. */
   #hung(worker: Worker, silent: number): void {
-    const { journal, relieve, kill } = this.#options
+    const { journal } = this.#options
     const lost = !this.#dispatcher.hasBegun(worker)
     journal.hung(worker, silent, lost ? undefined : this.#dispatcher.runsOn(worker))
-    if (!lost) return
+    if (lost) this.#exchangeAtOnce(worker)
+  }
+
+  /** Another takes the place of a worker, which is killed. */
+  #exchangeAtOnce(worker: Worker): void {
     this.#dispatcher.close(worker)
-    relieve(worker)
-    kill(worker)
+    this.#options.relieve(worker)
+    this.#options.kill(worker)
   }
 
   #report(run: Run, outcome: Outcome): void {
     this.#progresses.runEnded(run.job)
     const stop = this.#stops.ended(run)
     // It was told to end, and is not to pay for it.
-    if (outcome.kind === 'threw' && isUncharged(stop?.reason)) return this.#outcomes.release(run, true)
+    const isUnpaid = isUncharged(stop?.reason) || this.#isFenced
+    if (outcome.kind === 'threw' && isUnpaid) return this.#outcomes.release(run, true)
     if (outcome.kind === 'threw' && stop?.reason === 'timeout')
       return this.#outcomes.report(run, { kind: 'threw', failure: this.#timedOut(run, outcome.failure) })
     if (outcome.kind === 'missing') {
@@ -767,9 +782,14 @@ export class Ring {
     this.#commits.mark(marked, { stored, lost, refused })
   }
 
+  /** What is in hand may be another daemon's. */
+  get #isFenced(): boolean {
+    return this.#peers?.isLapsed === true
+  }
+
   /** Nothing is handed out. */
   get #isPaused(): boolean {
-    return this.#stopped || this.#commits.isBehind
+    return this.#stopped || this.#commits.isBehind || this.#isFenced
   }
 
   /** Jobs are queued, and stored as they are. */

@@ -8,7 +8,7 @@ import { byDue, byTurn, isSuspect, type Job, type SuspectChoice } from '../model
 import type { SharedStore } from '../store/store.ts'
 
 export interface SharedSchedulerOptions {
-  readonly store: Pick<SharedStore, 'priorities' | 'claim' | 'nextFree' | 'acquire'>
+  readonly store: Pick<SharedStore, 'priorities' | 'claim' | 'nextFree' | 'acquire' | 'release'>
   readonly clock: Clock
   readonly wake: () => void
   /** The row of a job goes: another daemon has cancelled it, and was not heard. */
@@ -19,6 +19,8 @@ export interface SharedSchedulerOptions {
 
 /** Jobs that are claimed at once at most. */
 const MOST = 1000
+/** How long a job that is in hand waits for room here before others may have it, ms. */
+const PATIENCE = 100
 /** How long a failed claim waits before the next, ms. */
 const AGAIN = 1000
 
@@ -34,6 +36,11 @@ export class SharedScheduler {
   readonly #early = new Map<number, Job>()
   /** When the next free job is due, epoch ms, as far as this daemon knows; in the past where there may be more. */
   #nextFree: number | undefined = 0
+  /** What was entered together, the oldest first. */
+  readonly #entered: { readonly at: number; readonly seqs: readonly number[] }[] = []
+  /** Whether what is in hand finds room in time: then as many again are claimed while workers have something to do. */
+  #isQuick = false
+  #timer: NodeJS.Timeout | undefined
   /** For how many more jobs there was room. */
   #wanted = 0
   #claiming = false
@@ -61,12 +68,14 @@ export class SharedScheduler {
   /** Jobs are queued that were busy: those that are in hand wait here, the others are free. */
   add(jobs: readonly Job[]): void {
     for (const job of jobs) if (!this.#rested(job)) this.#goesOn(job)
+    this.#watch(jobs)
     this.#options.wake()
   }
 
   /** New jobs are stored. One that was free may have been claimed before this was known here. */
   arrive(jobs: readonly Job[]): void {
     for (const job of jobs) this.#goesOn(job)
+    this.#watch(jobs)
     this.#options.wake()
   }
 
@@ -105,8 +114,8 @@ export class SharedScheduler {
       this.#busy.add(job.seq)
       taken.push(job)
     }
-    // As many again: while those are claimed the workers come to an end with these.
-    this.#wanted = limit - taken.length + (taken.length === limit ? taken.length - this.#ready.length : 0)
+    const ahead = this.#isQuick && taken.length === limit ? taken.length - this.#ready.length : 0
+    this.#wanted = limit - taken.length + ahead
     this.#claimMore(now)
     return taken
   }
@@ -176,6 +185,48 @@ export class SharedScheduler {
     for (const seq of [...this.#waiting.keys()]) this.#leave(seq)
   }
 
+  /** All has ended: what is in hand is freed with the daemon's leave. */
+  stop(): void {
+    clearTimeout(this.#timer)
+    this.#entered.length = 0
+  }
+
+  #watch(jobs: readonly Job[]): void {
+    const seqs = jobs.flatMap(({ seq }) => (this.#waiting.has(seq) ? seq : []))
+    if (seqs.length === 0) return
+    this.#entered.push({ at: performance.now(), seqs })
+    this.#timer ??= setTimeout(() => this.#giveBack(), PATIENCE)
+  }
+
+  /** What finds no room here may find it at another daemon, and here again, once there is some. */
+  #giveBack(): void {
+    const before = performance.now() - PATIENCE
+    const late: Job[] = []
+    for (let first = this.#entered[0]; first !== undefined && first.at <= before; first = this.#entered[0]) {
+      this.#entered.shift()
+      const left = first.seqs.flatMap((seq) => this.#waiting.get(seq) ?? []).filter((job) => !isSuspect(job))
+      this.#isQuick = left.length === 0
+      late.push(...left)
+    }
+    const next = this.#entered[0]
+    this.#timer = next && setTimeout(() => this.#giveBack(), Math.ceil(next.at - before))
+    if (late.length > 0) void this.#release(late)
+  }
+
+  async #release(jobs: readonly Job[]): Promise<void> {
+    for (const { seq } of jobs) this.#leave(seq)
+    try {
+      await this.#options.store.release(jobs)
+      this.#nextFree = 0
+    } catch (error) {
+      this.#options.unreadable(error as Error)
+      const mine = jobs.filter(({ seq }) => !this.#busy.has(seq))
+      for (const job of mine) this.#enter(job)
+      setTimeout(() => this.#watch(mine), AGAIN).unref()
+    }
+    this.#options.wake()
+  }
+
   #claimMore(now: number): void {
     if (this.#claiming || this.#wanted <= 0 || this.#nextFree === undefined || this.#nextFree > now) return
     this.#claiming = true
@@ -189,18 +240,21 @@ export class SharedScheduler {
     const { store, clock, unreadable } = this.#options
     try {
       let left = limit
-      for (const priority of await store.priorities()) {
-        for (const job of await store.claim(priority, left, clock.now())) {
+      const priorities = await store.priorities()
+      for (const priority of priorities) {
+        const claimed = await store.claim(priority, left, clock.now())
+        for (const job of claimed) {
           if (job.mark === 'cancelled') this.#remove(job)
           else if (this.#busy.has(job.seq)) this.#early.set(job.seq, job)
           else this.#enter(job)
           left--
         }
+        this.#watch(claimed)
         if (left === 0) return
       }
       // Where some come meanwhile, `add` says so, or their daemon does.
       this.#nextFree = undefined
-      const next = await store.nextFree()
+      const next = priorities.length === 0 ? undefined : await store.nextFree()
       if (next !== undefined) this.#nextFree = Math.min(next, this.#nextFree ?? next)
     } catch (error) {
       unreadable(error as Error)

@@ -2,13 +2,14 @@ import type { Job } from './job.ts'
 
 /**
  * Why a run should end before its task returns: `replaced`, as its code is old and it has had its time; `relieved`, as its
- * worker is to end for what another run did, and it has had its time.
+ * worker is to end for what another run did, and it has had its time; `fenced`, as its daemon could not say that it lives, and
+ * another may have the job.
  */
-export type StopReason = 'timeout' | 'cancelled' | 'replaced' | 'relieved'
+export type StopReason = 'timeout' | 'cancelled' | 'replaced' | 'relieved' | 'fenced'
 
 /** @returns whether a run that was told to end pays nothing, and runs again: its worker is what has to go */
 export const isUncharged = (reason: StopReason | undefined): boolean =>
-  reason === 'replaced' || reason === 'relieved'
+  reason === 'replaced' || reason === 'relieved' || reason === 'fenced'
 
 /** A worker process, as the daemon's stages speak of it. */
 export interface Worker {

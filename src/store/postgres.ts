@@ -46,6 +46,8 @@ const LISTEN_AGAIN = 500
 const CONNECT_TIMEOUT = 10_000
 /** After how long the answer to a statement of the hot path is given up, ms: its connection may be over, and not know it. */
 const ANSWER_TIMEOUT = 30_000
+/** Of a lease, for how long the answer to its renewal is waited for on a connection. */
+const PATIENCE_SHARE = 0.2
 /** At how many renewals what was claimed in doubt is let go. */
 const LET_GO_TIMES = 4
 /**
@@ -68,6 +70,8 @@ export const SETTINGS = [
   'plan_cache_mode = force_generic_plan',
   'jit = off',
 ]
+
+const SET_ALL = SETTINGS.map((setting) => `set ${setting}`).join('; ')
 
 export interface PostgresOptions {
   readonly url: string
@@ -133,7 +137,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     }
     for (const pool of [this.#arrivals, this.#changes])
       pool.on('connect', (client) => {
-        client.query(SETTINGS.map((setting) => `set ${setting}`).join('; ')).catch(() => {})
+        client.query(SET_ALL).catch(() => {})
       })
     this.kysely = new KyselyClass<Schema>({
       dialect: new PostgresDialect({ pool: this.#others }),
@@ -196,7 +200,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       return claim
     })
     const statement = this.#statements.insert(insert, claims)
-    const rows = await this.#claiming<readonly [string, number]>(this.#arrivals, claim, statement)
+    const rows = await this.#doubting(claim, this.#run<readonly [string, number]>(this.#arrivals, statement))
     if (insert.some(({ state }, at) => claims[at] === null && state === 'queued')) this.say({ kind: 'free' })
     return insertedOf(insert, claims, rows)
   }
@@ -234,15 +238,20 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   async claim(priority: number, limit: number, now: number): Promise<readonly Job[]> {
     const claim = this.#claim
     const statement = this.#statements.claim(claim, priority, limit, now)
-    const rows = await this.#claiming<ClaimedRow>(this.#arrivals, claim, statement)
+    const rows = await this.#doubting(claim, this.#run<ClaimedRow>(this.#arrivals, statement))
     return rows.map((row) => claimedOf(row, claim, priority))
   }
 
   async acquire(job: Job): Promise<Job | undefined> {
     if (job.claim !== null) return job
     const claim = this.#claim
-    const [row] = await this.#claiming(this.#changes, claim, this.#statements.acquire(claim, job))
+    const [row] = await this.#doubting(claim, this.#run(this.#changes, this.#statements.acquire(claim, job)))
     return row === undefined ? undefined : { ...job, claim }
+  }
+
+  async release(jobs: readonly Job[]): Promise<void> {
+    await this.#run(this.#changes, this.#statements.release(jobs))
+    this.say({ kind: 'free' })
   }
 
   async nextFree(): Promise<number | undefined> {
@@ -311,6 +320,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       })
       try {
         await client.connect()
+        await client.query(SET_ALL)
         this.#listener = client
         client.on('notification', ({ payload }) => {
           const said = saidIn(payload)
@@ -320,7 +330,9 @@ export class PostgresStore extends KyselyStore implements SharedStore {
         // What was said meanwhile.
         this.#hear({ kind: 'free' })
         await ended
+        this.#listener = undefined
       } catch {
+        this.#listener = undefined
         await client.end().catch(() => {})
       }
       await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN))
@@ -334,16 +346,33 @@ export class PostgresStore extends KyselyStore implements SharedStore {
 
   async renew(lease: number, takesOver: boolean): Promise<Renewal> {
     const claim = this.#claim
-    // A connection that is over may not know it.
-    this.#listener?.query('').catch(() => this.#listener?.end())
-    await this.#letGo()
     const statement = this.#statements.renew(this.#node, claim, lease, takesOver)
-    const rows = await this.#claiming<TakenRow>(this.#changes, claim, statement)
+    const rows = await this.#doubting(
+      claim,
+      this.#renewed<TakenRow>(statement, Math.min(lease * PATIENCE_SHARE, this.#limit.query_timeout)),
+    )
     const underWay = rows
       .filter((row) => row.at(-3) !== null)
       .map((row) => jobOf(row as readonly unknown[] as Row, claim))
     const [mine, taken] = (rows[0]?.slice(-2) ?? []) as [number, number]
+    await this.#letGo().catch(() => {})
     return { isAlive: mine > 0, taken, underWay }
+  }
+
+  /**
+   * On the connection that hears others: so it waits behind no commit, and where nothing can be heard any more, and nobody has
+   * said so, that is noticed; then on another.
+   */
+  async #renewed<T extends readonly unknown[]>(statement: Prepared, patience: number): Promise<T[]> {
+    const listener = this.#listener
+    if (listener !== undefined)
+      try {
+        return await ask<T>(listener, statement, patience)
+      } catch (error) {
+        if (codeOf(error as Error) !== undefined) throw error
+        void listener.end()
+      }
+    return this.#run<T>(this.#changes, statement, patience)
   }
 
   /** The statement may still be executed, on a connection that is lost here: a few times over. */
@@ -356,21 +385,21 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     if (rows.length > 0) this.#hear({ kind: 'free' })
   }
 
-  /** Runs what claims jobs. Where its answer is lost nobody knows which: they are let go later. */
-  async #claiming<T extends readonly unknown[]>(
-    pool: pg.Pool,
-    claim: number,
-    statement: Prepared,
-  ): Promise<T[]> {
+  /** What claims jobs, and may do so though its answer is lost: then nobody knows which, and they are let go later. */
+  async #doubting<T>(claim: number, claiming: Promise<T>): Promise<T> {
     try {
-      return await this.#run<T>(pool, statement)
+      return await claiming
     } catch (error) {
       if (this.mayBeStored(error as Error)) this.#doubtful.set(claim, LET_GO_TIMES)
       throw error
     }
   }
 
-  async #run<T extends readonly unknown[]>(pool: pg.Pool, { name, text, values }: Prepared): Promise<T[]> {
+  async #run<T extends readonly unknown[]>(
+    pool: pg.Pool,
+    statement: Prepared,
+    patience?: number,
+  ): Promise<T[]> {
     let client: pg.PoolClient
     try {
       client = await pool.connect()
@@ -379,9 +408,9 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       throw error
     }
     try {
-      const { rows } = await client.query<unknown[]>({ name, text, values: [...values], rowMode: 'array' })
+      const rows = await ask<T>(client, statement, patience)
       client.release()
-      return rows as readonly unknown[] as T[]
+      return rows
     } catch (error) {
       // What has no code of the server's comes of the connection.
       client.release(codeOf(error as Error) === undefined)
@@ -523,6 +552,23 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     await Promise.all([this.#arrivals.end(), this.#changes.end()])
     await this.kysely.destroy()
   }
+}
+
+/** @param patience ms; else the connection's own */
+const ask = async <T extends readonly unknown[]>(
+  client: pg.ClientBase,
+  { name, text, values }: Prepared,
+  patience?: number,
+): Promise<T[]> => {
+  const limit = patience === undefined ? {} : { query_timeout: patience }
+  const { rows } = await client.query<unknown[]>({
+    name,
+    text,
+    values: [...values],
+    rowMode: 'array',
+    ...limit,
+  })
+  return rows as readonly unknown[] as T[]
 }
 
 /** @returns of jobs that are there twice the last, without those of some numbers */

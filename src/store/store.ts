@@ -96,6 +96,8 @@ export interface SharedStore extends Store {
   claim(priority: number, limit: number, now: number): Promise<readonly Job[]>
   /** Claims a free job. @returns it as it is in hand, also where it was before; nothing where it is another's */
   acquire(job: Job): Promise<Job | undefined>
+  /** Jobs that this daemon has in hand, and that have not begun, are free. */
+  release(jobs: readonly Job[]): Promise<void>
   /** @returns when the next free job is due, epoch ms; nothing where there is none */
   nextFree(): Promise<number | undefined>
   /** From now on `hear` is called with what other daemons say. */

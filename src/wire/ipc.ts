@@ -45,6 +45,8 @@ export type MasterMessage =
   | { readonly kind: 'reopen' }
   /** Finish what runs, run onExit, end. */
   | { readonly kind: 'retire' }
+  /** Nothing may run on beyond it. */
+  | ({ readonly kind: 'lease' } & Leased)
 
 export type WorkerMessage =
   /** A debugger keeps the worker, which is done, from ending. */
@@ -179,6 +181,12 @@ export interface ModuleFiles {
   readonly writes: string | undefined
 }
 
+/** Until when jobs are their daemon's, by the host's monotonic clock, ms: at `notice` they are told to end, at `end` they are killed. */
+export interface Leased {
+  readonly notice: number
+  readonly end: number
+}
+
 /** The environment variable that holds the brief. */
 export const BRIEF = 'ZTASK_WORKER'
 /**
@@ -186,7 +194,7 @@ export const BRIEF = 'ZTASK_WORKER'
  * jobs back; a thread of the worker answers, whatever the worker's event loop does. Both lines are a JSON list of places:
  * those asked for, then those of them that had not begun and never will. A line with a number alone is written by the
  * worker at the moment when it begins that run while it runs nothing else: what kills its worker at its first line is
- * known by it.
+ * known by it. A number alone from the master is when the worker is to be dead, by the host's monotonic clock, ms.
  */
 export const LIFELINE_FD = 3
 /** The most jobs a worker holds beyond those that it can begin at once. */

@@ -149,6 +149,7 @@ export class Current implements CurrentJob {
 const ABORTED: Readonly<Record<Exclude<StopReason, 'timeout'>, string>> = {
   cancelled: 'is cancelled',
   replaced: 'runs code that was replaced, and will run again on the new',
+  fenced: 'belongs to a daemon that could not reach its database, and may run again elsewhere',
   relieved: 'runs in a worker that is to end for what another job did, and will run again in another',
 }
 

@@ -1,21 +1,32 @@
 /**
  * A thread of a worker's, on the lifeline: its end of file, which the kernel sends however the master dies, ends the
- * process; a line on it calls jobs back. It sleeps in the kernel until then: it polls nothing.
+ * process, as does the end of its daemon's lease; a line on it calls jobs back. It sleeps in the kernel until then: it polls nothing.
  */
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { workerData } from 'node:worker_threads'
+import { hostMonotonic } from '../clock.ts'
 import { LIFELINE_FD } from '../wire/ipc.ts'
 import { Claims } from './claims.ts'
+import type { Shared } from './watchdog.ts'
 
-const claims = new Claims(workerData as SharedArrayBuffer)
+const shared = workerData as Shared
+const claims = new Claims(shared.claims)
+const runs = new Int32Array(shared.runs)
 const lifeline = new Socket({ fd: LIFELINE_FD })
 const end = (): void => {
   process.kill(process.pid, 'SIGKILL')
 }
 lifeline.on('error', end).on('end', end).on('close', end)
+let dying: NodeJS.Timeout | undefined
+/** Whatever the event loop of the worker does, and its master. Where nothing runs there is nothing to end. */
+const live = (until: number): void => {
+  clearTimeout(dying)
+  dying = setTimeout(() => Atomics.load(runs, 0) > 0 && end(), until - hostMonotonic())
+}
 const lines = createInterface({ input: lifeline })
 lines.on('error', end).on('line', (line) => {
-  const places = JSON.parse(line) as number[]
-  lifeline.write(`${JSON.stringify(places.filter((place) => claims.claim(place)))}\n`)
+  const said = JSON.parse(line) as number | number[]
+  if (typeof said === 'number') return live(said)
+  lifeline.write(`${JSON.stringify(said.filter((place) => claims.claim(place)))}\n`)
 })

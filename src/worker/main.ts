@@ -1,6 +1,7 @@
 /** A worker's process: runs user code, never opens the database, and ends with its master. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Denque from 'denque'
+import { hostMonotonic } from '../clock.ts'
 import { failureOf, type Outcome, SUCCEEDED } from '../model/outcome.ts'
 import type { Progress } from '../model/progress.ts'
 import type { StopReason } from '../model/run.ts'
@@ -106,6 +107,7 @@ class Server implements RunHost {
   )
   readonly #progresses = new Progresses((runs) => send({ kind: 'progress', runs }))
   readonly #claims: Claims
+  readonly #runs: Int32Array
   readonly #loads = new Loads(() => this.#loaded())
   readonly #log: WorkersLog
   #registry: Registry | undefined
@@ -131,10 +133,14 @@ class Server implements RunHost {
   #hasCode = false
   #retiring = false
   #left = false
+  #lease: NodeJS.Timeout | undefined
+  #isFenced = false
 
-  constructor(brief: WorkerBrief, claims: Claims) {
+  /** @param runs is told how many run */
+  constructor(brief: WorkerBrief, claims: Claims, runs: Int32Array) {
     this.#brief = brief
     this.#claims = claims
+    this.#runs = runs
     this.#log = new WorkersLog(brief.log)
   }
 
@@ -206,9 +212,26 @@ class Server implements RunHost {
       case 'reopen':
         this.#log.reopen()
         break
+      case 'lease':
+        this.#hold(message.notice)
+        break
       case 'retire':
         this.#retire()
     }
+  }
+
+  /** At that time what runs is to end and nothing begins, where nothing else is said before; the watchdog sees to what does not. */
+  #hold(notice: number): void {
+    clearTimeout(this.#lease)
+    const left = notice - hostMonotonic()
+    this.#isFenced = left <= 0
+    if (!this.#isFenced) this.#lease = setTimeout(() => this.#fence(), left).unref()
+    this.#begin()
+  }
+
+  #fence(): void {
+    this.#isFenced = true
+    for (const job of this.#running.values()) job.stop('fenced')
   }
 
   #take(first: number, jobs: readonly Handing[]): void {
@@ -228,7 +251,7 @@ class Server implements RunHost {
    * master has to know which jobs can have begun.
    */
   #begin(): void {
-    while (this.#busy < this.#brief.concurrency) {
+    while (this.#busy < this.#brief.concurrency && !this.#isFenced) {
       if (this.#returning.length > 0) {
         this.#returning.shift()?.()
         continue
@@ -301,6 +324,7 @@ class Server implements RunHost {
     const [number, id, task, args, attempt, created, asked] = handing
     const job = new Current({ id, task, attempt, created }, this, number)
     this.#running.set(number, job)
+    Atomics.store(this.#runs, 0, this.#running.size)
     const loaded = this.#isResolved(handing) ? undefined : this.#loads.begin()
     const called = (): void => {
       // At once and not with others: the task may never yield.
@@ -314,6 +338,7 @@ class Server implements RunHost {
     this.#progresses.ended(number)
     this.#reports.add(number, outcome)
     this.#running.delete(number)
+    Atomics.store(this.#runs, 0, this.#running.size)
     if (this.#retiring && this.#running.size === 0) this.#leave()
   }
 
@@ -434,9 +459,9 @@ const main = async (): Promise<void> => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const brief = JSON.parse(process.env[BRIEF] ?? '') as WorkerBrief
   delete process.env[BRIEF]
-  const memory = Claims.memory(brief.concurrency)
-  startWatchdog(memory)
-  const server = new Server(brief, new Claims(memory))
+  const shared = { claims: Claims.memory(brief.concurrency), runs: new SharedArrayBuffer(4) }
+  startWatchdog(shared)
+  const server = new Server(brief, new Claims(shared.claims), new Int32Array(shared.runs))
   process.on('message', (message: MasterMessage) => server.receive(message))
   // What fails here fails again where it is needed, and is told there.
   prepare(brief, () => server.hasCode).catch(() => {})

@@ -3,13 +3,21 @@ import { writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { LIFELINE_FD } from '../wire/ipc.ts'
 
-/** @param memory of the claims on this worker's jobs; the thread keeps nothing alive */
-export const startWatchdog = (memory: SharedArrayBuffer): void => {
+/** What the thread sees of its worker. */
+export interface Shared {
+  /** Which of its jobs have begun, or were called back. */
+  readonly claims: SharedArrayBuffer
+  /** How many run: one 32-bit number. */
+  readonly runs: SharedArrayBuffer
+}
+
+/** The thread keeps nothing alive. */
+export const startWatchdog = (shared: Shared): void => {
   // 19 MB of resident memory, whatever resourceLimits say (8 to 64 MiB of heap were tried).
   const thread = new Worker(new URL('./lifeline.js', import.meta.url), {
     execArgv: [],
     env: {},
-    workerData: memory,
+    workerData: shared,
   })
   thread.unref()
 }

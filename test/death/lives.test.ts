@@ -97,6 +97,7 @@ class World {
       tell: () => {},
       tellProgress: () => {},
       kill: (worker) => queueMicrotask(() => this.#dies(worker, true)),
+      hold: () => {},
     })
     this.#ring = ring
     const others = { facts: () => ({}), reload: () => Promise.reject(new Error('not here')) }

@@ -2,7 +2,7 @@
 import { hash, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest'
-import type { Job } from '../../src/model/job.ts'
+import type { Job, Mark } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { type PostgresOptions, PostgresStore } from '../../src/store/postgres.ts'
 import type { Word } from '../../src/store/store.ts'
@@ -204,6 +204,38 @@ test('of a dead daemon what was under way goes to who finds it, once, and the re
   expect(found.map(({ taken }) => taken).sort()).toEqual([0, 3])
   expect(found.flatMap(({ underWay }) => ids(underWay))).toEqual(['job 1'])
   expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['job 0', 'job 2'])
+})
+
+test('a suspect of a dead daemon is free: it was under way no more', async () => {
+  const [job] = (await insert(other, 1, 1)) as [Job]
+  await other.commit({ insert: [], save: [], mark: [{ ...job, mark: 'suspect' }], remove: [] })
+  await sql(`update nodes set seen = '-infinity' where id = 2`)
+  expect(await one.renew(NEVER, true)).toEqual({ isAlive: true, taken: 1, underWay: [] })
+  expect(await one.claim(0, 10, 2000)).toMatchObject([{ id: job.id, mark: 'suspect' }])
+})
+
+test('what was claimed by a statement whose answer was lost is let go, and what is under way is taken over', async () => {
+  const proxy = await between()
+  const far = await node({ url: urlBy(proxy) })
+  const jobs = await insert(other, 3, 3)
+  const marks = ['started', 'suspect', 'cancelled'] as const
+  const marked = jobs.map((job, at) => ({ ...job, mark: marks[at] as Mark }))
+  await other.commit({ insert: [], save: [], mark: marked, remove: [] })
+  await one.commit({ insert: [newJobOf('free', { due: 1 })], save: [], remove: [] })
+  await Promise.all([far.find('job 0'), far.nextFree()])
+  await sql(`update nodes set seen = '-infinity' where id = 2`)
+  proxy.losesAnswers = true
+  const asked = [far.claim(0, 10, 2000), far.renew(NEVER, true)]
+  const errors = Promise.all(asked.map((one) => one.catch((error: Error) => error)))
+  const taken = `select from jobs where claim / 4294967296 = 3`
+  await until('both to be executed', async () => (await sql(taken)).length === 3)
+  proxy.cut()
+  proxy.losesAnswers = false
+  for (const error of await errors) expect(error).toBeInstanceOf(Error)
+  const { underWay } = await far.renew(NEVER, true)
+  const again = await far.renew(NEVER, true)
+  expect([...underWay, ...again.underWay].map(({ mark }) => mark).sort()).toEqual(['cancelled', 'started'])
+  expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['free', 'job 1'])
 })
 
 test('a daemon that ends leaves nothing in its hands', async () => {

@@ -1,14 +1,39 @@
 /** Several daemons, one database. */
+import { connect } from 'node:net'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { PostgresServer } from '../harness/postgres.ts'
+import { processesIn } from '../harness/process.ts'
 import { makeProject, type TestProject } from '../harness/project.ts'
+import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
+
+/** Ends when it is told to, or when the file named by its argument is there. */
+const LISTEN = `
+import { appendFileSync, existsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { currentJob, task } from 'ztask'
+
+const say = (what: string) => appendFileSync('ran.log', what + ' ' + process.pid + ' ' + Date.now() + '\\n')
+
+export const listen = task({ retryCount: 0 }, async (file: string) => {
+  const { signal } = currentJob()
+  say('begin:' + file)
+  while (!existsSync(file)) {
+    if (signal.aborted) say(signal.reason.name + ':' + file)
+    signal.throwIfAborted()
+    await sleep(10)
+  }
+  say('done:' + file)
+})
+`
 
 const nodes = async (count: number, server?: PostgresServer): Promise<TestProject[]> => {
   server ??= await own()
   return Promise.all(
-    Array.from({ length: count }, () => makeProject({ config: `database: '${server.url}'` })),
+    Array.from({ length: count }, () =>
+      makeProject({ config: `database: '${server.url}'`, files: { 'src/listen.ts': LISTEN } }),
+    ),
   )
 }
 
@@ -121,17 +146,88 @@ test('a daemon that was frozen for longer than its lease finds that others run i
   await first.hasRun('wait:go')
   await second.daemon(lease)
   frozen.child.kill('SIGSTOP')
+  // Its worker does not wait to be told.
+  await until('the worker to end by itself', () =>
+    first.runs().every(({ pid }) => !processesIn(first.dir).includes(pid)),
+  )
   await second.hasRun('wait:go')
   frozen.child.kill('SIGCONT')
   await frozen.prints(/taken for dead/)
   const [run] = first.runs()
-  await until('the worker to have ended', () => !isAlive(run?.pid ?? 0))
+  await until('the worker to have ended', () => !processesIn(first.dir).includes(run?.pid ?? 0))
   second.write('go', '')
   await second.hasRun('done:go')
   await until('it to be over', async () => (await job.status()) === 'gone')
   await note.async('again')
   await until('it to run', () => ranOn(all).includes('again'))
   expect(first.ran()).not.toContain('done:go')
+  // And it has a worker again.
+  const { length } = first.ran()
+  await until('the first to run jobs', async () => {
+    await note.async('more')
+    return first.ran().length > length
+  })
+})
+
+test('a job hears that its daemon is cut off from the database, pays nothing for it, and runs elsewhere or again', async () => {
+  const server = await own()
+  const proxy = await TcpProxy.to(server.url)
+  onTestFinished(() => proxy.close())
+  const [far, near] = (await nodes(2, server)) as [TestProject, TestProject]
+  const url = new URL(server.url)
+  url.host = new URL(proxy.url).host
+  const lease = ['--lease', '2']
+  await far.daemon([...lease, '--database', url.href])
+  const { listen } = far.calls(['listen'])
+  await listen.async('far')
+  await far.hasRun('begin:far')
+  const goOn = proxy.holdUp()
+  await far.hasRun('AbortError:far')
+  await near.daemon(lease)
+  await near.hasRun('begin:far')
+  near.write('far', '')
+  await near.hasRun('done:far')
+  goOn()
+  await until('it to be over', async () => (await far.ask<{ waiting: number }>('status')).waiting === 0)
+  const { note } = far.client()
+  await until('the first to run jobs again', async () => {
+    await note.async('again')
+    return far.ran().includes('again')
+  })
+  expect(far.ran()).not.toContain('done:far')
+})
+
+test('what finds no room at one daemon is given to another that has some', async () => {
+  const [first, second] = (await nodes(2)) as [TestProject, TestProject]
+  await first.daemon(['--concurrency', '4'])
+  const { act, note } = first.client()
+  // They are quick: it takes more in hand than it can begin.
+  await note.batch(Array.from({ length: 2000 }, () => ['quick']))
+  await until('them to have run', () => first.ran().length === 2000)
+  await act.batch(Array.from({ length: 12 }, () => ['wait', 'go'] as const))
+  const begun = (): number => ranOn([first, second]).filter((what) => what === 'wait:go').length
+  await until('it to be full', () => begun() === 4)
+  await second.daemon(['--concurrency', '20'])
+  await until('the others to run', () => begun() === 12)
+  for (const project of [first, second]) project.write('go', '')
+})
+
+test('one daemon only accepts calls, another only runs what is stored', async () => {
+  const [door, works] = (await nodes(2)) as [TestProject, TestProject]
+  await door.daemon(['--workers', '0'])
+  const running = works.launch(['--no-listen'])
+  await running.prints(/Accepting no calls/)
+  const { act } = door.client()
+  expect(await act.run('return', 'called')).toBeUndefined()
+  expect(works.ran()).toEqual(['return:called', 'done:called'])
+  expect(door.ran()).toEqual([])
+  expect(await door.ask('status')).toMatchObject({ workers: [] })
+  const reached = new Promise((resolve) => {
+    connect(Number(new URL(works.url).port), '127.0.0.1')
+      .on('connect', () => resolve('reached'))
+      .on('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+  })
+  expect(await reached).toBe('ECONNREFUSED')
 })
 
 test('a daemon that ends keeps what it runs until that has ended, however long it takes', async () => {
@@ -157,11 +253,3 @@ test('a daemon that ends keeps what it runs until that has ended, however long i
   expect((await ending.ended).code).toBe(0)
   expect(ranOn(all)).toEqual(['wait:go', 'done:go'])
 })
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}

@@ -21,6 +21,7 @@ test('none of them reads the whole table', async () => {
   const hot: readonly Prepared[] = [
     statements.claim(5, 0, 10, 1000),
     statements.acquire(5, job),
+    statements.release([job]),
     statements.nearest(0, 10, 1000),
     statements.priorities(),
     statements.nextFree(),

@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { defaultOf } from '../../src/settings.ts'
 import { explained } from '../../src/store/database-file.ts'
 import { REFUSED } from '../../torture/campaign.ts'
+import { DatabaseFile } from '../../torture/database.ts'
 import { durationOf, schedule } from '../../torture/disturbances.ts'
 import { Records } from '../../torture/records.ts'
 import { makeProject } from '../harness/project.ts'
@@ -24,7 +25,7 @@ test('the table is read without a touch: the next daemon starts on the log that 
         .digest('hex'),
     )
   const before = fingerprints()
-  expect(new Records(project).waiting()).toEqual(new Set(['kept']))
+  expect(await new DatabaseFile(project).waiting()).toEqual(new Set(['kept']))
   expect(fingerprints()).toEqual(before)
 })
 
@@ -52,7 +53,7 @@ test.for([
   },
 )
 
-test('each job that ran twice is explained by what was done to whoever had it, and by nothing else', () => {
+test('each job that ran twice is explained by what was done to whoever had it, and by nothing else', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ztask-records-'))
   onTestFinished(() => rmSync(dir, { recursive: true }))
   for (const folder of ['runs', 'acknowledged', 'rejected', '.ztask']) mkdirSync(join(dir, folder))
@@ -68,19 +69,25 @@ test('each job that ran twice is explained by what was done to whoever had it, a
   ran(10, 'frozen', 9500)
   ran(40, 'no reason', 9000)
   ran(10, 'no reason', 9500)
-  const records = new Records({ path: (file) => join(dir, file) })
-  expect(records.check()).toBe(true)
+  ran(50, 'silent', 20_000)
+  ran(60, 'silent', 23_000)
+  const site = { path: (file: string) => join(dir, file) }
+  const records = new Records(site, new DatabaseFile(site))
+  expect(await records.check()).toBe(true)
   const repeats = records.repeats([
     { kind: 'kill worker', pid: 20, at: 1500 },
     { kind: 'kill master', pid: 1, at: 5000 },
     { kind: 'freeze worker', pid: 30, at: 7000 },
     { kind: 'freeze worker', pid: 40, at: 8500 },
     { kind: 'kill master', pid: 2, at: 8000 },
+    { kind: 'freeze master', pid: 3, at: 19_000, silent: 3000 },
+    { kind: 'freeze master', pid: 3, at: 8600, silent: 300 },
   ])
   expect(Object.fromEntries(repeats.map(({ name, because }) => [name, because]))).toEqual({
     worker: 'its worker was killed',
     master: 'the master was killed',
     frozen: 'its worker was frozen when the master was killed',
     'no reason': undefined,
+    silent: 'its daemon could not say that it lives for longer than its lease',
   })
 })

@@ -759,6 +759,7 @@ describe('in the ring', () => {
         relieve: () => {},
         retire: () => {},
         kill: () => {},
+        hold: () => {},
         tell: () => {},
         tellProgress: () => {},
       },

@@ -9,6 +9,7 @@ const FIXED: Partial<Readonly<Record<keyof Settings, string>>> = {
   keys: 'its socket has the keys of its start',
   database: 'it holds the other database, with its jobs',
   schema: 'it holds the other tables, with their jobs',
+  lease: 'the others count it by the other, and it them',
   project: 'it keeps the jobs of the other project, whose clients it serves',
   maxPayload: 'its door was opened with the other bound',
   maxBatch: 'its door was opened with the other bound',

@@ -1,11 +1,22 @@
-/** Says that this daemon lives, from its start to its very end, and in between takes over what those had that do not say so any more. */
+/**
+ * Says that this daemon lives, from its start to its very end, and in between takes over what those had that do not say so any more.
+ * Where it could not say so in time, nothing of its jobs may run on: others may have them by then.
+ */
+import { hostMonotonic } from '../../clock.ts'
 import type { Job } from '../../model/job.ts'
 import type { SharedStore } from '../../store/store.ts'
+import type { Leased } from '../../wire/ipc.ts'
 
 export interface LeaseOptions {
   readonly store: Pick<SharedStore, 'renew'>
   /** After how long without a word a daemon counts as dead, ms. */
   readonly lease: number
+  /** Until when it lives, as far as is known: workers hold it themselves, for this process may be frozen. */
+  readonly held: (leased: Leased) => void
+  /** What runs is told to end: soon others may have it. */
+  readonly ending: () => void
+  /** It has ended: what runs is killed. */
+  readonly ended: () => void
   /** This daemon was taken for dead: what it had in hand is others'. */
   readonly lost: () => Promise<void>
   /** So many jobs were taken over: those that were not under way are free. */
@@ -18,7 +29,9 @@ export interface LeaseOptions {
 }
 
 /** How often it looks for what it was not told of, ms. */
-const LOOK = 30_000
+const LOOK = 60_000
+/** How long before its end what runs is told to end, ms; of a short lease a quarter. */
+const NOTICE = 1000
 
 export class Lease {
   readonly #options: LeaseOptions
@@ -27,11 +40,24 @@ export class Lease {
   /** What was taken over and is not settled yet: the database may fail meanwhile. */
   #underWay: readonly Job[] = []
   #timer: NodeJS.Timeout | undefined
+  #notice: NodeJS.Timeout | undefined
+  #end: NodeJS.Timeout | undefined
+  #leased: Leased | undefined
   #looked = performance.now()
   #stopped = false
 
   constructor(options: LeaseOptions) {
     this.#options = options
+  }
+
+  /** Whether others may have what this daemon has in hand, or may soon: nothing of it is begun. */
+  get isLapsed(): boolean {
+    return this.#leased !== undefined && hostMonotonic() >= this.#leased.notice
+  }
+
+  /** Until when it lives, as far as is known. */
+  get leased(): Leased | undefined {
+    return this.#leased
   }
 
   /** Renewed twice in its time: an idle daemon asks the database eight times a minute. */
@@ -41,15 +67,31 @@ export class Lease {
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    for (const timer of [this.#timer, this.#notice, this.#end]) clearTimeout(timer)
+  }
+
+  /** This daemon has said at that time that it lives. */
+  hold(said: number): void {
+    const { lease, held, ending, ended } = this.#options
+    const end = said + lease
+    this.#leased = { notice: end - Math.min(NOTICE, lease / 4), end }
+    clearTimeout(this.#notice)
+    clearTimeout(this.#end)
+    const now = hostMonotonic()
+    this.#notice = setTimeout(ending, this.#leased.notice - now)
+    this.#end = setTimeout(ended, end - now)
+    held(this.#leased)
   }
 
   async #renew(): Promise<void> {
     const { store, lease, lost, takenOver, settle, look, unreadable } = this.#options
     try {
+      const said = hostMonotonic()
       const { isAlive, taken, underWay } = await store.renew(lease, this.takesOver)
       this.#underWay = [...this.#underWay, ...underWay]
       if (!isAlive) await lost()
+      // Where it was lost, it is begun anew.
+      if (!this.#stopped) this.hold(said)
       if (this.#underWay.length > 0) await settle(this.#underWay)
       this.#underWay = []
       if (taken > 0) takenOver(taken)

@@ -27,6 +27,11 @@ export class Lifeline {
     this.#asked.push(told)
     this.#socket.write(`${JSON.stringify(places)}\n`)
   }
+
+  /** The worker is to be dead at that time, by the host's monotonic clock, ms; where nothing else is said before. */
+  lives(until: number): void {
+    this.#socket.write(`${until}\n`)
+  }
 }
 
 /** @returns what a worker says, or nothing where user code has written into its file descriptor */

@@ -6,6 +6,7 @@ import type { Exit, Order, Worker } from '../../model/run.ts'
 import type { TaskSpec } from '../../model/task-spec.ts'
 import {
   BRIEF,
+  type Leased,
   LIFELINE_FD,
   type Loading,
   type MasterMessage,
@@ -123,6 +124,12 @@ export class Member implements Worker {
   /** Asks for jobs that it has not begun; `told` is called with their places, and never where it dies first. */
   recall(places: readonly number[], told: (places: readonly number[]) => void): void {
     this.#lifeline?.recall(places, told)
+  }
+
+  /** Nothing may run on there beyond it. */
+  hold(leased: Leased): void {
+    this.#lifeline?.lives(leased.end)
+    this.send({ kind: 'lease', ...leased })
   }
 
   /** Ends the process at once. */
