@@ -46,7 +46,7 @@ const REST = 180_000
 const DAEMON = 'the daemon'
 /** What a start may be refused with, in a sentence: its disk was full, the database locked, or its workers were killed while they loaded. */
 export const REFUSED =
-  /^The (database .* cannot be (used|opened): .*\. (Free space|Another process writes|Start the server|Wait until the server) .*|workers cannot load the code: .*SIGKILL.*)\n*$/
+  /^The (database .* cannot be (used|opened): .*\. (Free space|Another process writes|Start the server|Wait until the server)\b.*|workers cannot load the code: .*SIGKILL.*)\n*$/
 
 const now = (): number => performance.timeOrigin + performance.now()
 
@@ -229,7 +229,7 @@ export class Campaign {
   async #disturbDatabase(disturbance: Disturbance, lasts: number): Promise<boolean> {
     const { kind } = disturbance
     // Before it is done: what happens because of it must not come first.
-    this.#incidents.push({ kind, pid: 0, at: now(), ...silence(kind, lasts) })
+    this.#incidents.push({ kind, pid: 0, at: now(), ...silence(kind, lasts), ...doubt(kind, lasts) })
     const over = await this.#database.disturb(disturbance)
     return over !== undefined && this.#meanwhile(lasts, over)
   }
@@ -269,8 +269,8 @@ export class Campaign {
   }
 }
 
-/** How often a daemon renews its lease, ms. */
-const RENEWED = 500 * LEASE
+/** A daemon renews its lease when half of it is over, and what stops it then may cost it the rest, ms. */
+const RENEWED = 300 * LEASE
 /** How much longer than what stops it a daemon may be silent: it was about to renew its lease, and connects anew, ms. */
 const BESIDE = 1000 * LEASE
 
@@ -278,6 +278,15 @@ const BESIDE = 1000 * LEASE
 const silence = (kind: Kind, lasts: number): Pick<Incident, 'silent'> => {
   const stops = kind === 'freeze master' || kind === 'cut node off' || kind === 'kill server'
   return stops && lasts > RENEWED ? { silent: lasts + BESIDE } : {}
+}
+
+/** How long it may take a daemon to write again what it does not know to be written, once it can, ms. */
+const AGAIN = 1500
+
+/** @returns for how long what is written may have been written before, by somebody who was not told */
+const doubt = (kind: Kind, lasts: number): Pick<Incident, 'unsure'> => {
+  if (kind === 'terminate connection') return { unsure: AGAIN }
+  return kind === 'kill server' ? { unsure: lasts + AGAIN } : {}
 }
 
 const pickOf = <T>(list: readonly T[], pick: number): T | undefined => list[Math.floor(pick * list.length)]

@@ -10,12 +10,16 @@ export interface Incident {
   readonly at: number
   /** A daemon could not say for so long that it lives, ms: others may have its jobs by then. */
   readonly silent?: number
+  /** Answers of the server were lost, which until then, ms later, what was written is written again. */
+  readonly unsure?: number
 }
 
 interface Run {
   readonly pid: number
   readonly begun: number
   ended: number | undefined
+  /** When its row was made, epoch ms by the daemon's clock. */
+  readonly created: number
 }
 
 /** A job that ended more than once, and what explains it; nothing may be unexplained. */
@@ -70,7 +74,8 @@ export class Records {
       this.rejected[code] = (this.rejected[code] ?? 0) + 1
     const waiting = await this.#database.waiting()
     if (waiting === undefined) return false
-    for (const [pid, [what, name = '', at]] of this.#fresh('runs')) this.#note(pid, what, name, Number(at))
+    for (const [pid, [what, name = '', at, created]] of this.#fresh('runs'))
+      this.#note(pid, what, name, Number(at), Number(created))
     // Two may look at once: what the other has read meanwhile was not known to this look at the table.
     for (const name of unsettled) {
       if (this.#runs.get(name)?.some(({ ended }) => ended !== undefined)) this.#unsettled.delete(name)
@@ -81,7 +86,8 @@ export class Records {
 
   /**
    * A run that is not told to have ended may have: its outcome is lost with the master, or with the worker that had it. And a
-   * worker that was frozen when its master died wakes later, and does what it had before it finds out.
+   * worker that was frozen when its master died wakes later, and does what it had before it finds out. A call whose daemon died before
+   * it had answered is sent again: where another daemon has taken its job over, run it, and removed its row, nobody knows of it any more.
    */
   repeats(incidents: readonly Incident[]): Repeat[] {
     const masters = incidents.filter(({ kind }) => kind === 'kill master')
@@ -91,13 +97,20 @@ export class Records {
       incidents.filter(({ kind }) => kind === 'kill worker'),
       ({ pid }) => pid,
     )
-    const because = (pid: number, begun: number, again: Run): string | undefined => {
+    const because = ({ pid, begun, created }: Run, again: Run): string | undefined => {
       const between = ({ at, silent = 0 }: Incident): boolean =>
         at + silent > begun - TOLERANCE && at < again.begun + TOLERANCE
       if (workers.get(pid)?.some(between)) return 'its worker was killed'
       if (masters.some(between)) return 'the master was killed'
       if (incidents.some((one) => one.silent !== undefined && between(one)))
         return 'its daemon could not say that it lives for longer than its lease'
+      const wasUnsure = incidents.some(
+        ({ at, unsure }) =>
+          unsure !== undefined && at < again.begun + TOLERANCE && at + unsure > begun - TOLERANCE,
+      )
+      if (wasUnsure) return 'the answer to its commit was lost, and it was written again'
+      const wasSentAgain = again.created !== created && masters.some(({ at }) => at < begun)
+      if (wasSentAgain) return 'the master was killed before it had answered, and the call sent again'
       const slept = frozen.some(
         (freeze) =>
           freeze.pid === pid && masters.some((kill) => kill.at > freeze.at - TOLERANCE && kill.at < begun),
@@ -108,16 +121,16 @@ export class Records {
       // What two processes have written is read in any order.
       const whole = runs.filter(({ ended }) => ended !== undefined).sort((a, b) => a.begun - b.begun)
       return whole.slice(1).map((again, index) => {
-        const { pid, begun, ended } = whole[index] as Run
-        return { name, because: because(pid, begun, again), overlaps: again.begun < (ended ?? 0) }
+        const first = whole[index] as Run
+        return { name, because: because(first, again), overlaps: again.begun < (first.ended ?? 0) }
       })
     })
   }
 
-  #note(pid: number, what: string | undefined, name: string, at: number): void {
+  #note(pid: number, what: string | undefined, name: string, at: number, created: number): void {
     const runs = this.#runs.get(name) ?? []
     this.#runs.set(name, runs)
-    if (what === 'begin') runs.push({ pid, begun: at, ended: undefined })
+    if (what === 'begin') runs.push({ pid, begun: at, ended: undefined, created })
     const open = runs.findLast((run) => run.pid === pid && run.ended === undefined)
     if (what === 'end' && open !== undefined) open.ended = at
   }

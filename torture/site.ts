@@ -5,16 +5,18 @@ import { join } from 'node:path'
 import { makeApplication } from '../test/harness/application.ts'
 
 /**
- * Each run says when it begins and when it ends, by a clock that no disturbance steps. A name tells how long it lasts:
+ * Each run says when it begins and when it ends, by a clock that no disturbance steps, and of when its row is. A name tells how long it lasts:
  * `…-120` is 120 ms.
  */
 const TASKS = `
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { task } from 'ztask'
+import { currentJob, task } from 'ztask'
 
-const say = (what: string, name: string) =>
-  appendFileSync('runs/' + process.pid, what + ' ' + name + ' ' + (performance.timeOrigin + performance.now()) + '\\n')
+const say = (what: string, name: string) => {
+  const now = performance.timeOrigin + performance.now()
+  appendFileSync('runs/' + process.pid, [what, name, now, currentJob().created.getTime()].join(' ') + '\\n')
+}
 
 export const work = task({ retryCount: 1_000_000, retryAfter: 0.05 }, async (name: string) => {
   say('begin', name)

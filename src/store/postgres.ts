@@ -47,7 +47,7 @@ const CONNECT_TIMEOUT = 10_000
 /** After how long the answer to a statement of the hot path is given up, ms: its connection may be over, and not know it. */
 const ANSWER_TIMEOUT = 30_000
 /** Of a lease, for how long the answer to its renewal is waited for on a connection. */
-const PATIENCE_SHARE = 0.2
+const PATIENCE_SHARE = 0.1
 /** At how many renewals what was claimed in doubt is let go. */
 const LET_GO_TIMES = 4
 /**

@@ -58,8 +58,11 @@ test('each job that ran twice is explained by what was done to whoever had it, a
   onTestFinished(() => rmSync(dir, { recursive: true }))
   for (const folder of ['runs', 'acknowledged', 'rejected', '.ztask']) mkdirSync(join(dir, folder))
   new DatabaseSync(join(dir, '.ztask/ztask.db')).exec('create table jobs (args text)')
-  const ran = (pid: number, name: string, at: number): void =>
-    appendFileSync(join(dir, 'runs', `${pid}`), `begin ${name} ${at}\nend ${name} ${at + 1}\n`)
+  const ran = (pid: number, name: string, at: number, created = 1): void =>
+    appendFileSync(
+      join(dir, 'runs', `${pid}`),
+      `begin ${name} ${at} ${created}\nend ${name} ${at + 1} ${created}\n`,
+    )
   // The later run is in the file that is read first.
   ran(20, 'worker', 1000)
   ran(10, 'worker', 2000)
@@ -67,8 +70,12 @@ test('each job that ran twice is explained by what was done to whoever had it, a
   ran(10, 'master', 6000)
   ran(30, 'frozen', 9000)
   ran(10, 'frozen', 9500)
-  ran(40, 'no reason', 9000)
-  ran(10, 'no reason', 9500)
+  ran(40, 'no-reason', 9000)
+  ran(10, 'no-reason', 9500)
+  ran(10, 'sent-again', 12_000)
+  ran(20, 'sent-again', 13_000, 2)
+  ran(10, 'unsure', 16_000)
+  ran(20, 'unsure', 16_500)
   ran(50, 'silent', 20_000)
   ran(60, 'silent', 23_000)
   const site = { path: (file: string) => join(dir, file) }
@@ -80,14 +87,17 @@ test('each job that ran twice is explained by what was done to whoever had it, a
     { kind: 'freeze worker', pid: 30, at: 7000 },
     { kind: 'freeze worker', pid: 40, at: 8500 },
     { kind: 'kill master', pid: 2, at: 8000 },
+    { kind: 'terminate connection', pid: 0, at: 15_500, unsure: 700 },
     { kind: 'freeze master', pid: 3, at: 19_000, silent: 3000 },
     { kind: 'freeze master', pid: 3, at: 8600, silent: 300 },
   ])
-  expect(Object.fromEntries(repeats.map(({ name, because }) => [name, because]))).toEqual({
+  expect(Object.fromEntries(repeats.map(({ name, because }) => [name, because]))).toStrictEqual({
     worker: 'its worker was killed',
     master: 'the master was killed',
     frozen: 'its worker was frozen when the master was killed',
-    'no reason': undefined,
+    'no-reason': undefined,
+    'sent-again': 'the master was killed before it had answered, and the call sent again',
+    unsure: 'the answer to its commit was lost, and it was written again',
     silent: 'its daemon could not say that it lives for longer than its lease',
   })
 })

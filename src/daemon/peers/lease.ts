@@ -32,6 +32,9 @@ export interface LeaseOptions {
 const LOOK = 60_000
 /** How long before its end what runs is told to end, ms; of a short lease a quarter. */
 const NOTICE = 1000
+/** Of the lease, when it is renewed; and after how much of it a renewal that failed is tried again. */
+const USUAL = 0.5
+const AGAIN = 0.1
 
 export class Lease {
   readonly #options: LeaseOptions
@@ -61,8 +64,8 @@ export class Lease {
   }
 
   /** Renewed twice in its time: an idle daemon asks the database eight times a minute. */
-  start(): void {
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.#renew(), this.#options.lease / 2)
+  start(share = USUAL): void {
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#renew(), this.#options.lease * share)
   }
 
   stop(): void {
@@ -97,6 +100,7 @@ export class Lease {
       if (taken > 0) takenOver(taken)
     } catch (error) {
       unreadable(error as Error)
+      return this.start(AGAIN)
     }
     if (performance.now() - this.#looked > LOOK) {
       this.#looked = performance.now()
