@@ -48,6 +48,11 @@ const CONNECT_TIMEOUT = 10_000
 const ANSWER_TIMEOUT = 30_000
 /** Of a lease, for how long the answer to its renewal is waited for on a connection. */
 const PATIENCE_SHARE = 0.1
+/**
+ * After how many rows that went the table is vacuumed: the server does so by itself once a minute at most. 400,000 jobs without left
+ * 54 MB of table and 12 of indexes, with it 7 and 3, for 2 to 3% of the speed (shared figures of the design).
+ */
+const VACUUM_AFTER = 50_000
 /** At how many renewals what was claimed in doubt is let go. */
 const LET_GO_TIMES = 4
 /**
@@ -99,6 +104,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   readonly #limit: { readonly query_timeout: number }
   #saying: NodeJS.Timeout | undefined
   #words: Word[] = []
+  /** Rows that went since the last vacuum. */
+  #removed = 0
   #listener: pg.Client | undefined
   #closed = false
   /** Jobs of which something was written, perhaps, and that was not told. */
@@ -214,6 +221,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     const statement = this.#statements.change(saved, marked, remove)
     if (statement === undefined) return []
     const rows = await this.#run<readonly [number]>(this.#changes, statement)
+    this.#removed += remove.length
+    if (this.#removed >= VACUUM_AFTER) this.#vacuum()
     if (saved.some(({ state }) => state === 'queued')) this.say({ kind: 'free' })
     const all = [...saved, ...marked, ...remove]
     if (this.#unsure.size === 0 && rows.length === all.length) return []
@@ -223,6 +232,13 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       const wasWritten = this.#unsure.delete(job.seq) && (job.claim === null || this.#isMine(job.claim))
       return !changed.has(job.seq) && !wasWritten
     })
+  }
+
+  /** Beside all else. Who may not is warned by the server, and where another does it, it is left to him. */
+  #vacuum(): void {
+    this.#removed = 0
+    const table = `${pg.escapeIdentifier(this.schema)}.jobs`
+    this.#others.query(`vacuum (truncate off, skip_locked) ${table}`).catch(() => {})
   }
 
   /** Of all that are claimed at once. */

@@ -260,6 +260,15 @@ test('of a job that is noted and ends in one commit the end counts', async () =>
   expect(await one.find(job.id)).toMatchObject({ state: 'failed', mark: null })
 })
 
+test('the table is vacuumed where many rows have gone', async () => {
+  for (let round = 0; round < 5; round++) {
+    const jobs = await insert(one, 10_000, 10_000)
+    await one.commit({ insert: [], save: [], remove: jobs })
+  }
+  const vacuums = `select pg_stat_get_vacuum_count('jobs'::regclass) as count`
+  await until('it to be vacuumed', async () => Number((await sql(vacuums))[0]?.count) > 0)
+})
+
 test('daemons hear each other, also after their connections were cut, and not themselves', async () => {
   const heard: Word[] = []
   const own: Word[] = []
