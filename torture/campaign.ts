@@ -211,7 +211,7 @@ export class Campaign {
       case 'freeze client':
         return this.#freeze(kind, pickOf(this.#applications, pick)?.process.pid, lasts)
       case 'reload':
-        this.#site.save()
+        this.#site.save(this.#onServer)
         return !this.#onServer || this.#signal(kind, master, 'SIGHUP')
       case 'cut connections':
         proxy.cut()

@@ -1,6 +1,6 @@
 /** The project that is tortured: an application of its own in a temporary folder, and what it writes down. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeApplication } from '../test/harness/application.ts'
 
@@ -118,9 +118,15 @@ export class Site {
     writeFileSync(this.path(file), text)
   }
 
-  /** Another text with the same tasks. */
-  save(): void {
-    this.write('src/tasks.ts', `${TASKS}// saved ${performance.now()}\n`)
+  /**
+   * Another text with the same tasks.
+   *
+   * @param atOnce as a deployment does it, and not as an editor: whoever reads meanwhile finds the one text or the other
+   */
+  save(atOnce: boolean): void {
+    const file = atOnce ? 'tasks.new' : 'src/tasks.ts'
+    this.write(file, `${TASKS}// saved ${performance.now()}\n`)
+    if (atOnce) renameSync(this.path(file), this.path('src/tasks.ts'))
   }
 
   remove(): void {

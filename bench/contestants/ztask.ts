@@ -19,7 +19,7 @@ const CONCURRENCY = 100
 const BATCH = 2500
 /** Two seconds after its start a daemon compares its registry with the sources, once, by a process of its own, ms. */
 const CHECKED = 3500
-const PROJECT = 'bench'
+export const PROJECT = 'bench'
 
 const TASKS = `import { task } from 'ztask'
 import * as bodies from './bodies.js'
@@ -41,7 +41,7 @@ export default defineRegistry({
 })
 `
 
-const makeProject = (root: string): void => {
+export const makeProject = (root: string): void => {
   mkdirSync(join(root, 'src'), { recursive: true })
   mkdirSync(join(root, 'node_modules'))
   symlinkSync(CHECKOUT, join(root, 'node_modules/ztask'))
@@ -53,8 +53,13 @@ const makeProject = (root: string): void => {
 }
 
 /** Starts a daemon; resolves when it listens, its workers ready. */
-const startDaemon = async (root: string, port: number, env: NodeJS.ProcessEnv): Promise<ChildProcess> => {
-  const flags = ['--workers', `${WORKERS}`, '--concurrency', `${CONCURRENCY}`, '--noreload', '-l', 'ERROR']
+export const startDaemon = async (
+  root: string,
+  port: number,
+  env: NodeJS.ProcessEnv,
+  workers = WORKERS,
+): Promise<ChildProcess> => {
+  const flags = ['--workers', `${workers}`, '--concurrency', `${CONCURRENCY}`, '--noreload', '-l', 'ERROR']
   const argv = [join(CHECKOUT, 'bin/ztask.js'), 'daemon', ...flags, '--url', urlOf(port)]
   const daemon = spawn(process.execPath, argv, {
     cwd: root,
@@ -65,7 +70,7 @@ const startDaemon = async (root: string, port: number, env: NodeJS.ProcessEnv): 
   return daemon
 }
 
-const urlOf = (port: number): string => `tcp://127.0.0.1:${port}`
+export const urlOf = (port: number): string => `tcp://127.0.0.1:${port}`
 
 /** The database that a daemon has. */
 interface Kept {

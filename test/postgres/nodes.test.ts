@@ -74,48 +74,6 @@ test('what a daemon had that is killed is run by the others when its lease is ov
   await second.hasRun('wait:/tmp/never-there')
 })
 
-test('nothing that was acknowledged is lost, whichever of three is killed, and whenever the server is', async () => {
-  const server = await own()
-  const all = await nodes(3, server)
-  const flags = ['--lease', '2', '--concurrency', '4']
-  const daemons = await Promise.all(all.map((project) => project.daemon(flags)))
-  const acknowledged: string[] = []
-  let isOver = false
-  const calls = all.flatMap((project, node) =>
-    Array.from({ length: 8 }, async (_, lane) => {
-      const { note } = project.client({ callTimeout: 20 })
-      for (let n = 0; !isOver; n++) {
-        const what = `${node}-${lane}-${n}`
-        await note.async(what).then(
-          () => acknowledged.push(what),
-          () => {},
-        )
-      }
-    }),
-  )
-  for (const round of [0, 1, 2, 3, 4]) {
-    const { length } = acknowledged
-    await until('calls to be acknowledged', () => acknowledged.length > length + 300)
-    const victim = round % 3
-    await daemons[victim]?.kill()
-    if (round === 2) {
-      await server.kill()
-      await server.again()
-    }
-    daemons[victim] = await (all[victim] as TestProject).daemon(flags)
-  }
-  isOver = true
-  await Promise.all(calls)
-  const missing = (): string[] => {
-    const ran = new Set(ranOn(all))
-    return acknowledged.filter((what) => !ran.has(what))
-  }
-  await until(
-    () => `all to run: ${missing().length} of ${acknowledged.length} did not: ${missing().slice(0, 5)}`,
-    () => missing().length === 0,
-  )
-})
-
 test('a result, and a cancel, find a job wherever it runs', async () => {
   const all = await nodes(2)
   const [first, second] = all as [TestProject, TestProject]
