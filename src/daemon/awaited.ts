@@ -109,7 +109,7 @@ export class Awaited {
         throw error
       })
       // Who waits may be about to ask for its result, and it would be gone by then.
-      if (still !== undefined && this.#mayBegin(still))
+      if (still !== undefined && still.claim === mine.claim && this.#mayBegin(still))
         return { ...still, awaited: still.awaited ?? this.#options.clock.now() }
       if (still?.state === 'queued') back(still)
       else forget(still ?? mine)

@@ -66,6 +66,7 @@ export class Peers {
       takenOver: (taken) => {
         options.takenOver(taken)
         scheduler.refill()
+        store.say({ kind: 'free' })
       },
       look: () => scheduler.refill(),
     })
@@ -138,7 +139,8 @@ export class Peers {
     const found = await store.find(id)
     if (found?.mark !== 'cancelled') return
     const run = runs(id)
+    const waits = scheduler.waitingBy(id)
     if (run !== undefined) await cancel(run)
-    else if (found.claim !== null && found.state === 'queued' && scheduler.withdraw(found)) remove(found)
+    else if (waits !== undefined && scheduler.withdraw(waits)) remove({ ...waits, mark: 'cancelled' })
   }
 }

@@ -184,14 +184,17 @@ export class Ring {
       store,
       stored: (jobs) => this.#stored(jobs),
       ended: (job, next) => this.#ended(job, next),
-      lost: (job) => this.#scheduler.forget(job),
+      lost: (job) => {
+        this.#scheduler.forget(job)
+        this.#fulfil(job, { ...job, state: 'queued', claim: null })
+      },
       unstorable: (job, next, error) => {
         journal.unstorable(job, error)
         return settle(job, { kind: 'unstorable', failure: unstorable(next, error) }, clock.now()) ?? job
       },
       stuck: (job, error) => journal.stuck(job, error),
       hasEnded: (id) => this.#recent.has(id),
-      credit: () => (this.#scheduler.mayClaim ? this.#dispatcher.room : 0),
+      credit: () => (this.#scheduler.mayClaim && !this.#isPaused ? this.#dispatcher.room : 0),
       health: (error) => {
         journal.databaseHealth(error)
         if (error === undefined) this.#pump()
@@ -687,11 +690,11 @@ export class Ring {
     if (run === undefined) return false
     const { job } = this.#dispatcher.update(run, { ...run.job, mark: 'cancelled' })
     this.#stops.stop(run, 'cancelled')
-    await new Promise<void>((stored, reject) => {
+    return new Promise((resolve, reject) => {
       const refused = (cause: Error): void => reject(cannotCancel(job, cause))
-      this.#commits.mark(job, { stored, lost: stored, refused })
+      // Where another daemon has it, that is to be told.
+      this.#commits.mark(job, { stored: () => resolve(true), lost: () => resolve(false), refused })
     })
-    return true
   }
 
   /** Writes down that somebody waits for a job: should this daemon die, its result is kept all the same. */
@@ -703,7 +706,7 @@ export class Ring {
       const { job: awaited } = this.#dispatcher.update(run, { ...run.job, awaited: until })
       send(run.worker, { kind: 'wanted', run: run.number })
       const refused = (error: Error): void => journal.unmarked(awaited, error)
-      return this.#commits.mark(awaited, { stored: () => {}, lost: () => {}, refused })
+      return this.#commits.mark(awaited, { stored: () => {}, lost: () => this.#takenAway(awaited), refused })
     }
     // What becomes of it is on its way to the database: it may go on.
     const mine = await this.#scheduler.acquire(job)
@@ -756,7 +759,13 @@ export class Ring {
     if (job === undefined || job === run.job) return
     this.#dispatcher.update(run, job)
     const refused = (error: Error): void => this.#options.journal.unmarked(job, error)
-    this.#commits.mark(job, { stored: () => {}, lost: () => {}, refused })
+    this.#commits.mark(job, { stored: () => {}, lost: () => this.#takenAway(job), refused })
+  }
+
+  /** Another daemon has a job that runs here: what comes of this run counts for nothing. */
+  #takenAway({ seq }: Job): void {
+    const run = this.#dispatcher.runOf(seq)
+    if (run !== undefined) this.#stops.stop(run, 'fenced')
   }
 
   /** A suspect's mark is on disk before it runs: should it take the daemon with it, the next start knows whom to charge. */

@@ -34,13 +34,14 @@ export class SharedScheduler {
   readonly #busy = new Set<number>()
   /** Claimed before it was known here that they are free again. */
   readonly #early = new Map<number, Job>()
-  /** When the next free job is due, epoch ms, as far as this daemon knows; in the past where there may be more. */
-  #nextFree: number | undefined = 0
+  /** When the next free job is due, epoch ms, as far as this daemon knows; in the past where there may be more. Unknown until `refill`. */
+  #nextFree: number | undefined
   /** What was entered together, the oldest first. */
   readonly #entered: { readonly at: number; readonly seqs: readonly number[] }[] = []
   /** Whether what is in hand finds room in time: then as many again are claimed while workers have something to do. */
   #isQuick = false
   #timer: NodeJS.Timeout | undefined
+  #stopped = false
   /** For how many more jobs there was room. */
   #wanted = 0
   #claiming = false
@@ -151,7 +152,9 @@ export class SharedScheduler {
   /** As `withdraw`, of a job that was found in the table: it may be free, or another daemon's. @returns it, where it is this one's */
   async acquire(job: Job): Promise<Job | undefined> {
     if (this.#busy.has(job.seq)) return undefined
-    const mine = job.state === 'queued' ? await this.#options.store.acquire(job) : job
+    // Since it was found it may have been given back.
+    const known = this.#waiting.get(job.seq) ?? { ...job, claim: null }
+    const mine = job.state === 'queued' ? await this.#options.store.acquire(known) : job
     return mine !== undefined && this.withdraw(mine) ? mine : undefined
   }
 
@@ -183,12 +186,14 @@ export class SharedScheduler {
   /** Nothing is in hand any more that is with no worker. */
   clear(): void {
     for (const seq of [...this.#waiting.keys()]) this.#leave(seq)
+    this.#early.clear()
   }
 
   /** All has ended: what is in hand is freed with the daemon's leave. */
   stop(): void {
     clearTimeout(this.#timer)
     this.#entered.length = 0
+    this.#stopped = true
   }
 
   #watch(jobs: readonly Job[]): void {
@@ -215,16 +220,16 @@ export class SharedScheduler {
 
   async #release(jobs: readonly Job[]): Promise<void> {
     for (const { seq } of jobs) this.#leave(seq)
-    try {
-      await this.#options.store.release(jobs)
-      this.#nextFree = 0
-    } catch (error) {
-      this.#options.unreadable(error as Error)
-      const mine = jobs.filter(({ seq }) => !this.#busy.has(seq))
-      for (const job of mine) this.#enter(job)
-      setTimeout(() => this.#watch(mine), AGAIN).unref()
-    }
-    this.#options.wake()
+    // They are in hand no more, whatever the answer: it may have been done where that is lost.
+    while (!this.#stopped)
+      try {
+        await this.#options.store.release(jobs)
+        break
+      } catch (error) {
+        this.#options.unreadable(error as Error)
+        await new Promise((resolve) => setTimeout(resolve, AGAIN))
+      }
+    this.refill()
   }
 
   #claimMore(now: number): void {
@@ -240,6 +245,8 @@ export class SharedScheduler {
     const { store, clock, unreadable } = this.#options
     try {
       let left = limit
+      // Where some come meanwhile, `add` says so, or their daemon does.
+      this.#nextFree = undefined
       const priorities = await store.priorities()
       for (const priority of priorities) {
         const claimed = await store.claim(priority, left, clock.now())
@@ -250,10 +257,11 @@ export class SharedScheduler {
           left--
         }
         this.#watch(claimed)
-        if (left === 0) return
+        if (left === 0) {
+          this.#nextFree = 0
+          return
+        }
       }
-      // Where some come meanwhile, `add` says so, or their daemon does.
-      this.#nextFree = undefined
       const next = priorities.length === 0 ? undefined : await store.nextFree()
       if (next !== undefined) this.#nextFree = Math.min(next, this.#nextFree ?? next)
     } catch (error) {

@@ -52,7 +52,8 @@ export class Stops {
 
   /** A run may go on for so long from now, ms, whatever was said before. */
   limit(run: Run, timeout: number): void {
-    if (this.#stops.has(run.number)) return
+    const known = this.#stops.get(run.number)?.reason
+    if (known !== undefined && known !== 'fenced') return
     this.#clear(run.number)
     this.#timeouts.set(
       run.number,
@@ -65,8 +66,10 @@ export class Stops {
    * whoever wants it gone.
    */
   stop(run: Run, reason: StopReason): void {
-    this.#clear(run.number)
-    if (this.#stops.has(run.number)) return
+    const known = this.#stops.get(run.number)?.reason
+    // Its daemon may have gone on before it had to end: then it may have to for another reason.
+    if (known !== undefined && (known !== 'fenced' || reason === 'fenced')) return
+    if (reason !== 'fenced') this.#clear(run.number)
     const timer = isUncharged(reason) ? undefined : setTimeout(() => this.#expire(stop), this.#options.grace)
     const stop: Stop = { run, reason, timer, condemned: false }
     this.#stops.set(run.number, stop)

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import pg from 'pg'
 import type { Due, Job } from '../model/job.ts'
@@ -46,6 +47,8 @@ const LISTEN_AGAIN = 500
 const CONNECT_TIMEOUT = 10_000
 /** After how long the answer to a statement of the hot path is given up, ms: its connection may be over, and not know it. */
 const ANSWER_TIMEOUT = 30_000
+/** For how long it is waited for that connections end, ms. */
+const CLOSE_PATIENCE = 5000
 /** Of a lease, for how long the answer to its renewal is waited for on a connection. */
 const PATIENCE_SHARE = 0.1
 /**
@@ -209,7 +212,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     const statement = this.#statements.insert(insert, claims)
     const rows = await this.#doubting(claim, this.#run<readonly [string, number]>(this.#arrivals, statement))
     if (insert.some(({ state }, at) => claims[at] === null && state === 'queued')) this.say({ kind: 'free' })
-    return insertedOf(insert, claims, rows)
+    // What a start has claimed that was taken for dead meanwhile is others'.
+    return insertedOf(insert, this.#isMine(claim) ? claims : [], rows)
   }
 
   /** @returns those that are another's */
@@ -227,11 +231,22 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     const all = [...saved, ...marked, ...remove]
     if (this.#unsure.size === 0 && rows.length === all.length) return []
     const changed = new Set(rows.flat())
-    return all.filter((job) => {
-      // What a commit has written whose answer was lost is not found as it was.
-      const wasWritten = this.#unsure.delete(job.seq) && (job.claim === null || this.#isMine(job.claim))
-      return !changed.has(job.seq) && !wasWritten
-    })
+    const rest = all.filter(({ seq }) => !changed.has(seq))
+    // What a commit has written whose answer was lost is not found as it was; what it has removed is not there.
+    const unsure = rest.filter(
+      ({ seq, claim }) => this.#unsure.delete(seq) && (claim === null || this.#isMine(claim)),
+    )
+    const there = await this.#there(unsure.filter(({ seq }) => gone.has(seq)))
+    const written = new Set(unsure.filter(({ id }) => !there.has(id)))
+    return rest.filter((job) => !written.has(job))
+  }
+
+  /** @returns the ids of those that have a row */
+  async #there(jobs: readonly Job[]): Promise<ReadonlySet<string>> {
+    if (jobs.length === 0) return new Set()
+    const ids = jobs.map(({ id }) => id)
+    const rows = await this.kysely.selectFrom('jobs').select('id').where('id', '=', anyOf(ids)).execute()
+    return new Set(rows.map(({ id }) => id))
   }
 
   /** Beside all else. Who may not is warned by the server, and where another does it, it is left to him. */
@@ -255,14 +270,14 @@ export class PostgresStore extends KyselyStore implements SharedStore {
     const claim = this.#claim
     const statement = this.#statements.claim(claim, priority, limit, now)
     const rows = await this.#doubting(claim, this.#run<ClaimedRow>(this.#arrivals, statement))
-    return rows.map((row) => claimedOf(row, claim, priority))
+    return this.#isMine(claim) ? rows.map((row) => claimedOf(row, claim, priority)) : []
   }
 
   async acquire(job: Job): Promise<Job | undefined> {
     if (job.claim !== null) return job
     const claim = this.#claim
     const [row] = await this.#doubting(claim, this.#run(this.#changes, this.#statements.acquire(claim, job)))
-    return row === undefined ? undefined : { ...job, claim }
+    return row === undefined || !this.#isMine(claim) ? undefined : { ...job, claim }
   }
 
   async release(jobs: readonly Job[]): Promise<void> {
@@ -337,6 +352,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       try {
         await client.connect()
         await client.query(SET_ALL)
+        if (this.#closed) return void client.end()
         this.#listener = client
         client.on('notification', ({ payload }) => {
           const said = saidIn(payload)
@@ -351,7 +367,7 @@ export class PostgresStore extends KyselyStore implements SharedStore {
         this.#listener = undefined
         await client.end().catch(() => {})
       }
-      await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN))
+      await pause(LISTEN_AGAIN)
     }
   }
 
@@ -371,7 +387,8 @@ export class PostgresStore extends KyselyStore implements SharedStore {
       .filter((row) => row.at(-3) !== null)
       .map((row) => jobOf(row as readonly unknown[] as Row, claim))
     const [mine, taken] = (rows[0]?.slice(-2) ?? []) as [number, number]
-    await this.#letGo().catch(() => {})
+    // It may have to wait for a commit.
+    this.#letGo().catch(() => {})
     return { isAlive: mine > 0, taken, underWay }
   }
 
@@ -394,11 +411,14 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   /** The statement may still be executed, on a connection that is lost here: a few times over. */
   async #letGo(): Promise<void> {
     if (this.#doubtful.size === 0) return
-    const rows = await this.#run(this.#changes, this.#statements.letGo([...this.#doubtful.keys()]))
-    for (const [claim, times] of this.#doubtful)
+    const sent = [...this.#doubtful]
+    const rows = await this.#run(this.#changes, this.#statements.letGo(sent.map(([claim]) => claim)))
+    for (const [claim, times] of sent)
       if (times > 1) this.#doubtful.set(claim, times - 1)
       else this.#doubtful.delete(claim)
-    if (rows.length > 0) this.#hear({ kind: 'free' })
+    if (rows.length === 0) return
+    this.#hear({ kind: 'free' })
+    this.say({ kind: 'free' })
   }
 
   /** What claims jobs, and may do so though its answer is lost: then nobody knows which, and they are let go later. */
@@ -559,6 +579,11 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#saying)
+    // A server that does not answer says no goodbye either.
+    await Promise.race([this.#end(), pause(CLOSE_PATIENCE, undefined, { ref: false })])
+  }
+
+  async #end(): Promise<void> {
     await this.#listener?.end().catch(() => {})
     if (this.#node > 0) {
       await this.#run(this.#changes, this.#statements.leave(this.#node)).catch(() => {})

@@ -13,16 +13,24 @@ import type { Shared } from './watchdog.ts'
 const shared = workerData as Shared
 const claims = new Claims(shared.claims)
 const runs = new Int32Array(shared.runs)
+const ends = new Float64Array(shared.end)
+/** How often it looks again whether something runs, where the lease has ended, ms. */
+const AGAIN = 50
 const lifeline = new Socket({ fd: LIFELINE_FD })
 const end = (): void => {
   process.kill(process.pid, 'SIGKILL')
 }
 lifeline.on('error', end).on('end', end).on('close', end)
 let dying: NodeJS.Timeout | undefined
-/** Whatever the event loop of the worker does, and its master. Where nothing runs there is nothing to end. */
+/** Whatever the event loop of the worker does, and its master. While nothing runs there is nothing to end. */
+const look = (): void => {
+  if (Atomics.load(runs, 0) > 0) end()
+  dying = setTimeout(look, AGAIN)
+}
 const live = (until: number): void => {
   clearTimeout(dying)
-  dying = setTimeout(() => Atomics.load(runs, 0) > 0 && end(), until - hostMonotonic())
+  ends[0] = until
+  dying = setTimeout(look, until - hostMonotonic())
 }
 const lines = createInterface({ input: lifeline })
 lines.on('error', end).on('line', (line) => {

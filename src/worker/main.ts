@@ -10,6 +10,7 @@ import {
   BRIEF,
   type Ended,
   type Handing,
+  type Leased,
   type Loading,
   type MasterMessage,
   type ModuleFiles,
@@ -29,7 +30,7 @@ import { Modules } from './modules.ts'
 import { performToOutcome } from './perform.ts'
 import { Progresses } from './progress.ts'
 import { type Registry, resolvedTask } from './registry.ts'
-import { startWatchdog, tellBegun } from './watchdog.ts'
+import { type Shared, startWatchdog, tellBegun } from './watchdog.ts'
 
 const send = (message: WorkerMessage, sent?: () => void): void => {
   process.send?.(message, undefined, undefined, () => sent?.())
@@ -108,6 +109,7 @@ class Server implements RunHost {
   readonly #progresses = new Progresses((runs) => send({ kind: 'progress', runs }))
   readonly #claims: Claims
   readonly #runs: Int32Array
+  readonly #end: Float64Array
   readonly #loads = new Loads(() => this.#loaded())
   readonly #log: WorkersLog
   #registry: Registry | undefined
@@ -136,11 +138,11 @@ class Server implements RunHost {
   #lease: NodeJS.Timeout | undefined
   #isFenced = false
 
-  /** @param runs is told how many run */
-  constructor(brief: WorkerBrief, claims: Claims, runs: Int32Array) {
+  constructor(brief: WorkerBrief, { claims, runs, end }: Shared) {
     this.#brief = brief
-    this.#claims = claims
-    this.#runs = runs
+    this.#claims = new Claims(claims)
+    this.#runs = new Int32Array(runs)
+    this.#end = new Float64Array(end)
     this.#log = new WorkersLog(brief.log)
   }
 
@@ -213,7 +215,7 @@ class Server implements RunHost {
         this.#log.reopen()
         break
       case 'lease':
-        this.#hold(message.notice)
+        this.#hold(message)
         break
       case 'retire':
         this.#retire()
@@ -221,15 +223,19 @@ class Server implements RunHost {
   }
 
   /** At that time what runs is to end and nothing begins, where nothing else is said before; the watchdog sees to what does not. */
-  #hold(notice: number): void {
+  #hold({ notice, end }: Leased): void {
     clearTimeout(this.#lease)
     const left = notice - hostMonotonic()
     this.#isFenced = left <= 0
-    if (!this.#isFenced) this.#lease = setTimeout(() => this.#fence(), left).unref()
+    if (!this.#isFenced) this.#lease = setTimeout(() => this.#fence(end - notice), left).unref()
     this.#begin()
   }
 
-  #fence(): void {
+  /** @param before its end, ms */
+  #fence(before: number): void {
+    // Where this thread has computed for a while it may have been renewed, and what says so waits behind this.
+    const [end = 0] = this.#end
+    if (end - before > hostMonotonic()) return this.#hold({ notice: end - before, end })
     this.#isFenced = true
     for (const job of this.#running.values()) job.stop('fenced')
   }
@@ -459,9 +465,13 @@ const main = async (): Promise<void> => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const brief = JSON.parse(process.env[BRIEF] ?? '') as WorkerBrief
   delete process.env[BRIEF]
-  const shared = { claims: Claims.memory(brief.concurrency), runs: new SharedArrayBuffer(4) }
+  const shared = {
+    claims: Claims.memory(brief.concurrency),
+    runs: new SharedArrayBuffer(4),
+    end: new SharedArrayBuffer(8),
+  }
   startWatchdog(shared)
-  const server = new Server(brief, new Claims(shared.claims), new Int32Array(shared.runs))
+  const server = new Server(brief, shared)
   process.on('message', (message: MasterMessage) => server.receive(message))
   // What fails here fails again where it is needed, and is told there.
   prepare(brief, () => server.hasCode).catch(() => {})

@@ -9,6 +9,8 @@ export interface Shared {
   readonly claims: SharedArrayBuffer
   /** How many run: one 32-bit number. */
   readonly runs: SharedArrayBuffer
+  /** When the lease of its daemon ends, as the thread has heard last: one double. */
+  readonly end: SharedArrayBuffer
 }
 
 /** The thread keeps nothing alive. */

@@ -62,6 +62,16 @@ const insert = async (store: PostgresStore, count: number, claims = 0): Promise<
   return (await store.commit({ insert: jobs, save: [], remove: [], claims })).inserted
 }
 
+/** Resolves when these jobs are free, and claims them. */
+const become = async (free: readonly string[]): Promise<void> => {
+  const claimed: string[] = []
+  await until('them to be free', async () => {
+    claimed.push(...ids(await one.claim(0, 10, 2000)))
+    return claimed.length >= free.length
+  })
+  expect(claimed.sort()).toEqual(free)
+}
+
 const ids = (jobs: readonly Job[]): string[] => jobs.map(({ id }) => id)
 
 test('free jobs are claimed in their turn, each by one', async () => {
@@ -179,7 +189,55 @@ test('what was written though its answer was lost counts as written when it is w
   expect(ids((await far.commit({ ...batch, insert: [] })).lost).sort()).toEqual(['job 0', 'job 1', 'job 2'])
   // And what was claimed in doubt is free again.
   await far.renew(NEVER, true)
-  expect(ids(await one.claim(0, 10, 2000)).sort()).toEqual(['job 1', 'new'])
+  await become(['job 1', 'new'])
+})
+
+test('nor does what was not removed as another has it count as removed when it is removed again', async () => {
+  const proxy = await between()
+  const far = await node({ url: urlBy(proxy) })
+  const [job] = (await insert(far, 1, 1)) as [Job]
+  await far.find(job.id)
+  proxy.losesCalls = true
+  const first = far.commit({ insert: [], save: [], remove: [job] }).catch((error: Error) => error)
+  await sql(`update nodes set seen = '-infinity' where id = 3`)
+  expect(await one.renew(NEVER, true)).toMatchObject({ taken: 1 })
+  proxy.cut()
+  proxy.losesCalls = false
+  expect(await first).toBeInstanceOf(Error)
+  expect(await one.claim(0, 10, 2000)).toHaveLength(1)
+  expect(await far.commit({ insert: [], save: [], remove: [job] })).toMatchObject({ lost: [{ id: job.id }] })
+})
+
+test('what is claimed while its daemon is registered anew is not in hand', async () => {
+  await insert(one, 2)
+  const client = new pg.Client({ connectionString: inject('postgres'), options: `-c search_path=${schema}` })
+  await client.connect()
+  await client.query('begin; lock table jobs in exclusive mode')
+  const claiming = one.claim(0, 1, 2000)
+  const inserting = one.commit({ insert: [newJobOf('new', { due: 1 })], save: [], remove: [], claims: 1 })
+  await until('one to wait', async () => {
+    const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%${schema}%'`
+    return (await sql(waiting)).length > 0
+  })
+  await one.boot(process.pid, 'tcp://here', 0)
+  await client.query('commit')
+  await client.end()
+  expect(await claiming).toEqual([])
+  const { inserted } = await inserting
+  // It is claimed when its turn comes, which is after the other.
+  for (const { claim } of inserted) expect(claim === null || Math.floor(claim / 2 ** 32) === 3).toBe(true)
+})
+
+test('a store is closed though its server does not answer any more', async () => {
+  const proxy = await between()
+  const far = await node({ url: urlBy(proxy) })
+  const heard: Word[] = []
+  far.listen((word) => heard.push(word))
+  await until('it to listen', () => heard.length > 0)
+  open.splice(open.indexOf(far), 1)
+  const goOn = proxy.holdUp()
+  await far.close()
+  goOn()
 })
 
 test('whatever else is said where daemons speak is passed over', async () => {
@@ -308,5 +366,5 @@ test('a connection that answers nothing any more, and does not say so, is given 
   proxy.losesAnswers = false
   const { length } = heard
   await until('it to listen again', () => heard.length > length)
-  expect(ids(await one.claim(0, 10, 2000))).toEqual(['job 0'])
+  await become(['job 0'])
 })

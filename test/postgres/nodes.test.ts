@@ -26,6 +26,11 @@ export const listen = task({ retryCount: 0 }, async (file: string) => {
   }
   say('done:' + file)
 })
+
+/** Lets nothing else happen meanwhile. */
+export const compute = task((ms: number) => {
+  for (const end = performance.now() + ms; performance.now() < end; );
+})
 `
 
 const nodes = async (count: number, server?: PostgresServer): Promise<TestProject[]> => {
@@ -153,6 +158,19 @@ test('a job hears that its daemon is cut off from the database, pays nothing for
     return far.ran().includes('again')
   })
   expect(far.ran()).not.toContain('done:far')
+})
+
+test('who computes for longer than the lease, which is renewed meanwhile, costs its neighbours nothing', async () => {
+  const [first] = (await nodes(1)) as [TestProject]
+  await first.daemon(['--lease', '1.2', '--concurrency', '2'])
+  const { listen, compute } = first.calls(['listen', 'compute'])
+  const job = await listen.async('go')
+  await first.hasRun('begin:go')
+  await compute.run(2500)
+  first.write('go', '')
+  await first.hasRun('done:go')
+  await until('it to be over', async () => (await job.status()) === 'gone')
+  expect(first.ran()).toEqual(['begin:go', 'done:go'])
 })
 
 test('what finds no room at one daemon is given to another that has some', async () => {

@@ -1,12 +1,13 @@
 /** Whose turn it is where daemons share a database: what the scheduler knows comes later than what its claims find. */
 import { randomUUID } from 'node:crypto'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { SharedScheduler } from '../../src/daemon/shared-scheduler.ts'
 import type { Job } from '../../src/model/job.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { PostgresStore } from '../../src/store/postgres.ts'
 import { newJobOf } from '../harness/jobs.ts'
+import { TcpProxy } from '../harness/proxy.ts'
 import { until } from '../harness/until.ts'
 
 let store: PostgresStore
@@ -93,4 +94,30 @@ test('a job that another daemon has cancelled is removed by whoever claims it', 
   await until('it to be removed', () => removed.length > 0)
   expect(removed).toEqual(['job'])
   expect(scheduler.take(1)).toEqual([])
+})
+
+test('what was given back though the answer was lost is not begun by the claim that it had', async () => {
+  const proxy = await TcpProxy.to(inject('postgres'))
+  onTestFinished(() => proxy.close())
+  const url = new URL(inject('postgres'))
+  url.host = new URL(proxy.url).host
+  const far = new PostgresStore({ url: url.href, schema: store.schema })
+  await far.boot(process.pid, 'tcp://far', 0)
+  onTestFinished(() => far.close())
+  const errors: Error[] = []
+  const other = new SharedScheduler({
+    ...{ store: far, clock: systemClock, wake: () => {} },
+    remove: () => {},
+    unreadable: (error) => void errors.push(error),
+  })
+  onTestFinished(() => other.stop())
+  const { inserted } = await far.commit({ insert: [newJobOf('job')], save: [], remove: [], claims: 1 })
+  await far.find('job')
+  other.arrive(inserted)
+  proxy.losesAnswers = true
+  await until('it to be free', async () => (await store.claim(0, 1, 2000)).length > 0)
+  proxy.cut()
+  proxy.losesAnswers = false
+  await until('it to be told', () => errors.length > 0)
+  expect(other.take(1)).toEqual([])
 })

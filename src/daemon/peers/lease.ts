@@ -58,11 +58,6 @@ export class Lease {
     return this.#leased !== undefined && hostMonotonic() >= this.#leased.notice
   }
 
-  /** Until when it lives, as far as is known. */
-  get leased(): Leased | undefined {
-    return this.#leased
-  }
-
   /** Renewed twice in its time: an idle daemon asks the database eight times a minute. */
   start(share = USUAL): void {
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#renew(), this.#options.lease * share)
@@ -91,13 +86,17 @@ export class Lease {
     try {
       const said = hostMonotonic()
       const { isAlive, taken, underWay } = await store.renew(lease, this.takesOver)
+      if (this.#stopped) return
       this.#underWay = [...this.#underWay, ...underWay]
       if (!isAlive) await lost()
       // Where it was lost, it is begun anew.
-      if (!this.#stopped) this.hold(said)
-      if (this.#underWay.length > 0) await settle(this.#underWay)
-      this.#underWay = []
+      this.hold(said)
       if (taken > 0) takenOver(taken)
+      if (this.#underWay.length > 0) {
+        await settle(this.#underWay)
+        look()
+      }
+      this.#underWay = []
     } catch (error) {
       unreadable(error as Error)
       return this.start(AGAIN)
