@@ -162,11 +162,11 @@ test('a job hears that its daemon is cut off from the database, pays nothing for
 
 test('who computes for longer than the lease, which is renewed meanwhile, costs its neighbours nothing', async () => {
   const [first] = (await nodes(1)) as [TestProject]
-  await first.daemon(['--lease', '1.2', '--concurrency', '2'])
+  await first.daemon(['--lease', '3', '--concurrency', '2'])
   const { listen, compute } = first.calls(['listen', 'compute'])
   const job = await listen.async('go')
   await first.hasRun('begin:go')
-  await compute.run(2500)
+  await compute.run(4000)
   first.write('go', '')
   await first.hasRun('done:go')
   await until('it to be over', async () => (await job.status()) === 'gone')
