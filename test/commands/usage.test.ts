@@ -109,7 +109,7 @@ test.each([
   [['completion', 'tcsh'], 'Allowed choices are bash, zsh, fish'],
   [['status', '--url', 'localhost:5555'], "--url is 'localhost:5555': it must be an address such as 'tcp:"],
   [['list', '--database', 'jobs.db'], "--database is 'jobs.db': it must be 'sqlite:PATH'"],
-  [['daemon', '--workers', 'many'], 'whole number from 1 to 1024'],
+  [['daemon', '--workers', 'many'], 'whole number from 0 to 1024'],
   [['daemon', '--concurrency', '0'], 'whole number from 1 to 10000'],
   [['daemon', '--shutdown-timeout', 'soon'], 'number of seconds'],
 ])('ztask %j is wrong usage: exit 2, the reason on stderr', async (argv, reason) => {

@@ -89,14 +89,20 @@ const frame = ({ resolution }: Style): [string, string][] => [
   ],
 ]
 
+/** Modules that another exports all of, which is older. */
+const inCircle = new WeakSet<Module>()
+
 const carrier = (making: Making, modules: readonly Module[]): Module => {
   const { tape } = making
   const to = newModule(tape, tape.pick(['esm', 'esm', 'cjs']), modules)
   if (tape.pick([false, false, false, true])) lookalike(making, to)
   else carry(making, to, sourceOf(making, to, modules))
   const back = modules.findLast((one) => one.syntax === 'esm')
-  // A circle: what both expose has one origin, so that nothing is ambiguous.
-  if (tape.pick([false, false, true]) && to.syntax === 'esm' && back !== undefined && agree(to, back)) {
+  // A circle: what both expose has one origin, so that nothing is ambiguous. Nor does what is in one get more afterwards: whoever
+  // exports all of it may have that name from elsewhere.
+  const isOpen = back !== undefined && !inCircle.has(back)
+  if (tape.pick([false, false, true]) && to.syntax === 'esm' && isOpen && agree(to, back)) {
+    inCircle.add(to)
     back.awaits ||= to.awaits
     back.body.push(`export * from ${specifier(tape, making.style, back, to)}`)
     const known = new Set(back.exposures.map(({ path: [key] }) => key))
