@@ -11,6 +11,7 @@ import {
   type Arrival,
   batchOf,
   type Change,
+  changesIn,
   type Marking,
   type NotStored,
   type Unit,
@@ -204,21 +205,10 @@ export class Commits {
     this.#changes = []
     const insert =
       arrivals.length === 1 ? (arrivals[0] as Arrival).jobs : arrivals.flatMap(({ jobs }) => jobs)
-    const save: Job[] = []
-    const mark: Job[] = []
-    const remove: Job[] = []
-    for (const { job, next, marking } of changes) {
-      if (next === undefined) remove.push(job)
-      else if (marking === undefined) save.push(next)
-      else mark.push(next)
-    }
     let committed: Committed
     try {
       committed = await this.#options.store.commit({
-        insert,
-        save,
-        mark,
-        remove,
+        ...{ insert, ...changesIn(changes) },
         claims: this.#options.credit(),
       })
     } catch (error) {

@@ -220,8 +220,10 @@ export class PostgresStore extends KyselyStore implements SharedStore {
   async #change({ save, mark = [], remove }: Batch): Promise<readonly Job[]> {
     const gone = new Set(remove.map(({ seq }) => seq))
     const saved = lastOf(save, gone)
-    const over = new Set([...gone, ...saved.map(({ seq }) => seq)])
-    const marked = lastOf(mark, over)
+    const marked = lastOf(
+      mark.filter(({ seq }) => !gone.has(seq)),
+      new Set(saved.map(({ seq }) => seq)),
+    )
     const statement = this.#statements.change(saved, marked, remove)
     if (statement === undefined) return []
     const rows = await this.#run<readonly [number]>(this.#changes, statement)

@@ -58,13 +58,18 @@ export const unitsOf = (arrivals: readonly Arrival[], changes: readonly Change[]
 
 export const batchOf = (units: readonly Unit[]): Batch => ({
   insert: units.flatMap((unit) => (unit.kind === 'new' ? unit.jobs : [])),
-  save: units.flatMap((unit) =>
-    unit.kind === 'change' && unit.change.marking === undefined ? (unit.change.next ?? []) : [],
-  ),
-  mark: units.flatMap((unit) =>
-    unit.kind === 'change' && unit.change.marking !== undefined ? (unit.change.next ?? []) : [],
-  ),
-  remove: units.flatMap((unit) =>
-    unit.kind === 'change' && unit.change.next === undefined ? [unit.change.job] : [],
-  ),
+  ...changesIn(units.flatMap((unit) => (unit.kind === 'change' ? unit.change : []))),
 })
+
+/** @returns what changes make of jobs, as a batch has it */
+export const changesIn = (changes: readonly Change[]): Required<Pick<Batch, 'save' | 'mark' | 'remove'>> => {
+  const save: Job[] = []
+  const mark: Job[] = []
+  const remove: Job[] = []
+  for (const { job, next, marking } of changes) {
+    if (next === undefined) remove.push(job)
+    else if (marking === undefined) save.push(next)
+    else mark.push(next)
+  }
+  return { save, mark, remove }
+}
