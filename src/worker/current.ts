@@ -180,7 +180,7 @@ export const whileWaiting = <T>(id: string, wait: () => Promise<T>, timeout?: nu
  * The job that the calling code runs in: asked for within a task, or in whatever a task calls or awaits.
  *
  * @returns its id, task, attempt (from 1) and date of the call; `signal`, which aborts when its timeout has passed or it is
- *   cancelled, or its worker is to end, as its code was replaced say, and `--drain-timeout` has passed; `progress`, which tells how far it is; `log`, whose lines carry the job's id and task
+ *   cancelled, or its worker is to end, as its code was replaced say, and `--drain-timeout` has passed, or its daemon cannot reach the server that it shares; `progress`, which tells how far it is; `log`, whose lines carry the job's id and task
  * @throws NoCurrentJobError outside of a job, as where a task is called directly
  *
  * @example

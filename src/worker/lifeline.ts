@@ -1,6 +1,7 @@
 /**
  * A thread of a worker's, on the lifeline: its end of file, which the kernel sends however the master dies, ends the
- * process, as does the end of its daemon's lease; a line on it calls jobs back. It sleeps in the kernel until then: it polls nothing.
+ * process, as does the end of its daemon's lease; a line on it calls jobs back. It sleeps in the kernel until then: it polls nothing
+ * but after that end, while its worker runs nothing.
  */
 import { Socket } from 'node:net'
 import { createInterface } from 'node:readline'

@@ -58,7 +58,7 @@ export class Lease {
     return this.#leased !== undefined && hostMonotonic() >= this.#leased.notice
   }
 
-  /** Renewed twice in its time: an idle daemon asks the database eight times a minute. */
+  /** Renewed twice in its time: an idle daemon says so eight times a minute. */
   start(share = USUAL): void {
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#renew(), this.#options.lease * share)
   }
